@@ -1,0 +1,56 @@
+"""What a policy is, to everyone who runs one: `Policy`; its examiner is `check_policy` in `check.py`.
+
+Rule of this file: a policy is a function of what it was shown. It sees contexts and outcomes, never a venue's
+hidden state, a clock, or another policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from router.domain.enums import AllocationMode
+from router.domain.instruments import VenueSpec
+from router.domain.scores import ContextFrame, LaneScore, Outcome
+from router.domain.units import Qty
+
+
+class PolicySetup(NamedTuple):
+    """What a policy is built from: the venues as the public knows them, the standard slice, the life of a resting
+    child in ns, the seed of its own keyed draws, and parameters by name (checked by the policy)."""
+
+    specs: tuple[VenueSpec, ...]
+    feature_names: tuple[str, ...]
+    standard_qty: Qty
+    standard_life_ns: int
+    seed: int
+    parameters: dict[str, float]
+
+
+class Policy(Protocol):
+    """A learner behind one interface. Lanes are those of `lanes_of(setup.specs)`, in that order."""
+
+    name: str
+    mode: AllocationMode
+
+    def learn(self, outcomes: Sequence[Outcome]) -> None:
+        """Apply outcomes in the order given. A second outcome with the same `key` changes nothing.
+
+        Raises:
+            FeatureError: a context is not finite or has the wrong length; nothing of that outcome is applied.
+        """
+        ...
+
+    def scores(self, frame: ContextFrame) -> tuple[LaneScore, ...]:
+        """Return one score per lane of the frame, in its order; all numbers finite, p in [0, 1], mu and weight at
+        least 0, weights of SPLIT and DRAW policies summing to 1. Asking changes nothing that `learn` or a later
+        `scores` shows.
+
+        Raises:
+            FeatureError: the frame is not finite or has the wrong shape.
+        """
+        ...
+
+    def digest(self) -> str:
+        """Return a hex digest of everything learned: equal exactly when the state is equal."""
+        ...

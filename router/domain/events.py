@@ -1,0 +1,202 @@
+"""What we recorded about a parent order and its children, past tense: the journal's content.
+
+Rule of this file: state changes by these events and by nothing else; replaying them rebuilds the state exactly.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from router.domain.enums import LastLiquidityInd, OrdStatus
+from router.domain.orders import ChildOrder, ParentOrder
+from router.domain.scores import RoutingDecision
+from router.domain.units import Micros, Nanos, Px, Qty
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True):
+    parent_id: str
+    at: Nanos
+
+
+class _ChildEvent(_Event, frozen=True, kw_only=True):
+    cl_ord_id: str
+
+
+class ParentAccepted(_Event, frozen=True, tag=True):
+    """The parent is ours to work; `arrival_px` is twice the consolidated mid, so that it is whole."""
+
+    parent: ParentOrder
+    arrival_px2: Px
+
+
+class ParentCancelRequested(_Event, frozen=True, tag=True):
+    """The client, a person or a limit wants the parent ended; children are cancelled first."""
+
+    reason: str
+
+
+class ParentSuspended(_Event, frozen=True, tag=True):
+    """No new child for this parent until a person resumes it (a venue over-filled it)."""
+
+    reason: str
+
+
+class ParentDone(_Event, frozen=True, tag=True):
+    """The parent is closed: FILLED, CANCELED, EXPIRED or REJECTED."""
+
+    ord_status: OrdStatus
+    reason: str = ""
+
+
+class DecisionMade(_Event, frozen=True, tag=True):
+    """A routing decision was drawn; its children follow."""
+
+    decision: RoutingDecision
+
+
+class ChildIntended(_ChildEvent, frozen=True, tag=True):
+    """The intent to send a child, durable before anything leaves."""
+
+    child: ChildOrder
+    mid_routed2: Px
+    """Twice the consolidated mid when routed."""
+    x: tuple[float, ...] = ()
+
+
+class ChildSent(_ChildEvent, frozen=True, tag=True):
+    """The child was handed to the link."""
+
+
+class ChildAcknowledged(_ChildEvent, frozen=True, tag=True):
+    """The venue has it."""
+
+    order_id: str
+
+
+class ChildRejected(_ChildEvent, frozen=True, tag=True):
+    """The venue refused it, or says on a query that it never had it."""
+
+    text: str = ""
+
+
+class ChildTraded(_ChildEvent, frozen=True, tag=True):
+    """An execution. `transacted_at` is the venue's time; `is_inferred` when known only from a cum_qty."""
+
+    exec_id: str
+    last_qty: Qty
+    last_px: Px
+    fee_micros: Micros = 0
+    last_liquidity_ind: LastLiquidityInd | None = None
+    transacted_at: Nanos = 0
+    replaces_inferred_qty: Qty = 0
+    """How much of the inferred quantity this real execution replaces."""
+    is_inferred: bool = False
+    is_late: bool = False
+    """It arrived after we took the child for closed."""
+
+
+class ChildTradeCanceled(_ChildEvent, frozen=True, tag=True):
+    """The venue busted an execution."""
+
+    exec_id: str
+    exec_ref_id: str
+
+
+class ChildTradeCorrected(_ChildEvent, frozen=True, tag=True):
+    """The venue corrected an execution's quantity or price."""
+
+    exec_id: str
+    exec_ref_id: str
+    last_qty: Qty
+    last_px: Px
+
+
+class ChildOut(_ChildEvent, frozen=True, tag=True):
+    """The venue says the child is out (CANCELED or EXPIRED) with its own cum_qty."""
+
+    ord_status: OrdStatus
+    cum_qty: Qty
+    text: str = ""
+
+
+class ChildCancelRequested(_ChildEvent, frozen=True, tag=True):
+    """We asked to cancel."""
+
+    request_id: str
+
+
+class ChildReplaceRequested(_ChildEvent, frozen=True, tag=True):
+    """We asked to change quantity or price."""
+
+    request_id: str
+    order_qty: Qty
+    price: Px | None
+
+
+class ChildReplaced(_ChildEvent, frozen=True, tag=True):
+    """The venue changed it."""
+
+    request_id: str
+    order_qty: Qty
+    price: Px | None
+
+
+class ChildRequestRefused(_ChildEvent, frozen=True, tag=True):
+    """A cancel or replace was refused; the child is in `ord_status`."""
+
+    request_id: str
+    ord_status: OrdStatus
+    text: str = ""
+
+
+class ChildLost(_ChildEvent, frozen=True, tag=True):
+    """No answer in time, the link went down, or we restarted between intent and send: UNKNOWN."""
+
+    reason: str
+
+
+class ChildQueried(_ChildEvent, frozen=True, tag=True):
+    """We asked what became of it."""
+
+    request_id: str
+
+
+class ChildReconciled(_ChildEvent, frozen=True, tag=True):
+    """A query's answer: the venue's true state."""
+
+    ord_status: OrdStatus
+    cum_qty: Qty
+    order_id: str = ""
+
+
+class ReportIgnored(_Event, frozen=True, tag=True):
+    """A report that changes nothing: a duplicate, or one we cannot place."""
+
+    mic: str
+    exec_id: str
+    reason: str
+
+
+Event = (
+    ParentAccepted
+    | ParentCancelRequested
+    | ParentSuspended
+    | ParentDone
+    | DecisionMade
+    | ChildIntended
+    | ChildSent
+    | ChildAcknowledged
+    | ChildRejected
+    | ChildTraded
+    | ChildTradeCanceled
+    | ChildTradeCorrected
+    | ChildOut
+    | ChildCancelRequested
+    | ChildReplaceRequested
+    | ChildReplaced
+    | ChildRequestRefused
+    | ChildLost
+    | ChildQueried
+    | ChildReconciled
+    | ReportIgnored
+)

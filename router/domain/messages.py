@@ -1,0 +1,139 @@
+"""The batches that travel between the conductor of a run and its actors, one request and one reply a window.
+
+Rule of this file: a batch carries a sequence number that its receiver counts; a batch sent again gets the same
+reply and changes nothing.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from router.domain.events import Event
+from router.domain.market import DealerTier, MarketSnapshot
+from router.domain.orders import Command, ParentOrder
+from router.domain.reports import Report
+from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
+from router.domain.units import Nanos, Px
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """A command, with the time at which it reaches the venue."""
+
+    at: Nanos
+    command: Command
+
+
+class Shift(msgspec.Struct, frozen=True):
+    """From `at` on, our own past trades move the market's reference price by `px` in all (may be negative)."""
+
+    at: Nanos
+    px: Px
+
+
+class SessionChange(msgspec.Struct, frozen=True):
+    """The link between us and the venue went down (`is_up` false) or came back."""
+
+    at: Nanos
+    is_up: bool
+
+
+class VenueBatch(msgspec.Struct, frozen=True, kw_only=True, tag="venue_batch"):
+    """Advance a venue to `until` (exclusive of events at `until`), with what arrives on the way."""
+
+    seq: int
+    until: Nanos
+    arrivals: tuple[Arrival, ...] = ()
+    shifts: tuple[Shift, ...] = ()
+    sessions: tuple[SessionChange, ...] = ()
+
+
+class VenueReply(msgspec.Struct, frozen=True, kw_only=True, tag="venue_reply"):
+    """What a venue did in a window. `quotes` and `prints` are int64 rows (see `market`), in order of time."""
+
+    seq: int
+    reports: tuple[Report, ...]
+    quotes: bytes
+    prints: bytes
+    tiers: tuple[DealerTier, ...]
+    events: int
+    """How many market events the engine processed, ours and its own."""
+    next_at: Nanos | None
+    """When something next happens by itself; None when nothing ever will."""
+
+
+class MidObserved(msgspec.Struct, frozen=True, kw_only=True):
+    """The consolidated mid (twice, to be whole) at `horizon_ns` after an execution: what a markout is made of."""
+
+    parent_id: str
+    cl_ord_id: str
+    exec_id: str
+    horizon_ns: Nanos
+    at: Nanos
+    mid2: Px
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """A report, with the time at which it reached us."""
+
+    at: Nanos
+    report: Report
+
+
+class HostBatch(msgspec.Struct, frozen=True, kw_only=True, tag="host_batch"):
+    """First phase for a parent host: what it hears. `accepts` are parents that start now.
+
+    In the second phase (`is_deciding`) it decides, with `policies` and `frames` by learner and side.
+    """
+
+    seq: int
+    now: Nanos
+    accepts: tuple[ParentOrder, ...] = ()
+    reports: tuple[Delivered, ...] = ()
+    mids: tuple[MidObserved, ...] = ()
+    is_deciding: bool = False
+    market: MarketSnapshot | None = None
+    policies: tuple[PolicySnapshot, ...] = ()
+    frames: tuple[ContextFrame, ...] = ()
+
+
+class HostReply(msgspec.Struct, frozen=True, kw_only=True, tag="host_reply"):
+    """What a host wants done and recorded: a pure function of the events it journaled for this batch."""
+
+    seq: int
+    commands: tuple[Command, ...]
+    outcomes: tuple[Outcome, ...]
+    events: tuple[Event, ...]
+    wakes: tuple[tuple[str, Nanos], ...]
+    """For each live parent the time at which it next wants to decide."""
+    open_children: int
+
+
+class LearnerBatch(msgspec.Struct, frozen=True, kw_only=True, tag="learner_batch"):
+    """Outcomes to apply in order, and the contexts to publish for."""
+
+    seq: int
+    now: Nanos
+    outcomes: tuple[Outcome, ...]
+    frames: tuple[ContextFrame, ...]
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True):
+    """One version as it was published after one outcome: the probabilities that moved."""
+
+    policy_version: int
+    at: Nanos
+    side: str
+    routing_probabilities: tuple[float, ...]
+    cause: str
+    """What moved it: `FILL XNYS:POST P1.7`."""
+
+
+class LearnerReply(msgspec.Struct, frozen=True, kw_only=True, tag="learner_reply"):
+    """Every version published in this window, and the last one whole, per side."""
+
+    seq: int
+    publications: tuple[Publication, ...]
+    policies: tuple[PolicySnapshot, ...]
+
+
+Message = VenueBatch | VenueReply | HostBatch | HostReply | LearnerBatch | LearnerReply

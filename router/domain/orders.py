@@ -1,0 +1,156 @@
+"""Orders and the commands about them, as frozen messages.
+
+Rule of this file: an order here is what somebody asked for; what became of it lives in `router.orders`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from router.domain.enums import ExecInst, OrdType, PegPriceType, Side, Tactic, TimeInForce
+from router.domain.errors import BadInputError, bad_value
+from router.domain.ids import check_id
+from router.domain.units import PX_MAX, QTY_MAX, Nanos, Px, Qty
+
+
+class ParentOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """The client's order. It is never sent to a venue as such."""
+
+    parent_id: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    order_qty: Qty
+    start_at: Nanos
+    end_at: Nanos
+    strategy: str = "liquidity_seeking"
+    ord_type: OrdType = OrdType.MARKET
+    price: Px | None = None
+    """Limit price; required for LIMIT, absent for MARKET."""
+    urgency: float = 0.5
+    """0 patient .. 1 impatient: how soon the schedule turns to taking."""
+    max_participation: float | None = None
+    """Largest share of the market's volume since the start, 0..1."""
+    min_qty: Qty = 0
+    """Smallest execution wanted from a dark pool."""
+    venues_allow: tuple[str, ...] = ()
+    venues_deny: tuple[str, ...] = ()
+    strategy_parameters: dict[str, float] = {}
+
+
+class ChildOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """One order at one venue."""
+
+    cl_ord_id: str
+    parent_id: str
+    decision_id: str
+    symbol: str
+    mic: str
+    tactic: Tactic
+    side: Side
+    order_qty: Qty
+    ord_type: OrdType
+    price: Px | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    exec_inst: tuple[ExecInst, ...] = ()
+    peg_price_type: PegPriceType | None = None
+    min_qty: Qty = 0
+    display_qty: Qty | None = None
+    expire_time: Nanos | None = None
+    """When a GOOD_TILL_DATE child expires by the venue's own clock."""
+    quote_id: str = ""
+    """The dealer quote a PREVIOUSLY_QUOTED child takes."""
+
+    @property
+    def lane(self) -> str:
+        """The lane this child trades, as text."""
+        return f"{self.mic}:{self.tactic}"
+
+
+class NewOrderSingle(msgspec.Struct, frozen=True, tag="new"):
+    """Send this child."""
+
+    child: ChildOrder
+
+    @property
+    def mic(self) -> str:
+        """The venue it goes to."""
+        return self.child.mic
+
+    @property
+    def cl_ord_id(self) -> str:
+        """The message's own id."""
+        return self.child.cl_ord_id
+
+
+class OrderCancelRequest(msgspec.Struct, frozen=True, tag="cancel", kw_only=True):
+    """Cancel what is left of a child."""
+
+    mic: str
+    cl_ord_id: str
+    orig_cl_ord_id: str
+    parent_id: str
+
+
+class OrderCancelReplaceRequest(msgspec.Struct, frozen=True, tag="replace", kw_only=True):
+    """Change a child's quantity (total, fills included) or price."""
+
+    mic: str
+    cl_ord_id: str
+    orig_cl_ord_id: str
+    parent_id: str
+    order_qty: Qty
+    price: Px | None = None
+
+
+class OrderStatusRequest(msgspec.Struct, frozen=True, tag="status", kw_only=True):
+    """Ask what became of a child; the answer is an ORDER_STATUS report, REJECTED when it never arrived."""
+
+    mic: str
+    cl_ord_id: str
+    orig_cl_ord_id: str
+    parent_id: str
+
+
+Command = NewOrderSingle | OrderCancelRequest | OrderCancelReplaceRequest | OrderStatusRequest
+
+
+def check_parent(parent: ParentOrder, where: str = "$") -> ParentOrder:
+    """Return `parent` if it is a possible order.
+
+    Raises:
+        BadInputError: says which field, what was expected and what came.
+    """
+    check_id(parent.parent_id, f"{where}.parent_id")
+    check_id(parent.client_order_id, f"{where}.client_order_id")
+    rules: tuple[tuple[bool, str, str, object], ...] = (
+        (bool(parent.symbol), "symbol", "a symbol", parent.symbol),
+        (1 <= parent.order_qty <= QTY_MAX, "order_qty", f"a quantity from 1 to {QTY_MAX}", parent.order_qty),
+        (parent.start_at >= 0, "start_at", "a time from 0", parent.start_at),
+        (parent.end_at > parent.start_at, "end_at", "a time after start_at", parent.end_at),
+        (
+            (parent.price is not None) == (parent.ord_type is OrdType.LIMIT),
+            "price",
+            "a price with LIMIT and none with MARKET",
+            parent.price,
+        ),
+        (parent.ord_type in (OrdType.LIMIT, OrdType.MARKET), "ord_type", "LIMIT or MARKET", parent.ord_type),
+        (
+            parent.price is None or 1 <= parent.price <= PX_MAX,
+            "price",
+            f"a price from 1 to {PX_MAX}",
+            parent.price,
+        ),
+        (0.0 <= parent.urgency <= 1.0, "urgency", "a number from 0 to 1", parent.urgency),
+        (
+            parent.max_participation is None or 0.0 < parent.max_participation <= 1.0,
+            "max_participation",
+            "a share above 0 and up to 1",
+            parent.max_participation,
+        ),
+        (0 <= parent.min_qty <= parent.order_qty, "min_qty", "a quantity up to order_qty", parent.min_qty),
+    )
+    for holds, key, expected, got in rules:
+        if not holds:
+            raise BadInputError(bad_value(f"{where}.{key}", expected, got))
+    return parent
