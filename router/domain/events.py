@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from router.domain.enums import LastLiquidityInd, OrdStatus
+from router.domain.enums import LastLiquidityInd, OrdStatus, WorkingState
 from router.domain.orders import ChildOrder, ParentOrder
 from router.domain.scores import RoutingDecision
 from router.domain.units import Micros, Nanos, Px, Qty
@@ -27,6 +27,7 @@ class ParentAccepted(_Event, frozen=True, tag=True):
 
     parent: ParentOrder
     arrival_px2: Px
+    market_volume: Qty = 0
 
 
 class ParentCancelRequested(_Event, frozen=True, tag=True):
@@ -46,6 +47,15 @@ class ParentDone(_Event, frozen=True, tag=True):
 
     ord_status: OrdStatus
     reason: str = ""
+
+
+class ParentWoke(_Event, frozen=True, tag=True):
+    """The schedule was asked: where it wants the parent to be, and when it wants to be asked again."""
+
+    target_qty: Qty
+    wake_at: Nanos
+    working_state: WorkingState
+    sweeps: int = 0
 
 
 class DecisionMade(_Event, frozen=True, tag=True):
@@ -169,6 +179,18 @@ class ChildReconciled(_ChildEvent, frozen=True, tag=True):
     order_id: str = ""
 
 
+class ChildWatched(_ChildEvent, frozen=True, tag=True):
+    """The child was still open at this time: exposure without a fill, which learners need to hear of."""
+
+
+class MarkoutObserved(_ChildEvent, frozen=True, tag=True):
+    """The consolidated mid (twice) at a horizon after one of the child's executions."""
+
+    exec_id: str
+    horizon_ns: Nanos
+    mid2: Px
+
+
 class ReportIgnored(_Event, frozen=True, tag=True):
     """A report that changes nothing: a duplicate, or one we cannot place."""
 
@@ -182,6 +204,7 @@ Event = (
     | ParentCancelRequested
     | ParentSuspended
     | ParentDone
+    | ParentWoke
     | DecisionMade
     | ChildIntended
     | ChildSent
@@ -198,5 +221,7 @@ Event = (
     | ChildLost
     | ChildQueried
     | ChildReconciled
+    | ChildWatched
+    | MarkoutObserved
     | ReportIgnored
 )

@@ -62,6 +62,8 @@ class MarketSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     ask_qty: Qty
     volume: Qty
     """Shares printed in the whole market since the scenario began."""
+    volatility_bps: float = 0.0
+    """Estimated volatility of the mid, in basis points per square root of a minute."""
 
     @property
     def mid(self) -> float:

@@ -91,6 +91,8 @@ class HostBatch(msgspec.Struct, frozen=True, kw_only=True, tag="host_batch"):
     reports: tuple[Delivered, ...] = ()
     mids: tuple[MidObserved, ...] = ()
     is_deciding: bool = False
+    is_restart: bool = False
+    """The link cannot vouch that earlier replies were performed: what was intended and not sent is UNKNOWN."""
     market: MarketSnapshot | None = None
     policies: tuple[PolicySnapshot, ...] = ()
     frames: tuple[ContextFrame, ...] = ()

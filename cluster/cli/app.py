@@ -1,0 +1,44 @@
+"""The application: every command by name.
+
+Rule of this file: it only assembles.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cluster.cli.compare_command import compare
+from cluster.cli.config_command import config
+from cluster.cli.demo_command import demo
+from cluster.cli.replay_command import replay
+from cluster.cli.report_command import report
+from cluster.cli.scenarios_command import scenarios
+
+
+def build_app() -> typer.Typer:
+    """Return the application."""
+    app = typer.Typer(
+        help="Anabranch: a smart order router that learns from every fill, expiry, cancel and late markout.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for command in (demo, replay, compare, report, scenarios, config):
+        app.command()(command)
+    return app
+
+
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("anabranch"))
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

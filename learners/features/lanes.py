@@ -1,0 +1,99 @@
+"""What is public of one lane at one moment: the price a fill would have, the size on offer, the features of its own.
+
+Rule of this file: one function per tactic, in a table; a lane that cannot be used now is `UNUSABLE`, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from router.domain.enums import Tactic
+from router.domain.units import Px, Qty
+
+RESTING_QTY_MAX: Final[Qty] = 1_000_000
+"""Bound of a resting lane, where nothing public limits the size: far above any sensible child, far below a typing
+error."""
+
+
+class LaneView(NamedTuple):
+    """`px2` is the fill's price in half Px (twice the price, so that a midpoint is whole); `shares` and `is_at_touch`
+    are the inputs of the features `size` and `at_touch`."""
+
+    px2: int
+    max_qty: Qty
+    shares: Qty | None
+    is_at_touch: bool | None
+
+
+UNUSABLE: Final = LaneView(0, 0, None, None)
+
+
+class VenueView(NamedTuple):
+    """One venue that is up, with the consolidated market around it, seen from one side: `near` is the bid for a buy.
+
+    Prices of an empty side are 0. `tiers` are the dealer's (price on our far side, max_qty), best price first.
+    """
+
+    s: int
+    tick: Px
+    near_px: Px
+    near_qty: Qty
+    far_px: Px
+    far_qty: Qty
+    best_near_px: Px
+    best_far_px: Px
+    tiers: tuple[tuple[Px, Qty], ...]
+
+
+def post_px(s: int, best_near_px: Px, best_far_px: Px, tick: Px) -> Px:
+    """Return the price at which a POST lane rests: the consolidated near touch, but always at least one tick inside
+    the consolidated far touch, so that a locked or crossed market is never joined on the wrong side.
+
+    The result is on the tick grid, rounded away from the far side. The router prices its children by the same rule.
+
+    >>> post_px(1, 100_00, 102_00, 100), post_px(-1, 102_00, 100_00, 100), post_px(1, 101_00, 101_00, 100)
+    (10000, 10200, 10000)
+    """
+    price = min(best_near_px, best_far_px - tick) if s > 0 else max(best_near_px, best_far_px + tick)
+    return price // tick * tick if s > 0 else -(-price // tick) * tick
+
+
+def _take(view: VenueView) -> LaneView:
+    if not view.far_px:
+        return UNUSABLE
+    is_at_touch = view.s * (view.best_far_px - view.far_px) >= 0
+    return LaneView(2 * view.far_px, view.far_qty, view.far_qty, is_at_touch)
+
+
+def _post(view: VenueView) -> LaneView:
+    price = post_px(view.s, view.best_near_px, view.best_far_px, view.tick)
+    if price <= 0 or not (view.near_px or view.far_px):
+        return UNUSABLE
+    is_at_touch = view.near_px > 0 and view.s * (view.near_px - price) >= 0
+    return LaneView(2 * price, RESTING_QTY_MAX, view.near_qty if is_at_touch else 0, is_at_touch)
+
+
+def _mid(view: VenueView) -> LaneView:
+    return LaneView(view.best_near_px + view.best_far_px, RESTING_QTY_MAX, None, None)
+
+
+def _quote(view: VenueView) -> LaneView:
+    if not view.tiers:
+        return UNUSABLE
+    price = view.tiers[0][0]
+    largest = max(qty for _, qty in view.tiers)
+    return LaneView(2 * price, largest, largest, view.s * (view.best_far_px - price) >= 0)
+
+
+VIEWS: Final[dict[Tactic, Callable[[VenueView], LaneView]]] = {
+    Tactic.TAKE: _take,
+    Tactic.POST: _post,
+    Tactic.MID_PEG: _mid,
+    Tactic.CONDITIONAL: _mid,
+    Tactic.QUOTE: _quote,
+}
+"""The consolidated market must have both sides when these are asked."""
+
+MAKER_TACTICS: Final = (Tactic.POST,)
+"""Tactics that pay the maker's fee; all others pay the taker's."""

@@ -1,0 +1,293 @@
+"""The consolidated market and what learners see of it: `MarketFeatures`.
+
+Rule of this file: facts come in by `advance`, `set_session` and `set_tiers`; asking (`frame`, `snapshot`, the mid)
+changes nothing.
+
+A locked or crossed consolidated market keeps its mid, (bid + ask) / 2, and has spread 0: it lasts moments and a
+mid that vanished with it would blind everybody exactly when prices move.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from learners.features import fold as layout
+from learners.features import names
+from learners.features.fold import ORDERED, QUOTE_FAULT, Flags, consolidate, first_fault, fold
+from learners.features.lanes import MAKER_TACTICS, UNUSABLE, VIEWS, LaneView, VenueView
+from router.domain.enums import SessionState, Side, VenueType
+from router.domain.errors import BadInputError, FeatureError, bad_value
+from router.domain.instruments import VenueSpec, lanes_of
+from router.domain.market import F64, I64, DealerTier, MarketSnapshot, Quote
+from router.domain.scores import ContextFrame
+from router.domain.units import MICROS_PER_PX, MINUTE, Nanos, Px, Qty
+
+PRIOR_VOLATILITY_BPS = 8.0
+PRIOR_SPAN_MIN = 0.5
+"""The estimate starts as if half a minute at the prior had been seen: finite and sane from the first quote on."""
+
+PRIOR_FLOW_QTY = 100.0
+"""Shares of pretended balanced trading, so that one odd lot is not a one-sided market."""
+
+Fold: TypeAlias = Callable[[I64, I64, I64, Flags, I64, I64, F64, I64], int]
+
+
+class MarketFeatures:
+    """The market of one symbol over its venues, updated in windows.
+
+    `fold_rows` is the kernel or its plain twin; both leave the same state.
+    """
+
+    def __init__(
+        self, specs: tuple[VenueSpec, ...], symbol: str, open_at: Nanos, close_at: Nanos, fold_rows: Fold = fold
+    ) -> None:
+        if close_at <= open_at:
+            raise BadInputError(bad_value("MarketFeatures.close_at", f"a time after {open_at}", close_at))
+        self._specs, self._symbol, self._fold = specs, symbol, fold_rows
+        self._open_at, self._session_ns = open_at, close_at - open_at
+        self._index = {spec.mic: i for i, spec in enumerate(specs)}
+        self._lanes = tuple(
+            (self._index[lane.mic], VIEWS[lane.tactic], specs[self._index[lane.mic]].fees, lane.tactic in MAKER_TACTICS)
+            for lane in lanes_of(specs)
+        )
+        self._lane_names = tuple(str(lane) for lane in lanes_of(specs))
+        self._is_up = [True] * len(specs)
+        self._is_lit = [spec.venue_type is VenueType.CENTRAL_LIMIT_ORDER_BOOK for spec in specs]
+        self._is_counted: Flags = np.array(self._is_lit, dtype=np.bool_)
+        self._tiers: tuple[tuple[DealerTier, ...], ...] = ((),) * len(specs)
+        self._book: I64 = np.zeros((len(specs), 5), dtype=np.int64)
+        self._best: I64 = np.zeros(4, dtype=np.int64)
+        self._whole: I64 = np.zeros(7, dtype=np.int64)
+        self._whole[layout.FIRST_MID_AT] = -1
+        self._sums: F64 = np.zeros(3, dtype=np.float64)
+        self._last: Nanos = 0
+        self._unseen: I64 | None = None
+        """The consolidated market as callers last saw it, while a session change has moved it since."""
+
+    def advance(self, quotes: I64, prints: I64, until: Nanos) -> I64:
+        """Apply quotes (n, 6) (at, venue_index, bid_px, bid_qty, ask_px, ask_qty) and prints (m, 5) (at, venue_index,
+        px, qty, aggressor), both sorted by (at, venue_index) and in [last until, until), and return (k, 5) rows
+        (at, bid_px, bid_qty, ask_px, ask_qty) of the consolidated lit market whenever it changed.
+
+        A change that came from `set_session` opens the rows, at the last `until`. Prints without an aggressor are
+        signed by the quote rule against the mid they met, at the mid by the tick rule.
+
+        Raises:
+            BadInputError: a table of another shape or type, a row out of order or of an unknown venue, or `until`
+                before the last one; nothing is applied.
+        """
+        quotes, prints = _table(quotes, 6, "quotes"), _table(prints, 5, "prints")
+        if until < self._last:
+            raise BadInputError(bad_value("MarketFeatures.advance.until", f"a time from {self._last}", until))
+        if not len(quotes) and not len(prints) and self._unseen is None:
+            self._last = until
+            return np.empty((0, 5), dtype=np.int64)
+        fault, row = first_fault(quotes, prints, len(self._specs), self._last, until)
+        if fault != ORDERED:
+            table, name = (quotes, "quotes") if fault == QUOTE_FAULT else (prints, "prints")
+            expected = f"rows in order of time in [{self._last}, {until}) of venues below {len(self._specs)}"
+            raise BadInputError(bad_value(f"MarketFeatures.advance.{name}[{row}]", expected, table[row].tolist()))
+        out: I64 = np.empty((len(quotes) + 1, 5), dtype=np.int64)
+        start = self._open_rows(out)
+        rows = self._fold(
+            quotes, prints, self._book, self._is_counted, self._best, self._whole, self._sums, out[start:]
+        )
+        self._last = until
+        return out[: start + rows]
+
+    def _open_rows(self, out: I64) -> int:
+        before, self._unseen = self._unseen, None
+        if before is None or bool((before == self._best).all()):
+            return 0
+        out[0, 0], out[0, 1:] = self._last, self._best
+        return 1
+
+    def set_session(self, mic: str, is_up: bool) -> None:
+        """Count or ignore a venue from now on: its quotes, its tiers and its lanes.
+
+        Quotes of a venue that is down are still kept, and count again once it is up. The jump of the mid is ours
+        and not the market's, so volatility does not see it.
+
+        Raises:
+            BadInputError: an unknown venue.
+        """
+        i = self._index.get(mic)
+        if i is None:
+            raise BadInputError(bad_value("MarketFeatures.set_session.mic", f"one of {', '.join(self._index)}", mic))
+        self._is_up[i] = is_up
+        self._is_counted[i] = is_up and self._is_lit[i]
+        before = self._best.copy()
+        if consolidate(self._book, self._is_counted, self._best):
+            self._unseen = before if self._unseen is None else self._unseen
+            if self.mid2() and self._whole[layout.MID2]:
+                self._whole[layout.MID2] = self.mid2()
+
+    def set_tiers(self, tiers: Sequence[DealerTier]) -> None:
+        """Replace the tiers of all dealers; a dealer without a tier here quotes nothing.
+
+        Raises:
+            BadInputError: a tier of an unknown venue.
+        """
+        by_venue: list[list[DealerTier]] = [[] for _ in self._specs]
+        for tier in tiers:
+            i = self._index.get(tier.mic)
+            if i is None:
+                raise BadInputError(bad_value("MarketFeatures.set_tiers", f"one of {', '.join(self._index)}", tier.mic))
+            by_venue[i].append(tier)
+        self._tiers = tuple(tuple(group) for group in by_venue)
+
+    def mid2(self) -> Px:
+        """Return consolidated bid plus ask, twice the mid and so whole; 0 when a side is empty."""
+        bid, _, ask, _ = self._best.tolist()
+        return bid + ask if bid and ask else 0
+
+    @property
+    def half_spread_bps(self) -> float:
+        """Half the consolidated spread in bps of the mid; 0 when locked, crossed or without a mid."""
+        mid2 = self.mid2()
+        return 1e4 * max(int(self._best[2] - self._best[0]), 0) / mid2 if mid2 else 0.0
+
+    @property
+    def volatility_bps(self) -> float:
+        """Volatility of the mid at the last `until`, bps per square root of a minute, half-life five minutes."""
+        return self._volatility_bps(self._last)
+
+    def _volatility_bps(self, now: Nanos) -> float:
+        _, _, _, variance_at, _, first_at, _ = self._whole.tolist()
+        if first_at < 0:
+            return PRIOR_VOLATILITY_BPS
+        half_life = layout.VOLATILITY_HALF_LIFE_NS
+        squares = float(self._sums[layout.VARIANCE]) * 2.0 ** (-max(now - variance_at, 0) / half_life)
+        gone = 1.0 - 2.0 ** (-max(now - first_at, 0) / half_life)
+        span_min = gone * half_life / (MINUTE * math.log(2.0))
+        return math.sqrt((squares + PRIOR_VOLATILITY_BPS**2 * PRIOR_SPAN_MIN) / (span_min + PRIOR_SPAN_MIN))
+
+    def flow_share(self, now: Nanos) -> float:
+        """Return (bought - sold) / traded of recent prints at `now` in [-1, 1], half-life thirty seconds."""
+        keep = 2.0 ** (-max(now - int(self._whole[layout.FLOW_AT]), 0) / layout.FLOW_HALF_LIFE_NS)
+        _, bought, sold = self._sums.tolist()
+        return float((bought - sold) * keep / ((bought + sold) * keep + PRIOR_FLOW_QTY))
+
+    def snapshot(self, now: Nanos) -> MarketSnapshot:
+        """Return the market as a parent decides on it: every venue's last quote with its session, the tiers of the
+        dealers that are up, the consolidated best and the volume so far."""
+        quotes = tuple(
+            Quote(
+                mic=spec.mic,
+                at=at,
+                bid_px=bid,
+                bid_qty=bid_qty,
+                ask_px=ask,
+                ask_qty=ask_qty,
+                session=SessionState.UP if is_up else SessionState.DOWN,
+            )
+            for spec, is_up, (at, bid, bid_qty, ask, ask_qty) in zip(
+                self._specs, self._is_up, self._book.tolist(), strict=True
+            )
+        )
+        tiers = tuple(t for group, is_up in zip(self._tiers, self._is_up, strict=True) if is_up for t in group)
+        bid, bid_qty, ask, ask_qty = self._best.tolist()
+        volume = int(self._whole[layout.VOLUME])
+        return MarketSnapshot(
+            at=now,
+            quotes=quotes,
+            tiers=tiers,
+            bid_px=bid,
+            bid_qty=bid_qty,
+            ask_px=ask,
+            ask_qty=ask_qty,
+            volume=volume,
+            volatility_bps=self._volatility_bps(now),
+        )
+
+    def frame(self, now: Nanos, side: Side, own_fills: Sequence[float]) -> ContextFrame:
+        """Return every lane's features and public price, fee and size at `now`; `own_fills` is one share per venue.
+
+        Without a consolidated mid every `max_qty`, price and fee is 0, and the features that need a mid are 0.
+
+        Raises:
+            FeatureError: `own_fills` has another length or is not finite.
+        """
+        if len(own_fills) != len(self._specs) or not all(map(math.isfinite, own_fills)):
+            expected = f"{len(self._specs)} finite shares"
+            raise FeatureError(bad_value("MarketFeatures.frame.own_fills", expected, tuple(own_fills)))
+        mid2, s = self.mid2(), side.sign
+        views = self._venue_views(s) if mid2 else [None] * len(self._specs)
+        common = self._common_row(now, s)
+        rows: list[list[float]] = []
+        prices, fees_bps, sizes = [], [], []
+        for venue, view_of, fees, is_maker in self._lanes:
+            venue_view = views[venue]
+            view = UNUSABLE if venue_view is None else view_of(venue_view)
+            rows.append(common + _own_row(view, own_fills[venue]))
+            prices.append(s * (mid2 - view.px2) / mid2 * 1e4 if view.max_qty else 0.0)
+            fee = fees.maker_micros if is_maker else fees.taker_micros
+            fees_bps.append(fee * 2e4 / (MICROS_PER_PX * mid2) if mid2 else 0.0)
+            sizes.append(view.max_qty)
+        x = np.array(rows, dtype=np.float64).reshape(len(rows), len(names.FEATURES))
+        return ContextFrame(
+            at=now,
+            symbol=self._symbol,
+            side=side,
+            names=names.FEATURES,
+            lanes=self._lane_names,
+            x=x.tobytes(),
+            price_bps=tuple(prices),
+            fee_bps=tuple(fees_bps),
+            max_qty=tuple(sizes),
+        )
+
+    def _common_row(self, now: Nanos, s: int) -> list[float]:
+        bid, bid_qty, ask, ask_qty = self._best.tolist()
+        mid2 = bid + ask if bid and ask else 0
+        quoted = [0.0, 0.0, 0.0]
+        if mid2:
+            tilt_bps = 1e4 * (ask - bid) / mid2 * (bid_qty - ask_qty) / (bid_qty + ask_qty)
+            quoted = [
+                names.spread(2.0 * self.half_spread_bps),
+                names.imbalance(s, bid_qty, ask_qty),
+                names.microprice(s, tilt_bps),
+            ]
+        return [
+            names.bias(),
+            *quoted,
+            names.volatility(self._volatility_bps(now)),
+            names.flow(s, self.flow_share(now)),
+            names.time_of_day((now - self._open_at) / self._session_ns),
+        ]
+
+    def _venue_views(self, s: int) -> list[VenueView | None]:
+        best_bid, _, best_ask, _ = self._best.tolist()
+        best = (best_bid, best_ask) if s > 0 else (best_ask, best_bid)
+        views: list[VenueView | None] = []
+        for spec, is_up, tiers, row in zip(self._specs, self._is_up, self._tiers, self._book.tolist(), strict=True):
+            bid, ask = _usable(row[1], row[2]), _usable(row[3], row[4])
+            near, far = (bid, ask) if s > 0 else (ask, bid)
+            offered = _offered(tiers, s) if tiers else ()
+            views.append(VenueView(s, spec.listing.tick, *near, *far, *best, offered) if is_up else None)
+        return views
+
+
+def _own_row(view: LaneView, share: float) -> list[float]:
+    return [names.size(view.shares), names.at_touch(view.is_at_touch), names.own_fills(share)]
+
+
+def _usable(price: Px, qty: Qty) -> tuple[Px, Qty]:
+    return (price, qty) if price > 0 and qty > 0 else (0, 0)
+
+
+def _offered(tiers: tuple[DealerTier, ...], s: int) -> tuple[tuple[Px, Qty], ...]:
+    """Return (far price, max_qty) of the usable tiers, best price first; of equal prices the larger size first."""
+    rows = [(tier.ask_px if s > 0 else tier.bid_px, tier.max_qty) for tier in tiers]
+    return tuple(sorted((r for r in rows if r[0] > 0 and r[1] > 0), key=lambda r: (s * r[0], -r[1])))
+
+
+def _table(rows: I64, width: int, name: str) -> I64:
+    if rows.dtype != np.int64 or rows.ndim != 2 or rows.shape[1] != width:
+        got = f"{rows.dtype} {rows.shape}"
+        raise BadInputError(bad_value(f"MarketFeatures.advance.{name}", f"int64 rows of {width} columns", got))
+    return np.ascontiguousarray(rows)

@@ -1,0 +1,277 @@
+"""The policy `censored`: will any of a child fill, how much is met, and what does it cost afterwards, lane by lane.
+
+Rule of this file: exposure counts, not outcomes. An order cancelled early says that nothing came while it was there,
+a full fill says that there was at least so much; neither says more. Everything is learned by additive sums
+(`learners.state.accumulator`), so what is believed at a time is a function of what was learned and of that time.
+
+Three models a lane, each linear in the context x:
+* fill, resting tactics (POST, MID_PEG, CONDITIONAL): hazard exp(θ·[x, 1_g]) per standard life in age bin g, an
+  observation being (exposure in the bin, first fill or not); p = 1 - exp(-Σ_g hazard_g len_g) over a standard life.
+  Whether a fill is the child's first is read off the outcome (cum_qty = filled_qty), so no child is remembered. A
+  rejected child counts as a standard life without a fill: it would not have filled had we waited.
+* fill, immediate tactics (TAKE, QUOTE): logistic, one observation a child, at its first fill or at its end without.
+* size given fill: exponential with rate exp(θ·x) per standard slice, right-censored at the child's quantity.
+* markout at 1, 10 and 60 s: linear, Student-t weights; adverse is positive in scores, negative in outcomes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from learners.policies.censored_kernels import (
+    ETA_MAX,
+    LINEAR,
+    LOGISTIC,
+    POISSON,
+    observe_kernel,
+    predict_kernel,
+)
+from learners.policies.context import ContextGate, read_parameters
+from learners.policies.policy import PolicySetup
+from learners.state.accumulator import Accumulator
+from learners.state.seen import SeenOutcomes
+from router.domain.enums import AllocationMode, OutcomeKind, Tactic
+from router.domain.errors import ConfigError, bad_value
+from router.domain.instruments import lanes_of
+from router.domain.market import F64
+from router.domain.scores import ContextFrame, LaneScore, Outcome
+from router.domain.units import SECOND, Nanos, seconds
+
+IMMEDIATE = (Tactic.TAKE, Tactic.QUOTE)
+"""Tactics whose child is answered at once: age says nothing there, one child is one trial."""
+
+PRIOR_P = {
+    Tactic.TAKE: 0.95,
+    Tactic.POST: 0.20,
+    Tactic.MID_PEG: 0.10,
+    Tactic.CONDITIONAL: 0.05,
+    Tactic.QUOTE: 0.90,
+}
+"""Fill probability within a standard life, before anything is learned."""
+
+PRIOR_MARKOUT_BPS = {Tactic.POST: 0.5}
+"""Adverse move after a fill, before anything is learned; 0 where absent. Resting orders are picked off."""
+
+BIN_EDGES = (0.0, 1 / 16, 1 / 4)
+"""Where the age bins begin, in standard lives; the last has no end."""
+
+BIN_LENGTHS = (1 / 16, 3 / 16, 3 / 4)
+"""How much of a standard life falls into each bin."""
+
+MARKOUT_HORIZONS: tuple[Nanos, ...] = (1 * SECOND, 10 * SECOND, 60 * SECOND)
+"""Horizons learned; others are ignored."""
+
+P_MIN, P_MAX = 1e-4, 1.0 - 1e-4
+MU_LIVES_MAX = 1_000.0
+"""`mu` is kept within one share and a thousand standard slices."""
+MARKOUT_ABS_MAX_BPS = 100.0
+
+PARAMETERS = {
+    "half_life_s": (480.0, 1.0, 1e9),
+    "prior_bias": (1.0, 1e-3, 1e6),
+    "prior_slope": (10.0, 1e-3, 1e6),
+    "sharing": (3.0, 1e-3, 1e6),
+    "markout_scale_bps": (5.0, 1e-3, 1e4),
+    "markout_horizon_s": (10.0, 1.0, 60.0),
+}
+"""Name -> (default, least, greatest). `half_life_s`: memory. `prior_bias`, `prior_slope`: prior precision of a
+tactic's bias and of its other parameters, in observations. `sharing`: how many times as strongly a lane is held to its
+tactic as a tactic to its prior. `markout_scale_bps`: spread of one markout. `markout_horizon_s`: the one scored."""
+
+
+class CensoredPolicy:
+    """Censored, discounted, contextual model of fill, size and markout per lane (mode WATER_FILL).
+
+    Scores are clipped: p to [1e-4, 1 - 1e-4], mu to [1 share, 1,000 standard slices], markout to ±100 bps.
+
+    Parameters are those of `PARAMETERS`, by name in `setup.parameters`.
+
+    Raises:
+        ConfigError: an unknown parameter or one out of its range; no lanes; features that do not begin with "bias".
+    """
+
+    name = "censored"
+    mode = AllocationMode.WATER_FILL
+
+    def __init__(self, setup: PolicySetup) -> None:
+        values = read_parameters(setup.parameters, PARAMETERS)
+        self._gate = ContextGate(setup)
+        if setup.standard_qty < 1 or setup.standard_life_ns < 1:
+            got = (setup.standard_qty, setup.standard_life_ns)
+            raise ConfigError(bad_value("policy.standard_qty", "a standard slice and life from 1", got))
+        self._standard_qty = float(setup.standard_qty)
+        self._life_ns = setup.standard_life_ns
+        self._scale_bps = values["markout_scale_bps"]
+        horizon = seconds(values["markout_horizon_s"])
+        if horizon not in MARKOUT_HORIZONS:
+            where = "policy.parameters.markout_horizon_s"
+            raise ConfigError(bad_value(where, "1, 10 or 60", values["markout_horizon_s"]))
+        self._scored = MARKOUT_HORIZONS.index(horizon)
+        lanes = lanes_of(setup.specs)
+        self._tactics = tuple(lane.tactic for lane in lanes)
+        self._immediate = np.array([tactic in IMMEDIATE for tactic in self._tactics])
+        kinds = tuple(tactic for tactic in Tactic if tactic in self._tactics)
+        self._pools = np.array([len(lanes) + kinds.index(tactic) for tactic in self._tactics], dtype=np.int64)
+        rows, d, half_life = len(lanes) + len(kinds), self._gate.width, seconds(values["half_life_s"])
+        self._fill = Accumulator(rows, d + len(BIN_EDGES), half_life)
+        self._size = Accumulator(rows, d, half_life)
+        self._markouts = tuple(Accumulator(rows, d, half_life) for _ in MARKOUT_HORIZONS)
+        self._fill_priors = _priors(kinds, d + len(BIN_EDGES), values, _prior_fill)
+        self._size_priors = _priors(kinds, d, values, lambda tactic: 0.0)
+        self._markout_priors = _priors(
+            kinds, d, values, lambda tactic: PRIOR_MARKOUT_BPS.get(tactic, 0.0) / self._scale_bps
+        )
+        self._seen = SeenOutcomes()
+        self._latest: Nanos = 0
+
+    def learn(self, outcomes: Sequence[Outcome]) -> None:
+        """Apply outcomes in order; one whose key is among the last `SEEN_MAX` changes nothing.
+
+        Raises:
+            FeatureError: a lane, context or number that cannot be; that outcome is not applied, those before it are.
+        """
+        for outcome in outcomes:
+            if self._seen.has(outcome):
+                continue
+            row, x = self._gate.row(outcome)
+            self._seen.accept(outcome)
+            self._latest = max(self._latest, outcome.at)
+            if outcome.kind is OutcomeKind.MARKOUT:
+                self._learn_markout(outcome, row, x)
+                continue
+            if self._immediate[row]:
+                self._learn_trial(outcome, row, x)
+            else:
+                self._learn_exposure(outcome, row, x)
+            if outcome.is_final and outcome.cum_qty > 0:
+                self._learn_size(outcome, row, x)
+
+    def scores(self, frame: ContextFrame) -> tuple[LaneScore, ...]:
+        """Return (p, mu, adverse markout) of every lane at the frame's time, under the posterior mean.
+
+        Raises:
+            FeatureError: the frame is not finite or has other lanes, names or lengths.
+        """
+        x = self._gate.matrix(frame)
+        at = max(frame.at, self._latest)
+        still = np.zeros(len(self._tactics))
+        fill = self._predict(self._fill, self._fill_priors, still, x, at, len(BIN_EDGES))
+        size = self._predict(self._size, self._size_priors, self._offered(frame), x, at, 0)[:, 0]
+        markout = self._predict(self._markouts[self._scored], self._markout_priors, still, x, at, 0)[:, 0]
+        hazard = np.exp(np.clip(fill, -ETA_MAX, ETA_MAX))
+        resting = -np.expm1(-hazard @ np.array(BIN_LENGTHS))
+        p = np.where(self._immediate, hazard[:, 0] / (1.0 + hazard[:, 0]), resting)
+        mu = np.exp(-np.clip(size, -20.0, 20.0)) * self._standard_qty
+        p = np.clip(p, P_MIN, P_MAX).tolist()
+        mu = np.clip(mu, 1.0, MU_LIVES_MAX * self._standard_qty).tolist()
+        cost = np.clip(markout * self._scale_bps, -MARKOUT_ABS_MAX_BPS, MARKOUT_ABS_MAX_BPS).tolist()
+        return tuple(
+            LaneScore(lane=lane, p=p[k], mu=mu[k], markout_bps=cost[k]) for k, lane in enumerate(self._gate.lanes)
+        )
+
+    def digest(self) -> str:
+        """Return a sha256 over all sums and the chain of outcomes accepted."""
+        parts = [sums.digest() for sums in (self._fill, self._size, *self._markouts)]
+        return hashlib.sha256(":".join((*parts, self._seen.digest())).encode()).hexdigest()
+
+    def _learn_trial(self, outcome: Outcome, row: int, x: F64) -> None:
+        has_filled_before = outcome.cum_qty > outcome.filled_qty
+        if has_filled_before or (outcome.filled_qty == 0 and not outcome.is_final):
+            return
+        y = 1.0 if outcome.filled_qty > 0 else 0.0
+        phi = np.concatenate((x, (1.0, 0.0, 0.0)))[None, :]
+        self._observe(self._fill, self._fill_priors, outcome, row, phi, LOGISTIC, np.array([y]), np.ones(1))
+
+    def _learn_exposure(self, outcome: Outcome, row: int, x: F64) -> None:
+        if outcome.cum_qty > outcome.filled_qty:
+            return
+        begin, end = outcome.age_from_ns / self._life_ns, outcome.age_to_ns / self._life_ns
+        if outcome.kind is OutcomeKind.REJECT:
+            begin, end = 0.0, 1.0
+        exposures, last = _exposures(begin, end)
+        ys = np.zeros(len(BIN_EDGES))
+        if outcome.filled_qty > 0:
+            ys[last] = 1.0
+        used = np.flatnonzero((exposures > 0.0) | (ys > 0.0))
+        if not used.size:
+            return
+        phi = np.zeros((used.size, self._gate.width + len(BIN_EDGES)))
+        phi[:, : self._gate.width] = x
+        phi[np.arange(used.size), self._gate.width + used] = 1.0
+        self._observe(self._fill, self._fill_priors, outcome, row, phi, POISSON, ys[used], exposures[used])
+
+    def _learn_size(self, outcome: Outcome, row: int, x: F64) -> None:
+        met = outcome.cum_qty / self._standard_qty
+        y = 1.0 if outcome.cum_qty < outcome.order_qty else 0.0
+        self._observe(self._size, self._size_priors, outcome, row, x[None, :], POISSON, np.array([y]), np.array([met]))
+
+    def _learn_markout(self, outcome: Outcome, row: int, x: F64) -> None:
+        if outcome.horizon_ns not in MARKOUT_HORIZONS:
+            return
+        sums = self._markouts[MARKOUT_HORIZONS.index(outcome.horizon_ns)]
+        y = np.array([-outcome.markout_bps / self._scale_bps])
+        self._observe(sums, self._markout_priors, outcome, row, x[None, :], LINEAR, y, np.ones(1))
+
+    def _observe(
+        self,
+        sums: Accumulator,
+        priors: F64,
+        outcome: Outcome,
+        row: int,
+        xs: F64,
+        family: int,
+        ys: F64,
+        exposures: F64,
+    ) -> None:
+        pool = int(self._pools[row])
+        gamma = sums.event_weight(outcome.at)
+        prior = priors[pool - len(self._tactics)]
+        decay = sums.decay(self._latest)
+        observe_kernel(sums.a, sums.b, row, pool, decay, gamma, prior, xs, family, ys, exposures)
+        sums.touch(row)
+        sums.touch(pool)
+
+    def _predict(self, sums: Accumulator, priors: F64, shifts: F64, x: F64, at: Nanos, bins: int) -> F64:
+        out: F64 = np.empty((x.shape[0], max(bins, 1)))
+        predict_kernel(sums.a, sums.b, self._pools, sums.decay(at), priors, shifts, x, bins, out)
+        return out
+
+    def _offered(self, frame: ContextFrame) -> F64:
+        """Prior mean of an immediate lane's log rate: what is met is what is on offer, until learned otherwise."""
+        shifts = np.zeros(len(self._tactics))
+        for k, offered in enumerate(frame.max_qty):
+            if self._immediate[k] and offered > 0:
+                shifts[k] = math.log(self._standard_qty / offered)
+        return shifts
+
+
+def _exposures(begin: float, end: float) -> tuple[F64, int]:
+    """Return the exposure in each age bin between two ages in standard lives, and the bin of the later age.
+
+    >>> exposures, last = _exposures(0.0, 1.0)
+    >>> exposures.tolist(), last
+    ([0.0625, 0.1875, 0.75], 2)
+    """
+    ends = (*BIN_EDGES[1:], math.inf)
+    parts = [max(0.0, min(end, high) - max(begin, low)) for low, high in zip(BIN_EDGES, ends, strict=True)]
+    return np.array(parts), sum(1 for edge in BIN_EDGES[1:] if end > edge)
+
+
+def _prior_fill(tactic: Tactic) -> float:
+    p = PRIOR_P[tactic]
+    return math.log(p / (1.0 - p)) if tactic in IMMEDIATE else math.log(-math.log1p(-p))
+
+
+def _priors(kinds: tuple[Tactic, ...], width: int, values: dict[str, float], bias: Callable[[Tactic], float]) -> F64:
+    """Return (tactics, 3, width): tactic precision, tactic mean, precision of a lane around its tactic."""
+    priors: F64 = np.zeros((len(kinds), 3, width))
+    priors[:, 0, :] = values["prior_slope"]
+    priors[:, 0, 0] = values["prior_bias"]
+    priors[:, 2, :] = values["sharing"] * priors[:, 0, :]
+    for t, tactic in enumerate(kinds):
+        priors[t, 1, 0] = bias(tactic)
+    return priors

@@ -1,0 +1,136 @@
+"""The arithmetic of the censored learner: how one observation is weighed, and how lanes are scored.
+
+Rule of this file: free functions over arrays, no state; the twin of each kernel is in plain numpy below it.
+
+Weights are those of one-pass iteratively re-weighted least squares: an observation is linearised once, at the
+parameters known when it came, as (w, z) with w z = w θᵀx + residual.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from learners.state.accumulator import add_kernel, posterior_kernel, posterior_numpy
+from router.domain.market import F64, I64
+
+ETA_MAX = 8.0
+"""Linear predictors are clipped to ±8 before exp: rates from 1/3000 to 3000 of their unit."""
+
+WEIGHT_MIN, WEIGHT_MAX, RESIDUAL_MAX = 0.05, 5.0, 3.0
+"""Clips of the Poisson weights and residuals: one event can neither count for nothing nor move everything."""
+
+NU = 4.0
+"""Degrees of freedom of the Student-t weights on markouts."""
+
+LOGISTIC, POISSON, LINEAR = 0, 1, 2
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def weigh_kernel(family: int, eta: float, y: float, exposure: float) -> tuple[float, float]:
+    """Return (w, w z) of one observation at the linear predictor `eta`.
+
+    LOGISTIC: y in {0, 1}. POISSON: y events in `exposure`; the least weight is per unit of exposure, so that a life cut
+    into many heartbeats gains no weight from the cut. LINEAR: y in units of its scale, Student-t weight.
+    """
+    if family == LINEAR:
+        miss = y - eta
+        w = (NU + 1.0) / (NU + miss * miss)
+        return w, w * y
+    eta = min(max(eta, -ETA_MAX), ETA_MAX)
+    if family == LOGISTIC:
+        p = 1.0 / (1.0 + math.exp(-eta))
+        w = max(p * (1.0 - p), WEIGHT_MIN)
+        return w, w * eta + (y - p)
+    expected = exposure * math.exp(eta)
+    least = WEIGHT_MIN if y > 0.0 else WEIGHT_MIN * min(exposure, 1.0)
+    w = min(max(expected, least), WEIGHT_MAX)
+    return w, w * eta + min(max(y - expected, -RESIDUAL_MAX), RESIDUAL_MAX)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def observe_kernel(
+    a: F64,
+    b: F64,
+    row: int,
+    pool: int,
+    decay: float,
+    gamma: float,
+    prior: F64,
+    xs: F64,
+    family: int,
+    ys: F64,
+    exposures: F64,
+) -> None:
+    """Add observations of one lane, all linearised at the same θ̄, to its row and to its tactic's row.
+
+    `prior` is (3, width): precision of the tactic's row, its mean, precision of the lane's row around the tactic's.
+    `xs` is (n, width), `ys` and `exposures` (n,). `decay` reads the sums now, `gamma` weighs what is added now.
+    """
+    width = b.shape[1]
+    chol = np.empty((width, width))
+    shared = np.empty(width)
+    theta = np.empty(width)
+    posterior_kernel(a[pool], b[pool], decay, prior[0], prior[1], chol, shared)
+    posterior_kernel(a[row], b[row], decay, prior[2], shared, chol, theta)
+    for i in range(xs.shape[0]):
+        eta = 0.0
+        for j in range(width):
+            eta += theta[j] * xs[i, j]
+        w, wz = weigh_kernel(family, eta, ys[i], exposures[i])
+        add_kernel(a, b, row, gamma * w, gamma * wz, xs[i])
+        add_kernel(a, b, pool, gamma * w, gamma * wz, xs[i])
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def predict_kernel(
+    a: F64, b: F64, pools: I64, decay: float, priors: F64, shifts: F64, x: F64, bins: int, out: F64
+) -> None:
+    """Write every lane's linear predictors into `out`, shape (lanes, max(bins, 1)).
+
+    `pools` gives each lane's tactic row, `priors` is (tactics, 3, width) as in `observe_kernel`, `x` (lanes, features).
+    `shifts` (lanes,) moves the prior mean of the lane's bias, at the tactic's level, by that much. With `bins` > 0 the
+    last `bins` features are indicators of the age bin, and a column is one bin.
+    """
+    lanes, d = x.shape
+    width = b.shape[1]
+    chol = np.empty((width, width))
+    shared = np.empty((priors.shape[0], width))
+    lever = np.empty((priors.shape[0], width))
+    nothing = np.zeros(width)
+    unit = np.zeros(width)
+    unit[0] = 1.0
+    theta = np.empty(width)
+    mean = np.empty(width)
+    for t in range(priors.shape[0]):
+        pool = lanes + t
+        posterior_kernel(a[pool], b[pool], decay, priors[t, 0], priors[t, 1], chol, shared[t])
+        posterior_kernel(a[pool], nothing, decay, priors[t, 0], unit, chol, lever[t])
+    for k in range(lanes):
+        t = pools[k] - lanes
+        for j in range(width):
+            mean[j] = shared[t, j] + shifts[k] * lever[t, j]
+        posterior_kernel(a[k], b[k], decay, priors[t, 2], mean, chol, theta)
+        eta = 0.0
+        for j in range(d):
+            eta += theta[j] * x[k, j]
+        if bins == 0:
+            out[k, 0] = eta
+        for g in range(bins):
+            out[k, g] = eta + theta[d + g]
+
+
+def predict_numpy(a: F64, b: F64, pools: I64, decay: float, priors: F64, shifts: F64, x: F64, bins: int) -> F64:
+    """The plain twin of `predict_kernel`; returns what it writes."""
+    lanes, d = x.shape
+    out: F64 = np.empty((lanes, max(bins, 1)))
+    for k in range(lanes):
+        own = priors[pools[k] - lanes]
+        mean = own[1].copy()
+        mean[0] += shifts[k]
+        shared = posterior_numpy(a[pools[k]], b[pools[k]], decay, own[0], mean)
+        theta = posterior_numpy(a[k], b[k], decay, own[2], shared)
+        out[k] = theta[:d] @ x[k] + (theta[d:] if bins else 0.0)
+    return out

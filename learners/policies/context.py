@@ -1,0 +1,115 @@
+"""The gate every context passes before it can touch a policy: shape, lanes, finite numbers, bounds.
+
+Rule of this file: what is refused is refused whole, before anything is applied.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from learners.policies.policy import PolicySetup
+from router.domain.errors import ConfigError, FeatureError, bad_value
+from router.domain.instruments import lanes_of
+from router.domain.market import F64
+from router.domain.scores import ContextFrame, Outcome
+
+X_ABS_MAX = 1e6
+"""Features are standardised: one above a million is a fault of its maker, and its square would drown the sums."""
+
+BPS_ABS_MAX = 1e4
+"""A price, fee or markout beyond 100 % of the price is a fault of its maker."""
+
+
+class ContextGate:
+    """Checks frames and outcomes against the lanes and features of a setup, and gives them as arrays."""
+
+    def __init__(self, setup: PolicySetup) -> None:
+        self.lanes = tuple(str(lane) for lane in lanes_of(setup.specs))
+        self.names = setup.feature_names
+        self.width = len(self.names)
+        self._rows = {lane: row for row, lane in enumerate(self.lanes)}
+        if not self.lanes:
+            raise ConfigError(bad_value("policy.specs", "at least one lane", self.lanes))
+        if not self.names or self.names[0] != "bias":
+            raise ConfigError(bad_value("policy.feature_names", "names of which the first is 'bias'", self.names))
+
+    def matrix(self, frame: ContextFrame) -> F64:
+        """Return the frame's features, (lanes, features), read-only.
+
+        Raises:
+            FeatureError: other lanes or names, a wrong length, or a number that is not finite or above `X_ABS_MAX`.
+        """
+        if frame.lanes != self.lanes:
+            raise FeatureError(bad_value("frame.lanes", f"the lanes {self.lanes}", frame.lanes))
+        if frame.names != self.names:
+            raise FeatureError(bad_value("frame.names", f"the features {self.names}", frame.names))
+        count = len(self.lanes)
+        if len(frame.x) != 8 * count * self.width:
+            raise FeatureError(bad_value("frame.x", f"{8 * count * self.width} bytes", len(frame.x)))
+        if not len(frame.price_bps) == len(frame.fee_bps) == len(frame.max_qty) == count:
+            lengths = (len(frame.price_bps), len(frame.fee_bps), len(frame.max_qty))
+            raise FeatureError(bad_value("frame", f"{count} prices, fees and sizes", lengths))
+        x: F64 = np.frombuffer(frame.x, dtype=np.float64).reshape(count, self.width)
+        if not (np.abs(x) <= X_ABS_MAX).all():
+            raise FeatureError(bad_value("frame.x", f"finite numbers within ±{X_ABS_MAX:g}", _worst(x.ravel())))
+        for name, values in (("price_bps", frame.price_bps), ("fee_bps", frame.fee_bps)):
+            for value in values:
+                _check_bps(value, f"frame.{name}")
+        return x
+
+    def row(self, outcome: Outcome) -> tuple[int, F64]:
+        """Return the outcome's lane as a row number and its context, (features,).
+
+        Raises:
+            FeatureError: an unknown lane, a wrong length, a number that is not finite or out of bounds, or times
+                or quantities that cannot be.
+        """
+        row = self._rows.get(outcome.lane)
+        if row is None:
+            raise FeatureError(bad_value("outcome.lane", f"one of {self.lanes}", outcome.lane))
+        if len(outcome.x) != self.width:
+            raise FeatureError(bad_value("outcome.x", f"{self.width} features", len(outcome.x)))
+        for value in outcome.x:
+            if not -X_ABS_MAX <= value <= X_ABS_MAX:
+                raise FeatureError(bad_value("outcome.x", f"finite numbers within ±{X_ABS_MAX:g}", value))
+        _check_bps(outcome.price_bps, "outcome.price_bps")
+        _check_bps(outcome.fee_bps, "outcome.fee_bps")
+        _check_bps(outcome.markout_bps, "outcome.markout_bps")
+        if not 0 <= outcome.age_from_ns <= outcome.age_to_ns:
+            got = (outcome.age_from_ns, outcome.age_to_ns)
+            raise FeatureError(bad_value("outcome.age_to_ns", "ages that do not run backwards", got))
+        if outcome.at < 0 or min(outcome.filled_qty, outcome.cum_qty) < 0 or outcome.order_qty < 1:
+            got_all = (outcome.at, outcome.filled_qty, outcome.cum_qty, outcome.order_qty)
+            raise FeatureError(bad_value("outcome", "a time and fills from 0 and an order from 1", got_all))
+        return row, np.array(outcome.x)
+
+
+def _check_bps(value: float, where: str) -> None:
+    if not -BPS_ABS_MAX <= value <= BPS_ABS_MAX:
+        raise FeatureError(bad_value(where, f"a finite number within ±{BPS_ABS_MAX:g}", value))
+
+
+def _worst(x: F64) -> float:
+    bad: list[float] = [value for value in x.tolist() if not math.isfinite(value) or abs(value) > X_ABS_MAX]
+    return bad[0]
+
+
+def read_parameters(given: dict[str, float], known: dict[str, tuple[float, float, float]]) -> dict[str, float]:
+    """Return every known parameter, given or default, checked. `known` is name -> (default, least, greatest).
+
+    Raises:
+        ConfigError: an unknown name (the known ones are listed) or a value out of its range.
+
+    >>> read_parameters({"gain": 2.0}, {"gain": (1.0, 0.0, 10.0), "bias": (0.5, 0.0, 1.0)})
+    {'gain': 2.0, 'bias': 0.5}
+    """
+    for name in sorted(given):
+        if name not in known:
+            raise ConfigError(bad_value("policy.parameters", f"one of {', '.join(sorted(known))}", name))
+        default, least, greatest = known[name]
+        if not least <= given[name] <= greatest:
+            expected = f"a number from {least:g} to {greatest:g} (default {default:g})"
+            raise ConfigError(bad_value(f"policy.parameters.{name}", expected, given[name]))
+    return {name: float(given.get(name, default)) for name, (default, _, _) in known.items()}

@@ -1,0 +1,165 @@
+"""Which lanes are no candidates for a decision, and why, in coded reasons.
+
+Rule of this file: one small function per reason, in a table whose order is the order of asking; the first reason
+that holds is the one recorded. A function returns the detail for people, or None when its reason does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from router.allocation.pricing import far_touch, quote_of, tiers_within
+from router.domain.enums import OrdType, SessionState, Tactic
+from router.domain.errors import BadInputError, bad_value
+from router.domain.instruments import Lane, VenueSpec
+from router.domain.market import MarketSnapshot, Quote
+from router.domain.orders import ParentOrder
+from router.domain.scores import ContextFrame, Exclusion
+from router.domain.units import Px, Qty, px_text
+
+MIDPOINT_TACTICS = (Tactic.MID_PEG, Tactic.CONDITIONAL)
+
+
+class ExclusionReason(StrEnum):
+    """Why a lane is no candidate; the value is what decisions and reports show."""
+
+    VENUE_NOT_ALLOWED = "VENUE_NOT_ALLOWED"
+    VENUE_DENIED = "VENUE_DENIED"
+    SESSION_DOWN = "SESSION_DOWN"
+    VENUE_UNAVAILABLE = "VENUE_UNAVAILABLE"
+    TACTIC_NOT_RELEASED = "TACTIC_NOT_RELEASED"
+    NO_QUOTE = "NO_QUOTE"
+    PRICE_LIMIT = "PRICE_LIMIT"
+    OUTSIDE_LIMIT = "OUTSIDE_LIMIT"
+    BELOW_MIN_QTY = "BELOW_MIN_QTY"
+
+
+class _Case(NamedTuple):
+    lane: Lane
+    parent: ParentOrder
+    spec: VenueSpec
+    max_qty: Qty
+    tactics: Container[Tactic]
+    market: MarketSnapshot
+    quote: Quote | None
+    unavailable: Mapping[str, str]
+    left_qty: Qty
+
+    @property
+    def limit(self) -> Px | None:
+        return self.parent.price if self.parent.ord_type is OrdType.LIMIT else None
+
+
+def exclusions(
+    parent: ParentOrder,
+    lanes: tuple[Lane, ...],
+    specs: tuple[VenueSpec, ...],
+    frame: ContextFrame,
+    tactics: Container[Tactic],
+    market: MarketSnapshot,
+    unavailable: Mapping[str, str],
+    left_qty: Qty | None = None,
+) -> tuple[Exclusion, ...]:
+    """Return one exclusion, with its first reason, for each of `lanes` that may not be used now, in their order.
+
+    `tactics` are those the schedule released, `unavailable` maps a venue to the reason it is out of use, `left_qty`
+    is what may still be sent (None: the whole order).
+
+    Raises:
+        BadInputError: a lane that is not in `frame` or whose venue is not in `specs`.
+    """
+    spec_of = {spec.mic: spec for spec in specs}
+    max_qty = dict(zip(frame.lanes, frame.max_qty, strict=True))
+    left = parent.order_qty if left_qty is None else left_qty
+    found = []
+    for lane in lanes:
+        name = str(lane)
+        if name not in max_qty or lane.mic not in spec_of:
+            raise BadInputError(bad_value("exclusions.lanes", f"lanes of {', '.join(frame.lanes)}", name))
+        quote = quote_of(market, lane.mic)
+        case = _Case(lane, parent, spec_of[lane.mic], max_qty[name], tactics, market, quote, unavailable, left)
+        exclusion = _first(case, name)
+        if exclusion is not None:
+            found.append(exclusion)
+    return tuple(found)
+
+
+def _first(case: _Case, name: str) -> Exclusion | None:
+    for reason, check in CHECKS:
+        detail = check(case)
+        if detail is not None:
+            return Exclusion(name, reason.value, detail)
+    return None
+
+
+def _venue_not_allowed(case: _Case) -> str | None:
+    allowed = case.parent.venues_allow
+    return f"allowed: {', '.join(allowed)}" if allowed and case.lane.mic not in allowed else None
+
+
+def _venue_denied(case: _Case) -> str | None:
+    return "denied by the order" if case.lane.mic in case.parent.venues_deny else None
+
+
+def _session_down(case: _Case) -> str | None:
+    is_down = case.quote is not None and case.quote.session is SessionState.DOWN
+    return "the link to the venue is down" if is_down else None
+
+
+def _venue_unavailable(case: _Case) -> str | None:
+    return case.unavailable.get(case.lane.mic)
+
+
+def _tactic_not_released(case: _Case) -> str | None:
+    return f"{case.lane.tactic} is not released now" if case.lane.tactic not in case.tactics else None
+
+
+def _no_quote(case: _Case) -> str | None:
+    return "no usable quote" if case.max_qty < 1 else None
+
+
+def _price_limit(case: _Case) -> str | None:
+    """A taking lane whose price is beyond the parent's limit. Resting lanes are priced at the limit at worst."""
+    if case.limit is None:
+        return None
+    side = case.parent.side
+    if case.lane.tactic is Tactic.QUOTE:
+        if tiers_within(case.market, case.lane.mic, side, case.limit):
+            return None
+        return f"no tier within the limit {px_text(case.limit)}"
+    touch = far_touch(case.quote, side) if case.lane.tactic is Tactic.TAKE else 0
+    if touch and side.sign * (touch - case.limit) > 0:
+        return f"touch {px_text(touch)} beyond the limit {px_text(case.limit)}"
+    return None
+
+
+def _outside_limit(case: _Case) -> str | None:
+    """A midpoint lane while the mid is beyond the parent's limit: it would rest where nothing can trade."""
+    if case.limit is None or case.lane.tactic not in MIDPOINT_TACTICS:
+        return None
+    beyond = case.parent.side.sign * (case.market.bid_px + case.market.ask_px - 2 * case.limit) > 0
+    return f"mid beyond the limit {px_text(case.limit)}" if beyond else None
+
+
+def _below_min_qty(case: _Case) -> str | None:
+    """A dark lane when less than the parent's min_qty is left, or on offer."""
+    if case.lane.tactic not in MIDPOINT_TACTICS:
+        return None
+    most = min(case.left_qty, case.max_qty)
+    return f"min_qty {case.parent.min_qty} above {most}" if most < case.parent.min_qty else None
+
+
+CHECKS: tuple[tuple[ExclusionReason, Callable[[_Case], str | None]], ...] = (
+    (ExclusionReason.VENUE_NOT_ALLOWED, _venue_not_allowed),
+    (ExclusionReason.VENUE_DENIED, _venue_denied),
+    (ExclusionReason.SESSION_DOWN, _session_down),
+    (ExclusionReason.VENUE_UNAVAILABLE, _venue_unavailable),
+    (ExclusionReason.TACTIC_NOT_RELEASED, _tactic_not_released),
+    (ExclusionReason.NO_QUOTE, _no_quote),
+    (ExclusionReason.PRICE_LIMIT, _price_limit),
+    (ExclusionReason.OUTSIDE_LIMIT, _outside_limit),
+    (ExclusionReason.BELOW_MIN_QTY, _below_min_qty),
+)
+"""Every reason and its check, in the order of asking."""

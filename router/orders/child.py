@@ -1,0 +1,277 @@
+"""Everything that changes a child order's state is in this file.
+
+Rule of this file: the table below lists the legal rows; an event without a row is our bug and raises. `apply`
+alone changes a child. Quantities always add up: 0 <= cum_qty, and leaves_qty is what may still execute.
+
+Rows that look odd say when they happen. CLOSED children accept only executions that were in flight and busts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from router.domain.enums import OrdStatus
+from router.domain.errors import IllegalTransitionError
+from router.domain.events import (
+    ChildAcknowledged,
+    ChildCancelRequested,
+    ChildIntended,
+    ChildLost,
+    ChildOut,
+    ChildQueried,
+    ChildReconciled,
+    ChildRejected,
+    ChildReplaced,
+    ChildReplaceRequested,
+    ChildRequestRefused,
+    ChildSent,
+    ChildTradeCanceled,
+    ChildTradeCorrected,
+    ChildTraded,
+)
+from router.domain.orders import ChildOrder
+from router.domain.units import Micros, Nanos, Px, Qty
+
+S = OrdStatus
+CLOSED = frozenset({S.FILLED, S.CANCELED, S.EXPIRED, S.REJECTED})
+AWAITING = frozenset({S.PENDING_NEW, S.PENDING_CANCEL, S.PENDING_REPLACE})
+"""States in which the venue owes us an answer."""
+
+ChildEvent = (
+    ChildSent
+    | ChildAcknowledged
+    | ChildRejected
+    | ChildTraded
+    | ChildTradeCanceled
+    | ChildTradeCorrected
+    | ChildOut
+    | ChildCancelRequested
+    | ChildReplaceRequested
+    | ChildReplaced
+    | ChildRequestRefused
+    | ChildLost
+    | ChildQueried
+    | ChildReconciled
+)
+
+OPEN = None
+"""As a target: NEW or PARTIALLY_FILLED, whichever the child's own fills say."""
+
+OUT = "OUT"
+"""As a target: the closed state that the event names."""
+
+Target = OrdStatus | str | None
+
+TABLE: dict[tuple[OrdStatus, type], Target] = {
+    (S.INTENDED, ChildSent): S.PENDING_NEW,
+    (S.INTENDED, ChildLost): S.UNKNOWN,  # we restarted between the intent and the send
+    (S.PENDING_NEW, ChildAcknowledged): OPEN,
+    (S.PENDING_NEW, ChildRejected): S.REJECTED,
+    (S.PENDING_NEW, ChildTraded): S.PARTIALLY_FILLED,  # the fill overtook the acknowledgement
+    (S.PENDING_NEW, ChildOut): OUT,  # an IOC came back before its acknowledgement
+    (S.PENDING_NEW, ChildLost): S.UNKNOWN,
+    (S.NEW, ChildTraded): S.PARTIALLY_FILLED,
+    (S.NEW, ChildOut): OUT,
+    (S.NEW, ChildCancelRequested): S.PENDING_CANCEL,
+    (S.NEW, ChildReplaceRequested): S.PENDING_REPLACE,
+    (S.NEW, ChildLost): S.UNKNOWN,
+    (S.PARTIALLY_FILLED, ChildAcknowledged): S.PARTIALLY_FILLED,  # the fill overtook it
+    (S.PARTIALLY_FILLED, ChildTraded): S.PARTIALLY_FILLED,
+    (S.PARTIALLY_FILLED, ChildOut): OUT,
+    (S.PARTIALLY_FILLED, ChildCancelRequested): S.PENDING_CANCEL,
+    (S.PARTIALLY_FILLED, ChildReplaceRequested): S.PENDING_REPLACE,
+    (S.PARTIALLY_FILLED, ChildLost): S.UNKNOWN,
+    (S.PENDING_CANCEL, ChildAcknowledged): S.PENDING_CANCEL,  # partly filled, cancelled, and only then acknowledged
+    (S.PENDING_CANCEL, ChildTraded): S.PENDING_CANCEL,  # it executed while the cancel was on its way
+    (S.PENDING_CANCEL, ChildOut): OUT,
+    (S.PENDING_CANCEL, ChildRequestRefused): OPEN,
+    (S.PENDING_CANCEL, ChildLost): S.UNKNOWN,
+    (S.PENDING_REPLACE, ChildTraded): S.PENDING_REPLACE,
+    (S.PENDING_REPLACE, ChildOut): OUT,
+    (S.PENDING_REPLACE, ChildReplaced): OPEN,
+    (S.PENDING_REPLACE, ChildRequestRefused): OPEN,
+    (S.PENDING_REPLACE, ChildLost): S.UNKNOWN,
+    (S.UNKNOWN, ChildAcknowledged): OPEN,  # the answer came after we had given it up
+    (S.UNKNOWN, ChildRejected): S.REJECTED,  # or a query says it never arrived
+    (S.UNKNOWN, ChildTraded): S.UNKNOWN,
+    (S.UNKNOWN, ChildOut): OUT,
+    (S.UNKNOWN, ChildQueried): S.UNKNOWN,
+    (S.UNKNOWN, ChildReconciled): OPEN,
+    (S.UNKNOWN, ChildReplaced): OPEN,  # a late answer: the venue has it, at the new terms
+    (S.FILLED, ChildTraded): S.FILLED,  # the real report of an inferred fill, or a venue's over-fill
+    (S.CANCELED, ChildTraded): S.CANCELED,  # in flight when the venue cancelled
+    (S.EXPIRED, ChildTraded): S.EXPIRED,
+    (S.REJECTED, ChildTraded): S.REJECTED,  # a venue that executes what it refused: booked and flagged
+    (S.FILLED, ChildTradeCanceled): S.CANCELED,  # busted quantity is not routed again by itself
+}
+for _state in (S.NEW, S.PARTIALLY_FILLED, S.PENDING_CANCEL, S.PENDING_REPLACE, S.UNKNOWN, S.CANCELED, S.EXPIRED):
+    TABLE[_state, ChildTradeCanceled] = _state
+    TABLE[_state, ChildTradeCorrected] = _state
+TABLE[S.FILLED, ChildTradeCorrected] = S.FILLED
+
+
+@dataclass(slots=True)
+class Execution:
+    """One execution as it counts now."""
+
+    qty: Qty
+    px: Px
+    fee_micros: Micros
+
+
+@dataclass(slots=True)
+class ChildState:
+    """One child's state. `cum_qty` includes `inferred_qty`, which is known only from the venue's cum_qty."""
+
+    child: ChildOrder
+    intended_at: Nanos
+    mid_routed2: Px
+    x: tuple[float, ...]
+    status: OrdStatus = S.INTENDED
+    order_qty: Qty = 0
+    price: Px | None = None
+    cum_qty: Qty = 0
+    inferred_qty: Qty = 0
+    inferred_px: Px = 0
+    notional: int = 0
+    fee_micros: Micros = 0
+    order_id: str = ""
+    closing: OrdStatus | None = None
+    """The closed state that the venue reported, while fills that it counts have not reached us."""
+    closing_qty: Qty = 0
+    out_at: Nanos = 0
+    request: ChildReplaceRequested | ChildCancelRequested | None = None
+    asked_at: Nanos = 0
+    """When we last sent something that wants an answer."""
+    queries: int = 0
+    watched_age: Nanos = 0
+    """Up to which age learners have heard of this child's exposure."""
+    executions: dict[str, Execution] = field(default_factory=dict)
+    busts: set[str] = field(default_factory=set)
+    version: int = 0
+    closed_at: Nanos = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still execute."""
+        return self.status not in CLOSED
+
+    @property
+    def leaves_qty(self) -> Qty:
+        """What may still execute: an UNKNOWN child counts in full until it is reconciled."""
+        if self.status in CLOSED:
+            return 0
+        whole = self.closing_qty if self.closing is not None else self.order_qty
+        return max(whole - self.cum_qty, 0)
+
+
+def intended(event: ChildIntended) -> ChildState:
+    """Return the state a child begins with."""
+    return ChildState(
+        child=event.child,
+        intended_at=event.at,
+        mid_routed2=event.mid_routed2,
+        x=event.x,
+        order_qty=event.child.order_qty,
+        price=event.child.price,
+        asked_at=event.at,
+        version=1,
+    )
+
+
+def apply(state: ChildState, event: ChildEvent) -> OrdStatus:
+    """Change the child by one event and return the status it had before.
+
+    Raises:
+        IllegalTransitionError: the table has no row for (status, event).
+    """
+    before = state.status
+    try:
+        target = TABLE[before, type(event)]
+    except KeyError:
+        raise IllegalTransitionError(
+            f"expected an event legal in {before}, got {type(event).__name__} - at child {event.cl_ord_id}"
+        ) from None
+    state.version += 1
+    _change(state, event)
+    _settle(state, event, target, before)
+    if state.status in CLOSED and before not in CLOSED:
+        state.closed_at = event.at
+    return before
+
+
+def _change(state: ChildState, event: ChildEvent) -> None:
+    """Take over what the event says, the status aside."""
+    match event:
+        case ChildTraded():
+            _trade(state, event)
+        case ChildTradeCanceled():
+            _bust(state, event.exec_ref_id, 0, 0)
+            state.busts.add(event.exec_id)
+        case ChildTradeCorrected():
+            _bust(state, event.exec_ref_id, event.last_qty, event.last_px)
+            state.busts.add(event.exec_id)
+        case ChildOut():
+            state.closing, state.closing_qty, state.out_at = event.ord_status, event.cum_qty, event.at
+        case ChildReconciled():
+            state.order_id = event.order_id or state.order_id
+            state.queries = 0
+            if event.ord_status in CLOSED:
+                state.closing, state.closing_qty = event.ord_status, event.cum_qty
+        case ChildCancelRequested() | ChildReplaceRequested():
+            state.request, state.asked_at = event, event.at
+        case ChildReplaced():
+            state.order_qty, state.price, state.request = event.order_qty, event.price, None
+        case ChildRequestRefused():
+            state.request = None
+        case ChildAcknowledged():
+            state.order_id = event.order_id
+        case ChildSent() | ChildLost():
+            state.asked_at = event.at
+        case ChildQueried():
+            state.asked_at = event.at
+            state.queries += 1
+        case ChildRejected():
+            state.closing, state.closing_qty = S.REJECTED, state.cum_qty
+
+
+def _settle(state: ChildState, event: ChildEvent, target: Target, before: OrdStatus) -> None:
+    """Set the status: the table's target, refined by the child's own quantities."""
+    if before in CLOSED:
+        state.status = S(target) if target is not None else before
+    elif state.closing is not None and state.cum_qty < state.closing_qty:
+        # The venue counts fills that have not reached us: the child stays open until they add up.
+        state.status = S.UNKNOWN
+    elif state.closing is not None:
+        state.status = S.FILLED if state.cum_qty >= state.order_qty else state.closing
+    elif state.cum_qty >= state.order_qty:
+        state.status = S.FILLED
+    elif target is OPEN:
+        state.status = S.PARTIALLY_FILLED if state.cum_qty else S.NEW
+    else:
+        state.status = S(target)
+
+
+def _trade(state: ChildState, event: ChildTraded) -> None:
+    replaced = min(event.replaces_inferred_qty, state.inferred_qty)
+    state.inferred_qty -= replaced
+    state.notional += event.last_px * event.last_qty - state.inferred_px * replaced
+    state.cum_qty += event.last_qty - replaced
+    state.fee_micros += event.fee_micros
+    age = (event.transacted_at or event.at) - state.intended_at
+    state.watched_age = max(state.watched_age, age)
+    if event.is_inferred:
+        state.inferred_qty += event.last_qty
+        state.inferred_px = event.last_px
+    else:
+        state.executions[event.exec_id] = Execution(event.last_qty, event.last_px, event.fee_micros)
+
+
+def _bust(state: ChildState, exec_ref_id: str, qty: Qty, px: Px) -> None:
+    execution = state.executions[exec_ref_id]
+    state.cum_qty += qty - execution.qty
+    state.notional += qty * px - execution.qty * execution.px
+    if qty == 0:
+        state.fee_micros -= execution.fee_micros
+        execution.fee_micros = 0
+    execution.qty, execution.px = qty, px

@@ -1,0 +1,198 @@
+"""What a parent does when it wakes: mind its children, ask its schedule, route, or finish.
+
+Rule of this file: it decides by recording events through `record`, which applies each at once; it sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar
+
+from router.allocation.allocate import Exploration
+from router.domain.enums import OrdStatus, SessionState, Side, TimeInForce, WorkingState
+from router.domain.events import ChildIntended, ChildWatched, DecisionMade, Event, ParentDone, ParentWoke
+from router.domain.instruments import VenueSpec
+from router.domain.market import MarketSnapshot
+from router.domain.messages import HostBatch
+from router.domain.scores import ContextFrame, PolicySnapshot
+from router.domain.units import MILLISECOND, SECOND, Nanos
+from router.orders import hearing
+from router.orders.parent import ParentState
+from router.route import Surroundings, book_side, fall_back_policy, route
+from router.schedule.build import build_schedule
+from router.schedule.schedule import Release, ScheduleView
+
+IMMEDIATE = (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
+Record = Callable[[Event], None]
+
+
+class HostSetup(NamedTuple):
+    """What a host is built from; the same for every host of a run."""
+
+    specs: tuple[VenueSpec, ...]
+    seed: int
+    life_ns: Nanos = 10 * SECOND
+    """How long a resting child lives."""
+    reaction_ns: Nanos = 20 * MILLISECOND
+    """How soon after immediate children the parent looks again."""
+    answer_timeout_ns: Nanos = 2 * SECOND
+    """Silence after which a child is UNKNOWN."""
+    heartbeat_ns: Nanos = 30 * SECOND
+    """How often learners hear of a child that is still open."""
+    sweeps_max: int = 3
+    """How often, between two boundaries of the schedule, missed immediate quantity is sent again."""
+    exploration: Exploration = Exploration(0.05, 0.1)
+
+
+def wake(state: ParentState, batch: HostBatch, market: MarketSnapshot, setup: HostSetup, record: Record) -> None:
+    """Let one parent act at `batch.now`."""
+    now = batch.now
+    down = {quote.mic: True for quote in market.quotes if quote.session is SessionState.DOWN}
+    for event in hearing.overdue(state, now, setup.answer_timeout_ns, down):
+        record(event)
+    _watch(state, now, setup, record)
+    if not state.may_route or now >= state.parent.end_at:
+        _finish(state, now, setup, down, record)
+    elif now >= state.wake_at:
+        _work(state, batch, market, setup, down, record)
+    else:
+        record(_looked(state, now, state.wake_at, state.working_state))
+
+
+def _looked(state: ParentState, now: Nanos, wake_at: Nanos, working_state: WorkingState) -> ParentWoke:
+    """The parent minded its children; its schedule was not asked."""
+    return ParentWoke(
+        parent_id=state.parent.parent_id,
+        at=now,
+        target_qty=state.target_qty,
+        wake_at=wake_at,
+        working_state=working_state,
+        sweeps=state.sweeps,
+    )
+
+
+def _watch(state: ParentState, now: Nanos, setup: HostSetup, record: Record) -> None:
+    """Tell learners of children that have been open for a while."""
+    for child in tuple(state.live.values()):
+        age = now - child.intended_at
+        is_working = child.status in (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
+        if is_working and age - child.watched_age >= setup.heartbeat_ns:
+            record(ChildWatched(parent_id=child.child.parent_id, at=now, cl_ord_id=child.child.cl_ord_id))
+
+
+def _finish(state: ParentState, now: Nanos, setup: HostSetup, down: Mapping[str, bool], record: Record) -> None:
+    """Cancel what is open, and end the parent once nothing is."""
+    for event in hearing.cancels(state, now, down):
+        record(event)
+    parent_id = state.parent.parent_id
+    if state.live:
+        record(_looked(state, now, now + setup.answer_timeout_ns, WorkingState.COMPLETING))
+        return
+    is_canceled = state.status is OrdStatus.PENDING_CANCEL
+    status = OrdStatus.CANCELED if is_canceled else OrdStatus.EXPIRED
+    if state.cum_qty >= state.parent.order_qty:
+        status = OrdStatus.FILLED
+    record(ParentDone(parent_id=parent_id, at=now, ord_status=status))
+
+
+def _work(
+    state: ParentState,
+    batch: HostBatch,
+    market: MarketSnapshot,
+    setup: HostSetup,
+    down: Mapping[str, bool],
+    record: Record,
+) -> None:
+    """Ask the schedule how much now, route each portion, and note when to look again."""
+    order, now = state.parent, batch.now
+    release = build_schedule(order.strategy, order.strategy_parameters).release(_view(state, now, market, setup))
+    has_immediate = False
+    around = _surroundings(state, batch, market, setup, down)
+    for portion in release.portions if around is not None else ():
+        if around is None or portion.qty < 1 or portion.qty > state.unrouted_qty:
+            continue
+        routed = route(order, portion, around, state.decisions, len(state.children))
+        record(DecisionMade(parent_id=order.parent_id, at=now, decision=routed.decision))
+        mid2 = market.bid_px + market.ask_px
+        for child, x in zip(routed.children, routed.contexts, strict=True):
+            has_immediate |= child.time_in_force in IMMEDIATE
+            record(
+                ChildIntended(
+                    parent_id=order.parent_id,
+                    at=now,
+                    cl_ord_id=child.cl_ord_id,
+                    child=child,
+                    mid_routed2=mid2,
+                    x=x,
+                )
+            )
+    record(_woke(state, release, now, has_immediate, setup))
+
+
+def _woke(state: ParentState, release: Release, now: Nanos, has_immediate: bool, setup: HostSetup) -> ParentWoke:
+    """Look again soon after immediate children, a few times; else at the schedule's next boundary."""
+    is_sweeping = has_immediate and state.sweeps < setup.sweeps_max and now + setup.reaction_ns < release.wake_at
+    return ParentWoke(
+        parent_id=state.parent.parent_id,
+        at=now,
+        target_qty=release.target_qty,
+        wake_at=now + setup.reaction_ns if is_sweeping else release.wake_at,
+        working_state=WorkingState.SWEEPING if is_sweeping else release.working_state,
+        sweeps=state.sweeps + 1 if is_sweeping else 0,
+    )
+
+
+def _view(state: ParentState, now: Nanos, market: MarketSnapshot, setup: HostSetup) -> ScheduleView:
+    order, mid = state.parent, market.mid
+    fees = [spec.fees.taker_micros for spec in setup.specs]
+    taker_px = max(fees, default=0) / 100
+    return ScheduleView(
+        now=now,
+        start_at=order.start_at,
+        end_at=order.end_at,
+        order_qty=order.order_qty,
+        cum_qty=state.cum_qty,
+        routed_qty=state.routed_qty,
+        resting_dark_qty=state.resting_dark_qty,
+        market_volume=max(market.volume - state.volume_at_start, 0),
+        urgency=order.urgency,
+        max_participation=order.max_participation,
+        half_spread_bps=max(market.ask_px - market.bid_px, 0) / 2 / mid * 1e4 if mid else 0.0,
+        taker_fee_bps=taker_px / mid * 1e4 if mid else 0.0,
+        volatility_bps=market.volatility_bps,
+        lot=max((spec.listing.lot for spec in setup.specs), default=1),
+        parameters=order.strategy_parameters,
+    )
+
+
+def _surroundings(
+    state: ParentState,
+    batch: HostBatch,
+    market: MarketSnapshot,
+    setup: HostSetup,
+    down: Mapping[str, bool],
+) -> Surroundings | None:
+    """Return what decisions of this parent look at now; None when there is no market to look at."""
+    side = book_side(state.parent.side)
+    frame = _of_side(batch.frames, side)
+    if frame is None or not market.mid:
+        return None
+    policy = _of_side(batch.policies, side) or fall_back_policy(setup.specs, side, batch.now)
+    return Surroundings(
+        now=batch.now,
+        market=market,
+        frame=frame,
+        policy=policy,
+        specs=setup.specs,
+        unavailable=dict.fromkeys(down, "SESSION_DOWN"),
+        exploration=setup.exploration,
+        seed=setup.seed,
+        life_ns=setup.life_ns,
+    )
+
+
+Sided = TypeVar("Sided", ContextFrame, PolicySnapshot)
+
+
+def _of_side(items: tuple[Sided, ...], side: Side) -> Sided | None:
+    return next((item for item in items if item.side is side), None)

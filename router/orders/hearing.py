@@ -1,0 +1,306 @@
+"""From what a venue says, and what it fails to say in time, to events: the decisions that need no market.
+
+Rule of this file: it reads state and returns events; it changes nothing. Whatever a venue sends (twice, late, out of
+order, for orders that are not ours) gives legal events or a `ReportIgnored` with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from router.domain.enums import ExecType, OrdStatus, TimeInForce
+from router.domain.events import (
+    ChildAcknowledged,
+    ChildCancelRequested,
+    ChildLost,
+    ChildOut,
+    ChildQueried,
+    ChildReconciled,
+    ChildRejected,
+    ChildReplaced,
+    ChildReplaceRequested,
+    ChildRequestRefused,
+    ChildTradeCanceled,
+    ChildTradeCorrected,
+    ChildTraded,
+    Event,
+    ReportIgnored,
+)
+from router.domain.ids import inferred_exec_id, request_id
+from router.domain.reports import ExecutionReport, OrderCancelReject, Report
+from router.domain.units import Nanos
+from router.orders.child import AWAITING, ChildState
+from router.orders.parent import ParentState
+
+S = OrdStatus
+QUERIES_MAX = 50
+"""Status queries for one child without an answer: beyond it only a person can tell, and its quantity stays bound."""
+
+
+def hear(state: ParentState, report: Report, now: Nanos) -> list[Event]:
+    """Return the events that `report`, which reached us at `now`, makes of this parent's state."""
+    if isinstance(report, OrderCancelReject):
+        return _refused(state, report, now)
+    child_id = report.orig_cl_ord_id if report.exec_type is ExecType.REPLACED else report.cl_ord_id
+    child = state.children.get(child_id)
+    if child is None or child.child.mic != report.mic:
+        return [_ignored(state, report, now, "UNKNOWN_ORDER")]
+    match report.exec_type:
+        case ExecType.NEW:
+            return _acknowledged(state, child, report, now)
+        case ExecType.TRADE:
+            return _traded(state, child, report, now)
+        case ExecType.CANCELED | ExecType.EXPIRED:
+            return _out(state, child, report, now)
+        case ExecType.REJECTED:
+            return _rejected(state, child, report, now)
+        case ExecType.REPLACED:
+            return _replaced(state, child, report, now)
+        case ExecType.TRADE_CANCEL | ExecType.TRADE_CORRECT:
+            return _amended(state, child, report, now)
+        case ExecType.ORDER_STATUS:
+            return _status(state, child, report, now)
+        case _:
+            return [_ignored(state, report, now, "DUPLICATE")]
+
+
+def _ignored(state: ParentState, report: ExecutionReport, now: Nanos, reason: str) -> ReportIgnored:
+    return ReportIgnored(
+        parent_id=state.parent.parent_id, at=now, mic=report.mic, exec_id=report.exec_id, reason=reason
+    )
+
+
+def _acknowledged(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
+    if not child.is_open or child.order_id:
+        return [_ignored(state, report, now, "DUPLICATE")]
+    return [
+        ChildAcknowledged(
+            parent_id=state.parent.parent_id, at=now, cl_ord_id=report.cl_ord_id, order_id=report.order_id
+        )
+    ]
+
+
+def _traded(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
+    if (report.mic, report.exec_id) in state.exec_ids:
+        return [_ignored(state, report, now, "DUPLICATE")]
+    if report.last_qty < 1 or report.last_px < 1:
+        return [_ignored(state, report, now, "BAD_EXECUTION")]
+    return [
+        ChildTraded(
+            parent_id=state.parent.parent_id,
+            at=now,
+            cl_ord_id=report.cl_ord_id,
+            exec_id=report.exec_id,
+            last_qty=report.last_qty,
+            last_px=report.last_px,
+            fee_micros=report.fee_micros,
+            last_liquidity_ind=report.last_liquidity_ind,
+            transacted_at=report.transact_time,
+            replaces_inferred_qty=min(child.inferred_qty, report.last_qty),
+            is_late=not child.is_open,
+        )
+    ]
+
+
+def _out(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
+    if not child.is_open or child.closing is not None:
+        return [_ignored(state, report, now, "DUPLICATE")]
+    status = S.CANCELED if report.exec_type is ExecType.CANCELED else S.EXPIRED
+    return [
+        ChildOut(
+            parent_id=state.parent.parent_id,
+            at=now,
+            cl_ord_id=report.cl_ord_id,
+            ord_status=status,
+            cum_qty=report.cum_qty,
+            text=report.text,
+        )
+    ]
+
+
+def _rejected(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
+    if child.status not in (S.PENDING_NEW, S.UNKNOWN) or child.cum_qty:
+        return [_ignored(state, report, now, "DUPLICATE" if child.status is S.REJECTED else "TOO_LATE_REJECT")]
+    return [ChildRejected(parent_id=state.parent.parent_id, at=now, cl_ord_id=report.cl_ord_id, text=report.text)]
+
+
+def _replaced(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
+    request = child.request
+    is_ours = isinstance(request, ChildReplaceRequested) and request.request_id == report.cl_ord_id
+    if not child.is_open or not isinstance(request, ChildReplaceRequested) or not is_ours:
+        return [_ignored(state, report, now, "DUPLICATE")]
+    return [
+        ChildReplaced(
+            parent_id=state.parent.parent_id,
+            at=now,
+            cl_ord_id=report.orig_cl_ord_id,
+            request_id=request.request_id,
+            order_qty=report.order_qty or request.order_qty,
+            price=request.price,
+        )
+    ]
+
+
+def _amended(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
+    if (report.mic, report.exec_id) in state.exec_ids:
+        return [_ignored(state, report, now, "DUPLICATE")]
+    if report.exec_ref_id not in child.executions:
+        return [_ignored(state, report, now, "UNKNOWN_EXECUTION")]
+    parent_id, child_id = state.parent.parent_id, report.cl_ord_id
+    if report.exec_type is ExecType.TRADE_CANCEL:
+        return [
+            ChildTradeCanceled(
+                parent_id=parent_id, at=now, cl_ord_id=child_id, exec_id=report.exec_id, exec_ref_id=report.exec_ref_id
+            )
+        ]
+    return [
+        ChildTradeCorrected(
+            parent_id=parent_id,
+            at=now,
+            cl_ord_id=child_id,
+            exec_id=report.exec_id,
+            exec_ref_id=report.exec_ref_id,
+            last_qty=report.last_qty,
+            last_px=report.last_px,
+        )
+    ]
+
+
+def _status(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
+    """Reconcile an UNKNOWN child. Elsewhere a status says nothing that the stream of reports will not say."""
+    parent_id, child_id = state.parent.parent_id, report.cl_ord_id
+    if child.status is not S.UNKNOWN:
+        return [_ignored(state, report, now, "DUPLICATE")]
+    if report.ord_status is S.REJECTED:
+        if child.cum_qty:
+            return [_ignored(state, report, now, "UNKNOWN_TO_VENUE")]
+        return [ChildRejected(parent_id=parent_id, at=now, cl_ord_id=child_id, text=report.text)]
+    missing = report.cum_qty - child.cum_qty
+    events: list[Event] = [
+        ChildReconciled(
+            parent_id=parent_id,
+            at=now,
+            cl_ord_id=child_id,
+            ord_status=report.ord_status,
+            cum_qty=max(report.cum_qty, child.cum_qty),
+            order_id=report.order_id,
+        )
+    ]
+    if missing > 0:
+        # The venue counts fills whose reports are lost or still under way: book them, to be replaced if they come.
+        events.append(
+            ChildTraded(
+                parent_id=parent_id,
+                at=now,
+                cl_ord_id=child_id,
+                exec_id=inferred_exec_id(child_id, child.version),
+                last_qty=missing,
+                last_px=max(_missing_px(child, report, missing), 1),
+                transacted_at=report.transact_time,
+                is_inferred=True,
+            )
+        )
+    return events
+
+
+def _missing_px(child: ChildState, report: ExecutionReport, missing: int) -> int:
+    """Return the mean price of the fills we miss, from the venue's average; its rounding is bounded to the average."""
+    exact = (report.avg_px * report.cum_qty - child.notional) / missing
+    return round(exact) if 0.5 * report.avg_px < exact < 2 * report.avg_px else report.avg_px
+
+
+def _refused(state: ParentState, report: OrderCancelReject, now: Nanos) -> list[Event]:
+    parent_id, child_id = state.parent.parent_id, report.orig_cl_ord_id
+    child = state.children.get(child_id)
+    is_answer = (
+        child is not None
+        and child.status in (S.PENDING_CANCEL, S.PENDING_REPLACE)
+        and child.request is not None
+        and child.request.request_id == report.cl_ord_id
+    )
+    if not is_answer:
+        reason = "UNKNOWN_ORDER" if child is None else "DUPLICATE"
+        return [ReportIgnored(parent_id=parent_id, at=now, mic=report.mic, exec_id=report.cl_ord_id, reason=reason)]
+    if report.ord_status in (S.NEW, S.PARTIALLY_FILLED):
+        return [
+            ChildRequestRefused(
+                parent_id=parent_id,
+                at=now,
+                cl_ord_id=child_id,
+                request_id=report.cl_ord_id,
+                ord_status=report.ord_status,
+                text=report.text,
+            )
+        ]
+    # Too late: the venue has closed it, and how is still under way to us or lost.
+    return [ChildLost(parent_id=parent_id, at=now, cl_ord_id=child_id, reason=f"venue says {report.ord_status}")]
+
+
+def overdue(state: ParentState, now: Nanos, answer_timeout_ns: Nanos, down: Mapping[str, bool]) -> list[Event]:
+    """Return what silence means at `now`: children without an answer become UNKNOWN, UNKNOWN ones are queried.
+
+    `down` holds the MICs whose link is down: their open children are UNKNOWN, and asking waits for the link.
+    """
+    events: list[Event] = []
+    for child in state.live.values():
+        events.extend(_overdue_child(state, child, now, answer_timeout_ns, down.get(child.child.mic, False)))
+    return events
+
+
+def _overdue_child(state: ParentState, child: ChildState, now: Nanos, timeout_ns: Nanos, is_down: bool) -> list[Event]:
+    parent_id, child_id = state.parent.parent_id, child.child.cl_ord_id
+    reason = _lost_reason(child, now, timeout_ns, is_down)
+    events: list[Event] = []
+    if reason:
+        events.append(ChildLost(parent_id=parent_id, at=now, cl_ord_id=child_id, reason=reason))
+    is_unknown = child.status is S.UNKNOWN or bool(reason)
+    is_due = bool(reason) or now - child.asked_at >= timeout_ns
+    if is_unknown and is_due and not is_down and child.queries < QUERIES_MAX:
+        query = request_id(child_id, child.version)
+        events.append(ChildQueried(parent_id=parent_id, at=now, cl_ord_id=child_id, request_id=query))
+    return events
+
+
+def _lost_reason(child: ChildState, now: Nanos, timeout_ns: Nanos, is_down: bool) -> str:
+    """Say why an open child must be taken for UNKNOWN now; empty when it need not."""
+    if child.status in (S.UNKNOWN, S.INTENDED):
+        return ""
+    if is_down:
+        return "session down"
+    if child.status in AWAITING and now - child.asked_at >= timeout_ns:
+        return "no answer"
+    order = child.child
+    if order.time_in_force is TimeInForce.GOOD_TILL_DATE and order.expire_time is not None:
+        return "no expiry" if now - order.expire_time >= timeout_ns else ""
+    is_immediate = order.time_in_force in (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
+    return "no end" if is_immediate and now - child.asked_at >= timeout_ns else ""
+
+
+def next_deadline(state: ParentState, answer_timeout_ns: Nanos) -> Nanos | None:
+    """Return when `overdue` next has something to say if nothing is heard; None when it never will."""
+    due: Nanos | None = None
+    for child in state.live.values():
+        order = child.child
+        is_immediate = order.time_in_force in (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
+        if child.status in AWAITING or child.status in (S.UNKNOWN, S.INTENDED) or is_immediate:
+            at = child.asked_at + answer_timeout_ns
+        elif order.expire_time is not None:
+            at = order.expire_time + answer_timeout_ns
+        else:
+            continue
+        due = at if due is None or at < due else due
+    return due
+
+
+def cancels(state: ParentState, now: Nanos, down: Mapping[str, bool]) -> list[Event]:
+    """Return a cancel request for every child that can be cancelled now."""
+    return [
+        ChildCancelRequested(
+            parent_id=state.parent.parent_id,
+            at=now,
+            cl_ord_id=child.child.cl_ord_id,
+            request_id=request_id(child.child.cl_ord_id, child.version),
+        )
+        for child in state.live.values()
+        if child.status in (S.NEW, S.PARTIALLY_FILLED) and not down.get(child.child.mic, False)
+    ]

@@ -1,0 +1,212 @@
+"""The host loop: decide, journal, sync, and only then perform. The simulator and the Ray actor run this same loop.
+
+Rule of this file: nothing leaves a host before the events that ask for it are durable, and what leaves is a function
+of those events alone. Within a batch, events are applied as they are decided (the next report of the batch must see
+the last one); that state is private until the sync, and a host whose sync failed refuses everything from then on.
+
+A batch's number tells what became of the reply before it: a higher number vouches that the reply was performed, the
+same number means that it was lost, and the same reply is given again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from router.domain import codec
+from router.domain.enums import OrdStatus
+from router.domain.errors import JournalError
+from router.domain.events import (
+    ChildLost,
+    ChildSent,
+    ChildTraded,
+    Event,
+    MarkoutObserved,
+    ParentAccepted,
+    ParentDone,
+    ParentSuspended,
+)
+from router.domain.messages import HostBatch, HostReply
+from router.domain.orders import Command, check_parent
+from router.domain.reports import ExecutionReport
+from router.domain.scores import Outcome
+from router.domain.units import Nanos
+from router.orders import desk, hearing, parent, saying
+from router.orders.desk import HostSetup
+from router.orders.journal import Draft, Journal
+from router.orders.parent import ParentState
+
+
+class OrderHost:
+    """Carries any number of parents. `probe` is called with the name of each step, for crash tests."""
+
+    def __init__(self, journal: Journal, setup: HostSetup, probe: Callable[[str], None] | None = None) -> None:
+        self.setup = setup
+        self.parents: dict[str, ParentState] = {}
+        self._journal = journal
+        self._probe = probe or (lambda step: None)
+        self._seq = -1
+        self._is_fenced = False
+        self._now: Nanos = 0
+        self._drafts: list[tuple[str, Draft]] = []
+        self._begin(-1)
+
+    def handle(self, batch: HostBatch) -> HostReply:
+        """Hear or decide one batch and return what is to be performed, durably recorded.
+
+        Raises:
+            JournalError: the journal refused; the host is fenced and must be rebuilt from it.
+        """
+        if self._is_fenced:
+            raise JournalError("expected a host whose journal accepts records, got a fenced one")
+        if batch.seq == self._seq:
+            return self._reply
+        self._is_fenced = True
+        self._now = batch.now
+        self._begin(batch.seq)
+        self._vouch(batch)
+        if batch.is_deciding:
+            self._decide(batch)
+        else:
+            self._hear(batch)
+        self._probe("decided")
+        self._write()
+        self._reply = self._say()
+        self._is_fenced = False
+        self._probe("performing")
+        return self._reply
+
+    def recover(self) -> None:
+        """Rebuild every parent by applying the journal, and with it the reply to the last batch."""
+        self._is_fenced = False
+        for record in self._journal.read():
+            seq = int(record.causation_id)
+            if seq != self._seq:
+                self._begin(seq)
+            self._take(codec.decode_event(record.payload))
+            self._now = record.at
+        self._reply = self._say()
+
+    def _begin(self, seq: int) -> None:
+        self._seq = seq
+        self._events: list[Event] = []
+        self._commands: list[Command] = []
+        self._outcomes: list[Outcome] = []
+        self._drafts = []
+        self._reply = HostReply(seq=seq, commands=(), outcomes=(), events=(), wakes=(), open_children=0)
+
+    def _record(self, event: Event) -> None:
+        """Decide one event: it is applied now, journaled with its batch, and performed after the sync."""
+        draft = Draft(type(event).__name__, self._now, str(self._seq), codec.encode(event))
+        self._drafts.append((event.parent_id, draft))
+        self._take(event)
+
+    def _take(self, event: Event) -> None:
+        """Apply one event and note what follows from it outside."""
+        self._events.append(event)
+        if isinstance(event, ParentAccepted):
+            self.parents[event.parent_id] = parent.accepted(event)
+            return
+        state = self.parents[event.parent_id]
+        child = state.children.get(getattr(event, "cl_ord_id", ""))
+        was_open, watched = (child.is_open, child.watched_age) if child else (True, 0)
+        parent.apply(state, event)
+        command = saying.command_of(state, event)
+        if command is not None:
+            self._commands.append(command)
+        outcome = saying.outcome_of(state, event, was_open, watched, self.setup.life_ns)
+        if outcome is not None:
+            self._outcomes.append(outcome)
+
+    def _write(self) -> None:
+        """Append the batch's events, stream by stream in the order decided, and make them durable."""
+        start = 0
+        drafts = self._drafts
+        for i in range(1, len(drafts) + 1):
+            if i == len(drafts) or drafts[i][0] != drafts[start][0]:
+                stream = f"parent:{drafts[start][0]}"
+                self._journal.append(stream, self._journal.next_seq(stream), [d for _, d in drafts[start:i]])
+                self._probe("appended")
+                start = i
+        if drafts:
+            self._journal.sync()
+        self._probe("synced")
+
+    def _say(self) -> HostReply:
+        live = [state for state in self.parents.values() if state.is_open]
+        return HostReply(
+            seq=self._seq,
+            commands=tuple(self._commands),
+            outcomes=tuple(self._outcomes),
+            events=tuple(self._events),
+            wakes=tuple((state.parent.parent_id, self._next_wake(state)) for state in live),
+            open_children=sum(len(state.live) for state in live),
+        )
+
+    def _vouch(self, batch: HostBatch) -> None:
+        """Settle what became of the children intended in the last reply."""
+        for state in self.parents.values():
+            for child in tuple(state.live.values()):
+                if child.status is not OrdStatus.INTENDED:
+                    continue
+                ids = {"parent_id": state.parent.parent_id, "cl_ord_id": child.child.cl_ord_id}
+                if batch.is_restart:
+                    self._record(ChildLost(**ids, at=batch.now, reason="restart between intent and send"))
+                else:
+                    self._record(ChildSent(**ids, at=child.intended_at))
+
+    def _hear(self, batch: HostBatch) -> None:
+        for order in batch.accepts:
+            check_parent(order)
+            if order.parent_id not in self.parents:
+                px2 = batch.market.bid_px + batch.market.ask_px if batch.market and batch.market.mid else 0
+                volume = batch.market.volume if batch.market else 0
+                self._record(
+                    ParentAccepted(
+                        parent_id=order.parent_id,
+                        at=batch.now,
+                        parent=order,
+                        arrival_px2=px2,
+                        market_volume=volume,
+                    )
+                )
+        for delivered in batch.reports:
+            report = delivered.report
+            child_id = report.cl_ord_id
+            if not isinstance(report, ExecutionReport) or report.orig_cl_ord_id:
+                child_id = report.orig_cl_ord_id
+            state = self.parents.get(child_id.rpartition(".")[0])
+            if state is not None:
+                for event in hearing.hear(state, report, delivered.at):
+                    self._record(event)
+                    self._react(state, event)
+        for mid in batch.mids:
+            fields = {name: getattr(mid, name) for name in mid.__struct_fields__}
+            self._record(MarkoutObserved(**fields))
+
+    def _react(self, state: ParentState, event: Event) -> None:
+        """Close a parent that is filled, and stop one that a venue over-filled."""
+        if not isinstance(event, ChildTraded):
+            return
+        order_qty = state.parent.order_qty
+        child = state.children[event.cl_ord_id]
+        ids = {"parent_id": event.parent_id, "at": event.at}
+        is_over = child.cum_qty > child.order_qty or state.cum_qty > order_qty
+        if is_over and state.is_open and state.status is not OrdStatus.SUSPENDED:
+            self._record(ParentSuspended(**ids, reason=f"over-filled by {event.cl_ord_id}"))
+        if state.is_open and state.cum_qty >= order_qty and not state.live:
+            self._record(ParentDone(**ids, ord_status=OrdStatus.FILLED))
+
+    def _decide(self, batch: HostBatch) -> None:
+        if batch.market is None:
+            return
+        for state in tuple(self.parents.values()):
+            if state.is_open and self._next_wake(state) <= batch.now:
+                desk.wake(state, batch, batch.market, self.setup, self._record)
+
+    def _next_wake(self, state: ParentState) -> Nanos:
+        """Return when this parent next wants to decide: at its schedule's wake, or when silence means something."""
+        due = hearing.next_deadline(state, self.setup.answer_timeout_ns)
+        if due is None or due <= state.woken_at:
+            # Nothing to be done about a silence that the last wake saw, until the next one.
+            due = None if due is None else state.woken_at + self.setup.answer_timeout_ns
+        return state.wake_at if due is None else min(state.wake_at, due)

@@ -1,0 +1,187 @@
+"""What a journal is, to everyone who records in one: `Journal`; its examiner is `check_journal` beside it.
+
+Rule of this file: a record says where it stands. Its offset is gapless in the journal, its seq is gapless in its
+stream, its crc32 covers all of it, and its `previous` is the SHA-256 of the record before it, so that a lost, changed,
+swapped or repeated record is found by reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from router.domain.errors import JournalCorruptError
+from router.domain.units import Nanos
+
+GENESIS = bytes(32)
+"""What stands in `previous` of the first record."""
+
+RECORD_VERSION = 1
+"""The version of the payload's schema: raised when older readers could not follow."""
+
+UNSYNCED_MAX = 100_000
+"""Records that may wait for one sync: above it a caller forgot to sync, and memory would grow without bound."""
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Draft(NamedTuple):
+    """What a writer gives: the kind of fact, when it was decided, what caused it, and its encoded bytes."""
+
+    kind: str
+    at: Nanos
+    causation_id: str
+    payload: bytes
+    version: int = RECORD_VERSION
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a journal. `offset` and `seq` count from 0; `previous` is 32 bytes."""
+
+    offset: int
+    stream: str
+    seq: int
+    epoch: int
+    kind: str
+    version: int
+    at: Nanos
+    causation_id: str
+    payload: bytes
+    crc32: int
+    previous: bytes
+
+
+class Journal(Protocol):
+    """An ordered log of streams with one writer. Handlers journal, sync, then apply, then perform."""
+
+    epoch: int
+    """The epoch under which this writer writes."""
+
+    def append(self, stream: str, expected_seq: int, records: Sequence[Draft]) -> int:
+        """Add `records` to the end of `stream`, all or none, and return the journal's last offset (-1 when empty).
+
+        They are readable at once through this object and durable only after `sync`.
+
+        Raises:
+            StaleWriterError: the stream's next seq is not `expected_seq`, or a newer epoch was fenced in.
+            JournalError: the journal is closed or fenced, or `UNSYNCED_MAX` records already wait.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Make everything appended durable. A failed sync fences the journal: what was not synced is not durable, and
+        nothing is ever appended or acknowledged again.
+
+        Raises:
+            StaleWriterError: a newer epoch was fenced in since the append; nothing of this group was written.
+            JournalError: the medium failed, now or earlier.
+        """
+        ...
+
+    def read(self, start: int = 0, stream: str | None = None) -> Iterator[Record]:
+        """Yield the records from offset `start` on, of one stream or of all, in the order of offsets.
+
+        Raises:
+            JournalCorruptError: a record fails its checksum.
+        """
+        ...
+
+    def next_seq(self, stream: str) -> int:
+        """Return the seq that the next record of `stream` gets; 0 for a stream that is not there."""
+        ...
+
+    def fence(self, epoch: int) -> None:
+        """From now on a writer with an epoch below `epoch` gets StaleWriterError; a fence never goes back."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the medium; what was not synced is lost. Closing twice changes nothing."""
+        ...
+
+
+def seal(draft: Draft, *, offset: int, stream: str, seq: int, epoch: int, previous: bytes) -> tuple[Record, bytes]:
+    """Return the record at its place, and its digest: the `previous` of the record after it.
+
+    >>> record, digest = seal(Draft("ChildSent", 7, "P1.d1", b"x"), offset=0, stream="P1", seq=0, epoch=1,
+    ...                       previous=GENESIS)
+    >>> digest_of(record) == digest, len(digest)
+    (True, 32)
+    """
+    kind, at, causation_id, payload, version = draft
+    body = _encoder.encode((offset, stream, seq, epoch, kind, version, at, causation_id, payload, previous))
+    record = Record(
+        offset=offset,
+        stream=stream,
+        seq=seq,
+        epoch=epoch,
+        kind=kind,
+        version=version,
+        at=at,
+        causation_id=causation_id,
+        payload=payload,
+        crc32=zlib.crc32(body),
+        previous=previous,
+    )
+    return record, hashlib.sha256(body).digest()
+
+
+def digest_of(record: Record) -> bytes:
+    """Return the SHA-256 of a record: what the record after it must carry as `previous`."""
+    return hashlib.sha256(_body(record)).digest()
+
+
+def verify(records: Iterable[Record], where: str) -> Iterator[Record]:
+    """Yield the records of a whole journal, from its first, each after its place and content were checked.
+
+    Raises:
+        JournalCorruptError: names `where`, the offset, what was expected and what is there.
+    """
+    previous, seqs, epoch, n = GENESIS, dict[str, int](), 0, 0
+    for n, record in enumerate(records):
+        seq = seqs.get(record.stream, 0)
+        body = _body(record)
+        rules: tuple[tuple[str, object, object], ...] = (
+            ("offset", n, record.offset),
+            ("crc32", zlib.crc32(body), record.crc32),
+            ("previous", previous.hex(), record.previous.hex()),
+            (f"seq of stream {record.stream}", seq, record.seq),
+            ("epoch not below the one before", max(epoch, record.epoch), record.epoch),
+        )
+        for name, expected, got in rules:
+            if expected != got:
+                raise JournalCorruptError(f"expected {name} {expected}, got {got} - at {where} offset {n}")
+        previous, epoch, seqs[record.stream] = hashlib.sha256(body).digest(), record.epoch, seq + 1
+        yield record
+
+
+def check_crc(record: Record, where: str) -> Record:
+    """Return `record` if its content is what was written.
+
+    Raises:
+        JournalCorruptError: names `where` and the offset.
+    """
+    crc = zlib.crc32(_body(record))
+    if crc != record.crc32:
+        raise JournalCorruptError(f"expected crc32 {crc}, got {record.crc32} - at {where} offset {record.offset}")
+    return record
+
+
+def _body(record: Record) -> bytes:
+    return _encoder.encode(
+        (
+            record.offset,
+            record.stream,
+            record.seq,
+            record.epoch,
+            record.kind,
+            record.version,
+            record.at,
+            record.causation_id,
+            record.payload,
+            record.previous,
+        )
+    )

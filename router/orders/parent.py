@@ -1,0 +1,258 @@
+"""Everything that changes a parent order's state is in this file.
+
+Rule of this file: the table lists the legal rows; `apply` alone changes a parent and passes child events on to
+the child's own `apply`; the invariants I1..I8 are asserted on what it leaves behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from router.domain.enums import OrdStatus, Tactic, WorkingState
+from router.domain.errors import IllegalTransitionError, InvariantError
+from router.domain.events import (
+    ChildIntended,
+    ChildTradeCanceled,
+    ChildTradeCorrected,
+    ChildTraded,
+    ChildWatched,
+    DecisionMade,
+    Event,
+    MarkoutObserved,
+    ParentAccepted,
+    ParentCancelRequested,
+    ParentDone,
+    ParentSuspended,
+    ParentWoke,
+    ReportIgnored,
+)
+from router.domain.orders import ParentOrder
+from router.domain.units import Micros, Nanos, Px, Qty
+from router.orders import child as children
+from router.orders.child import ChildState
+
+S = OrdStatus
+CHILDREN_MAX = 100_000
+"""Most children a parent may have: beyond it something loops."""
+
+CLOSED = frozenset({S.FILLED, S.CANCELED, S.EXPIRED})
+
+TABLE: dict[tuple[OrdStatus, type], OrdStatus | None] = {
+    (S.NEW, ChildTraded): S.PARTIALLY_FILLED,
+    (S.NEW, ParentCancelRequested): S.PENDING_CANCEL,
+    (S.NEW, ParentSuspended): S.SUSPENDED,
+    (S.NEW, ParentDone): None,
+    (S.PARTIALLY_FILLED, ChildTraded): S.PARTIALLY_FILLED,
+    (S.PARTIALLY_FILLED, ParentCancelRequested): S.PENDING_CANCEL,
+    (S.PARTIALLY_FILLED, ParentSuspended): S.SUSPENDED,
+    (S.PARTIALLY_FILLED, ParentDone): None,
+    (S.PENDING_CANCEL, ChildTraded): S.PENDING_CANCEL,  # children fill while they are being cancelled
+    (S.PENDING_CANCEL, ParentSuspended): S.SUSPENDED,
+    (S.PENDING_CANCEL, ParentDone): None,
+    (S.SUSPENDED, ChildTraded): S.SUSPENDED,
+    (S.SUSPENDED, ParentCancelRequested): S.PENDING_CANCEL,
+    (S.SUSPENDED, ParentDone): None,
+    (S.FILLED, ChildTraded): S.FILLED,  # the real report of an inferred fill, or a late over-fill
+    (S.CANCELED, ChildTraded): S.CANCELED,
+    (S.EXPIRED, ChildTraded): S.EXPIRED,
+}
+"""None as a target: the state that the event names. Busts and corrections change quantities, never the status."""
+
+
+@dataclass(slots=True)
+class ParentState:
+    """One parent's state: its own quantities, its children, and the counters its ids derive from."""
+
+    parent: ParentOrder
+    arrival_px2: Px
+    accepted_at: Nanos
+    status: OrdStatus = S.NEW
+    cum_qty: Qty = 0
+    notional: int = 0
+    fee_micros: Micros = 0
+    children: dict[str, ChildState] = field(default_factory=dict)
+    live: dict[str, ChildState] = field(default_factory=dict)
+    """The open children, in the order they were intended."""
+    exec_ids: set[tuple[str, str]] = field(default_factory=set)
+    """Every (mic, exec_id) that counted."""
+    decisions: int = 0
+    anomalies: int = 0
+    wake_at: Nanos = 0
+    woken_at: Nanos = 0
+    """When it last acted."""
+    target_qty: Qty = 0
+    working_state: WorkingState = WorkingState.IDLE
+    volume_at_start: Qty = 0
+    sweeps: int = 0
+    """Wakes since the schedule's last boundary, to send again what immediate children missed."""
+    done_at: Nanos = 0
+    version: int = 0
+
+    @property
+    def routed_qty(self) -> Qty:
+        """What live children may still execute, unknown ones in full."""
+        return sum(state.leaves_qty for state in self.live.values())
+
+    @property
+    def resting_dark_qty(self) -> Qty:
+        """The part of `routed_qty` that rests in dark pools."""
+        return sum(s.leaves_qty for s in self.live.values() if s.child.tactic in (Tactic.MID_PEG, Tactic.CONDITIONAL))
+
+    @property
+    def unrouted_qty(self) -> Qty:
+        """What may be routed now without any risk of over-filling."""
+        return self.parent.order_qty - self.cum_qty - self.routed_qty
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the parent is still worked."""
+        return self.status not in CLOSED
+
+    @property
+    def may_route(self) -> bool:
+        """Whether new children may leave."""
+        return self.status in (S.NEW, S.PARTIALLY_FILLED)
+
+    def avg_px(self) -> float:
+        """Mean execution price in Px; 0 before any fill."""
+        return self.notional / self.cum_qty if self.cum_qty else 0.0
+
+
+def accepted(event: ParentAccepted) -> ParentState:
+    """Return the state a parent begins with."""
+    return ParentState(
+        parent=event.parent,
+        arrival_px2=event.arrival_px2,
+        accepted_at=event.at,
+        wake_at=event.parent.start_at,
+        volume_at_start=event.market_volume,
+        version=1,
+    )
+
+
+def apply(state: ParentState, event: Event) -> None:
+    """Change the parent, and the child it speaks of, by one event.
+
+    Raises:
+        IllegalTransitionError: no row of the tables allows it.
+        InvariantError: it would break one of I1..I8.
+    """
+    state.version += 1
+    match event:
+        case DecisionMade():
+            state.decisions += 1
+        case ParentWoke():
+            state.target_qty, state.wake_at, state.woken_at = event.target_qty, event.wake_at, event.at
+            state.working_state, state.sweeps = event.working_state, event.sweeps
+        case ReportIgnored():
+            state.anomalies += event.reason != "DUPLICATE"
+        case ParentCancelRequested() | ParentSuspended() | ParentDone():
+            _move(state, event)
+        case ChildIntended():
+            _intend(state, event)
+        case ChildWatched():
+            watched = state.children[event.cl_ord_id]
+            watched.watched_age = max(watched.watched_age, event.at - watched.intended_at)
+        case MarkoutObserved():
+            pass
+        case ParentAccepted():
+            raise IllegalTransitionError(f"expected a parent to be accepted once - at parent {event.parent_id}")
+        case _:
+            _child(state, event)
+
+
+def _move(state: ParentState, event: ParentCancelRequested | ParentSuspended | ParentDone | ChildTraded) -> None:
+    try:
+        target = TABLE[state.status, type(event)]
+    except KeyError:
+        raise IllegalTransitionError(
+            f"expected an event legal in {state.status}, got {type(event).__name__} - at parent {event.parent_id}"
+        ) from None
+    if isinstance(event, ParentDone):
+        if state.live:
+            raise InvariantError(f"I2: expected no open child at the end of parent {event.parent_id}")
+        state.status, state.done_at = event.ord_status, event.at
+    elif target is not None:
+        state.status = target
+
+
+def _intend(state: ParentState, event: ChildIntended) -> None:
+    order, parent = event.child, state.parent
+    if order.cl_ord_id in state.children or len(state.children) >= CHILDREN_MAX:
+        raise InvariantError(f"I4: expected a new child id below {CHILDREN_MAX} children, got {order.cl_ord_id}")
+    if order.order_qty < 1 or order.order_qty > state.unrouted_qty:
+        raise InvariantError(
+            f"I2: expected a child of 1 to {state.unrouted_qty} shares, got {order.order_qty} - at {order.cl_ord_id}"
+        )
+    if order.side is not parent.side or order.symbol != parent.symbol:
+        raise InvariantError(f"I6: expected {parent.side} {parent.symbol}, got {order.side} {order.symbol}")
+    limit = parent.price
+    if limit is not None and (order.price is None or (order.price - limit) * parent.side.sign > 0):
+        raise InvariantError(f"I6: expected a price within the parent's limit {limit}, got {order.price}")
+    child_state = children.intended(event)
+    state.children[order.cl_ord_id] = state.live[order.cl_ord_id] = child_state
+
+
+def _child(state: ParentState, event: children.ChildEvent) -> None:
+    child_state = state.children.get(event.cl_ord_id)
+    if child_state is None:
+        raise IllegalTransitionError(
+            f"expected a child of {event.parent_id}, got {event.cl_ord_id} - at {type(event).__name__}"
+        )
+    cum, notional, fee = child_state.cum_qty, child_state.notional, child_state.fee_micros
+    if isinstance(event, ChildTraded | ChildTradeCanceled | ChildTradeCorrected):
+        _count_once(state, child_state, event)
+    children.apply(child_state, event)
+    state.cum_qty += child_state.cum_qty - cum
+    state.notional += child_state.notional - notional
+    state.fee_micros += child_state.fee_micros - fee
+    if isinstance(event, ChildTraded):
+        state.anomalies += event.is_late
+        _move(state, event)
+    if not child_state.is_open:
+        state.live.pop(event.cl_ord_id, None)
+    _check_child(state, child_state)
+
+
+def _count_once(
+    state: ParentState, child_state: ChildState, event: ChildTraded | ChildTradeCanceled | ChildTradeCorrected
+) -> None:
+    key = (child_state.child.mic, event.exec_id)
+    if key in state.exec_ids:
+        raise InvariantError(f"I4: expected execution {key} to count once")
+    if not isinstance(event, ChildTraded) and event.exec_ref_id not in child_state.executions:
+        raise InvariantError(f"I5: expected a known execution, got {event.exec_ref_id} - at {event.exec_id}")
+    state.exec_ids.add(key)
+
+
+def _check_child(state: ParentState, child_state: ChildState) -> None:
+    if child_state.cum_qty < 0 or child_state.inferred_qty < 0:
+        raise InvariantError(f"I1: expected cum_qty from 0, got {child_state.cum_qty}")
+    if not child_state.is_open and child_state.leaves_qty:
+        raise InvariantError(f"I1: expected no leaves when closed, got {child_state.leaves_qty}")
+
+
+def check_invariants(state: ParentState) -> None:
+    """Assert I1..I4, I6 and I7 on the whole state.
+
+    Raises:
+        InvariantError: names the invariant, what was expected and what came.
+    """
+    total = sum(s.cum_qty for s in state.children.values())
+    if total != state.cum_qty:
+        raise InvariantError(f"I3: expected children's cum_qty to sum to {state.cum_qty}, got {total}")
+    if state.cum_qty < 0:
+        raise InvariantError(f"I1: expected cum_qty from 0, got {state.cum_qty}")
+    is_overfilled = any(s.cum_qty > s.order_qty for s in state.children.values())
+    if not is_overfilled and state.cum_qty + state.routed_qty > state.parent.order_qty:
+        raise InvariantError(
+            f"I2: expected cum + routed up to {state.parent.order_qty}, got {state.cum_qty} + {state.routed_qty}"
+        )
+    for child_state in state.children.values():
+        executed = sum(e.qty for e in child_state.executions.values()) + child_state.inferred_qty
+        if executed != child_state.cum_qty:
+            raise InvariantError(f"I4: expected executions to sum to {child_state.cum_qty}, got {executed}")
+        if child_state.is_open != (child_state.child.cl_ord_id in state.live):
+            raise InvariantError(f"I7: expected {child_state.child.cl_ord_id} to be live exactly while open")
+    if not state.is_open and state.live:
+        raise InvariantError("I7: expected no live child of a closed parent")

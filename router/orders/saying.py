@@ -1,0 +1,144 @@
+"""What follows from an event for the world outside: commands for venues, outcomes for learners.
+
+Rule of this file: pure functions of the event and the state after it, so that a host that comes back from its journal
+says exactly what it said before.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from router.domain.enums import OrdStatus, OutcomeKind, Side, Tactic
+from router.domain.events import (
+    ChildCancelRequested,
+    ChildIntended,
+    ChildOut,
+    ChildQueried,
+    ChildReconciled,
+    ChildRejected,
+    ChildReplaceRequested,
+    ChildTraded,
+    ChildWatched,
+    Event,
+    MarkoutObserved,
+)
+from router.domain.orders import (
+    Command,
+    NewOrderSingle,
+    OrderCancelReplaceRequest,
+    OrderCancelRequest,
+    OrderStatusRequest,
+)
+from router.domain.scores import Outcome
+from router.domain.units import MICROS_PER_PX, Nanos
+from router.orders.child import ChildState
+from router.orders.parent import ParentState
+
+_KIND_OF_END = {
+    OrdStatus.CANCELED: OutcomeKind.CANCEL,
+    OrdStatus.EXPIRED: OutcomeKind.EXPIRE,
+    OrdStatus.REJECTED: OutcomeKind.REJECT,
+}
+
+
+def command_of(state: ParentState, event: Event) -> Command | None:
+    """Return the command that performs `event`; None for events that only record."""
+    if isinstance(event, ChildIntended):
+        return NewOrderSingle(event.child)
+    if not isinstance(event, ChildCancelRequested | ChildQueried | ChildReplaceRequested):
+        return None
+    mic, parent_id = state.children[event.cl_ord_id].child.mic, event.parent_id
+    ids = {"mic": mic, "cl_ord_id": event.request_id, "orig_cl_ord_id": event.cl_ord_id, "parent_id": parent_id}
+    if isinstance(event, ChildCancelRequested):
+        return OrderCancelRequest(**ids)
+    if isinstance(event, ChildQueried):
+        return OrderStatusRequest(**ids)
+    return OrderCancelReplaceRequest(**ids, order_qty=event.order_qty, price=event.price)
+
+
+def outcome_of(state: ParentState, event: Event, was_open: bool, watched_from: Nanos, life_ns: Nanos) -> Outcome | None:
+    """Return what learners hear of `event`, applied to `state` already; None when nothing.
+
+    `was_open` says whether the child was open before it, `watched_from` up to which age its exposure had been told.
+    """
+    match event:
+        case ChildTraded():
+            child = state.children[event.cl_ord_id]
+            qty = event.last_qty - event.replaces_inferred_qty
+            return _filled(child, event, qty, was_open, watched_from) if qty > 0 else None
+        case ChildOut() | ChildRejected() | ChildReconciled():
+            child = state.children[event.cl_ord_id]
+            return _ended(child, event.at, watched_from, life_ns) if was_open and not child.is_open else None
+        case ChildWatched():
+            child = state.children[event.cl_ord_id]
+            return _outcome(child, OutcomeKind.HEARTBEAT, event.at, watched_from, event.at - child.intended_at)
+        case MarkoutObserved():
+            return _markout(state.children[event.cl_ord_id], event)
+        case _:
+            return None
+
+
+def _outcome(child: ChildState, kind: OutcomeKind, at: Nanos, age_from: Nanos, age_to: Nanos) -> Outcome:
+    order = child.child
+    return Outcome(
+        kind=kind,
+        at=at,
+        parent_id=order.parent_id,
+        decision_id=order.decision_id,
+        cl_ord_id=order.cl_ord_id,
+        lane=order.lane,
+        side=order.side,
+        order_qty=order.order_qty,
+        leaves_qty=child.leaves_qty,
+        cum_qty=child.cum_qty,
+        age_from_ns=age_from,
+        age_to_ns=max(age_to, age_from),
+        is_final=not child.is_open,
+        x=child.x,
+    )
+
+
+def _filled(child: ChildState, event: ChildTraded, qty: int, was_open: bool, watched_from: Nanos) -> Outcome:
+    mid = child.mid_routed2 / 2
+    sign = child.child.side.sign
+    notional = event.last_px * event.last_qty * MICROS_PER_PX
+    transacted = event.transacted_at or event.at
+    base = _outcome(child, OutcomeKind.FILL, event.at, watched_from, transacted - child.intended_at)
+    return msgspec.structs.replace(
+        base,
+        leaves_qty=child.leaves_qty + qty,
+        filled_qty=qty,
+        is_final=was_open and not child.is_open,
+        exec_id=event.exec_id,
+        price_bps=sign * (mid - event.last_px) / mid * 1e4 if mid else 0.0,
+        fee_bps=event.fee_micros / notional * 1e4,
+    )
+
+
+def _ended(child: ChildState, at: Nanos, watched_from: Nanos, life_ns: Nanos) -> Outcome:
+    kind = _KIND_OF_END.get(child.status, OutcomeKind.FILL)
+    is_trial = child.child.tactic in (Tactic.TAKE, Tactic.QUOTE)
+    # An immediate order that met nothing was a whole trial: its instant stands for a standard life.
+    age_to = life_ns if is_trial and not child.cum_qty else at - child.intended_at
+    order = child.child
+    if not is_trial and order.expire_time is not None:
+        age_to = min(age_to, order.expire_time - child.intended_at)
+    base = _outcome(child, kind, at, watched_from, age_to)
+    return msgspec.structs.replace(base, leaves_qty=order.order_qty - child.cum_qty)
+
+
+def _markout(child: ChildState, event: MarkoutObserved) -> Outcome | None:
+    execution = child.executions.get(event.exec_id)
+    if execution is None or not execution.qty:
+        return None
+    sign = 1 if child.child.side is Side.BUY else -1
+    markout = sign * (event.mid2 / 2 - execution.px) / execution.px * 1e4
+    base = _outcome(child, OutcomeKind.MARKOUT, event.at, 0, 0)
+    return msgspec.structs.replace(
+        base,
+        filled_qty=execution.qty,
+        is_final=False,
+        exec_id=event.exec_id,
+        horizon_ns=event.horizon_ns,
+        markout_bps=markout,
+    )

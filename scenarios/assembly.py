@@ -1,0 +1,257 @@
+"""From a scenario and a seed to the parts of a run: specs, links, parents, venues, policies.
+
+Rule of this file: every process builds the same parts from (scenario, seed, data) alone, each only those it hosts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from learners.features.names import FEATURES
+from learners.policies.build import POLICIES, build_policy
+from learners.policies.policy import Policy, PolicySetup
+from router.allocation.allocate import Exploration
+from router.domain.enums import Tactic, VenueType
+from router.domain.errors import ConfigError, ScenarioError, TapeError, bad_value
+from router.domain.instruments import FeeSchedule, Listing, VenueSpec
+from router.domain.orders import ParentOrder, check_parent
+from router.domain.units import MILLISECOND, Nanos, px, seconds
+from router.orders.host import HostSetup
+from router.schedule.build import build_schedule
+from scenarios.conductor import Plan
+from scenarios.impact import OwnImpact
+from scenarios.network import Network
+from scenarios.oracle import ORACLE, OraclePolicy, truth_of
+from scenarios.scenario import DAY_OPEN, Outage, Scenario, SyntheticMarket, TapeMarket, Unreliable, VenuePart
+from venues.build import build_venue
+from venues.feeds.taq import TaqDay, load_taq
+from venues.models.latency import Latency
+from venues.models.reference import MarketSetup, Regime
+from venues.types.tape import build_tape_venue, tape_specs
+from venues.venue import Venue
+
+_TYPES = {
+    "lit": (VenueType.CENTRAL_LIMIT_ORDER_BOOK, (Tactic.TAKE, Tactic.POST)),
+    "dark": (VenueType.DARK_ORDER_BOOK, (Tactic.MID_PEG,)),
+    "dealer": (VenueType.QUOTE_DRIVEN_MARKET, (Tactic.QUOTE,)),
+}
+
+
+class Assembly(NamedTuple):
+    """A scenario made concrete for one seed."""
+
+    scenario: Scenario
+    seed: int
+    specs: tuple[VenueSpec, ...]
+    setup: MarketSetup
+    """The market's session and price; on a tape its reference price moves by the tape, not by this."""
+    day: TaqDay | None
+    parents: tuple[ParentOrder, ...]
+
+    @property
+    def is_tape(self) -> bool:
+        """Whether the market is recorded."""
+        return self.day is not None
+
+
+def assemble(scenario: Scenario, seed: int, data: Path | None) -> Assembly:
+    """Return the concrete scenario.
+
+    Raises:
+        ScenarioError: values that do not go together.
+        TapeError: a tape is needed and not there, or unreadable.
+    """
+    file = scenario.file
+    if isinstance(file.market, TapeMarket):
+        day = _tape(file.market, scenario, data)
+        specs = tape_specs(day)
+        setup = MarketSetup(
+            symbol=day.symbol, open_at=day.open_at, close_at=day.close_at, start_px=1_000_000, adv=day.total_qty
+        )
+    else:
+        day = None
+        specs = tuple(_spec(part, scenario) for part in file.venues)
+        setup = _setup(file.market, scenario)
+    for i, broken in enumerate(file.breaks):
+        if isinstance(broken, Outage) and broken.venue not in [spec.mic for spec in specs]:
+            expected = f"one of {', '.join(spec.mic for spec in specs)}"
+            raise ScenarioError(f"{scenario.path}: {bad_value(f'$.breaks[{i}].venue', expected, broken.venue)}")
+    parents = tuple(_parent(scenario, i, setup, specs) for i in range(len(file.orders)))
+    return Assembly(scenario, seed, specs, setup, day, parents)
+
+
+def _tape(market: TapeMarket, scenario: Scenario, data: Path | None) -> TaqDay:
+    if data is None:
+        raise TapeError(
+            f"{scenario.path}: expected a data directory with {market.folder} (--data or ANABRANCH_DATA), got none"
+        )
+    folder = data / market.folder
+    if not folder.is_dir():
+        raise TapeError(f"{scenario.path}: expected the tape's folder {folder}, got nothing there")
+    return load_taq(data, market.day)
+
+
+def _setup(market: SyntheticMarket, scenario: Scenario) -> MarketSetup:
+    regimes = tuple(
+        Regime(from_at=DAY_OPEN + seconds(part.from_s), name=part.name, multipliers=part.in_force())
+        for part in scenario.file.regimes
+    )
+    try:
+        return MarketSetup(
+            symbol=scenario.file.symbol,
+            open_at=DAY_OPEN,
+            close_at=DAY_OPEN + seconds(market.duration_s),
+            start_px=px(market.start_px),
+            tick=px(market.tick),
+            daily_volatility=market.daily_volatility,
+            adv=market.adv,
+            regimes=regimes,
+        )
+    except ValueError as exc:
+        raise ScenarioError(f"{scenario.path}: {exc} - at `$.market`") from exc
+
+
+def _spec(part: VenuePart, scenario: Scenario) -> VenueSpec:
+    kind = part.parameters.__struct_config__.tag
+    venue_type, tactics = _TYPES[str(kind)]
+    market = scenario.file.market
+    tick = px(market.tick) if isinstance(market, SyntheticMarket) else 100
+    return VenueSpec(
+        mic=part.mic,
+        venue_type=venue_type,
+        listing=Listing(symbol=scenario.file.symbol, mic=part.mic, tick=tick, lot=part.lot),
+        fees=FeeSchedule(maker_micros=part.maker_micros, taker_micros=part.taker_micros),
+        tactics=tactics,
+        is_primary=part.is_primary,
+        volume_share=part.volume_share,
+    )
+
+
+def _parent(scenario: Scenario, i: int, setup: MarketSetup, specs: tuple[VenueSpec, ...]) -> ParentOrder:
+    part = scenario.file.orders[i]
+    expected_volume = setup.adv if isinstance(scenario.file.market, TapeMarket) else setup.adv * setup.day_share
+    qty = part.order_qty or max(round((part.share_of_volume or 0.0) * expected_volume), 1)
+    end_at = setup.close_at if part.end_s is None else setup.open_at + seconds(part.end_s)
+    mics = [spec.mic for spec in specs]
+    for key in ("venues_allow", "venues_deny"):
+        for mic in getattr(part, key):
+            if mic not in mics:
+                expected = f"one of {', '.join(mics)}"
+                raise ScenarioError(f"{scenario.path}: {bad_value(f'$.orders[{i}].{key}', expected, mic)}")
+    if end_at > setup.close_at:
+        where = f"$.orders[{i}].end_s"
+        raise ScenarioError(f"{scenario.path}: {bad_value(where, 'a time up to the close', part.end_s)}")
+    parent = ParentOrder(
+        parent_id=part.id,
+        client_order_id=part.id,
+        symbol=setup.symbol,
+        side=part.side,
+        order_qty=qty,
+        start_at=setup.open_at + seconds(part.start_s),
+        end_at=end_at,
+        strategy=part.strategy,
+        ord_type=part.ord_type,
+        price=None if part.limit_price is None else px(part.limit_price),
+        urgency=part.urgency,
+        max_participation=part.max_participation,
+        min_qty=part.min_qty,
+        venues_allow=part.venues_allow,
+        venues_deny=part.venues_deny,
+        strategy_parameters=part.strategy_parameters,
+    )
+    try:
+        check_parent(parent, f"$.orders[{i}]")
+        build_schedule(parent.strategy, parent.strategy_parameters)
+    except Exception as exc:
+        raise ScenarioError(f"{scenario.path}: {exc} - at `$.orders[{i}]`") from exc
+    return parent
+
+
+def make_venue(assembly: Assembly, mic: str) -> Venue:
+    """Return the venue engine of `mic`."""
+    spec = next(spec for spec in assembly.specs if spec.mic == mic)
+    if assembly.day is not None:
+        return build_tape_venue(spec, assembly.day, seed=assembly.seed)
+    part = next(part for part in assembly.scenario.file.venues if part.mic == mic)
+    return build_venue(spec, assembly.setup, part.parameters, assembly.seed)
+
+
+def make_network(assembly: Assembly) -> Network:
+    """Return the links of the run with their faults."""
+    file = assembly.scenario.file
+    parts = {part.mic: part.latency for part in file.venues}
+    links = {s.mic: Latency(assembly.seed, s.mic, parts.get(s.mic, file.latency)) for s in assembly.specs}
+    outages = [broken for broken in file.breaks if isinstance(broken, Outage)]
+    unreliable = [broken for broken in file.breaks if isinstance(broken, Unreliable)]
+    return Network(links, outages, unreliable, assembly.setup.open_at, assembly.seed)
+
+
+def make_impact(assembly: Assembly) -> OwnImpact:
+    """Return the model of our own impact; a tape does not move."""
+    part = assembly.scenario.file.impact
+    if assembly.is_tape:
+        part = msgspec.structs.replace(part, coefficient_bps=0.0)
+    return OwnImpact(part, max(assembly.setup.adv, 1), assembly.setup.start_px)
+
+
+def policy_names() -> tuple[str, ...]:
+    """Return every policy a run may name; the oracle is for the evaluation."""
+    return (*POLICIES, ORACLE)
+
+
+def make_policy(assembly: Assembly, name: str) -> Policy:
+    """Return a policy that has learned nothing.
+
+    Raises:
+        ConfigError: an unknown name, or parameters that it cannot have.
+    """
+    learning, timing = assembly.scenario.file.learning, assembly.scenario.file.timing
+    if name not in policy_names():
+        raise ConfigError(bad_value("policy", f"one of {', '.join(policy_names())}", name))
+    setup = PolicySetup(
+        specs=assembly.specs,
+        feature_names=FEATURES,
+        standard_qty=learning.standard_qty,
+        standard_life_ns=seconds(timing.life_s),
+        seed=assembly.seed,
+        parameters=learning.parameters if name == learning.policy else {},
+    )
+    if name == ORACLE:
+        parts = {part.mic: part.parameters for part in assembly.scenario.file.venues}
+        return OraclePolicy(setup, truth_of(assembly.specs, assembly.setup, parts, assembly.day, setup))
+    return build_policy(name, setup)
+
+
+def make_host_setup(assembly: Assembly) -> HostSetup:
+    """Return what hosts of parents are built from."""
+    learning, timing = assembly.scenario.file.learning, assembly.scenario.file.timing
+    return HostSetup(
+        specs=assembly.specs,
+        seed=assembly.seed,
+        life_ns=seconds(timing.life_s),
+        reaction_ns=round(timing.reaction_ms * MILLISECOND),
+        answer_timeout_ns=seconds(timing.answer_timeout_s),
+        heartbeat_ns=seconds(timing.heartbeat_s),
+        exploration=Exploration(learning.epsilon, learning.probe_share),
+    )
+
+
+def make_plan(assembly: Assembly, host_of: dict[str, str]) -> Plan:
+    """Return what a conductor drives."""
+    file = assembly.scenario.file
+    parts = {part.mic: part.latency for part in file.venues}
+    feeds: dict[str, Nanos] = {s.mic: parts.get(s.mic, file.latency).feed_ns for s in assembly.specs}
+    return Plan(
+        specs=assembly.specs,
+        symbol=assembly.setup.symbol,
+        open_at=assembly.setup.open_at,
+        close_at=assembly.setup.close_at,
+        parents=assembly.parents,
+        host_of=host_of,
+        feed_ns=feeds,
+        window_max_ns=seconds(file.timing.window_max_s),
+        grace_ns=seconds(file.timing.grace_s),
+    )

@@ -1,0 +1,360 @@
+"""Virtual time: cuts a run into windows and carries messages between venues, learners and hosts of parents.
+
+One window, from the last boundary to the next (see `run`):
+
+    1 venues     advance to the boundary with what arrives on the way    -> reports, quotes, prints
+    2 market     the consolidated view moves to the boundary
+    3 hosts hear reports and mids that have reached us                   -> outcomes, events
+    4 learners   apply the outcomes in order                             -> a version after each
+    5 hosts decide, those that are awake                                 -> commands, on their way to venues
+
+Rule of this file: where the next boundary lies, and the order of everything inside a window, follow from the messages
+alone, so that the same scenario and seed give the same run wherever the shells live. A window in which nobody waits
+for anything is as long as it may be, and a venue with nothing to do in it is not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from learners.features.market import MarketFeatures
+from learners.features.own_fills import OwnFills
+from router.domain.enums import ExecType, Side
+from router.domain.events import ChildIntended, ChildTraded, ParentDone
+from router.domain.instruments import VenueSpec
+from router.domain.market import I64, PRINT_COLUMNS, QUOTE_COLUMNS, DealerTier, rows_from_bytes
+from router.domain.messages import (
+    Delivered,
+    HostBatch,
+    HostReply,
+    LearnerBatch,
+    LearnerReply,
+    MidObserved,
+    Shift,
+    VenueBatch,
+    VenueReply,
+)
+from router.domain.orders import Command, NewOrderSingle, ParentOrder
+from router.domain.reports import ExecutionReport
+from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
+from router.domain.units import SECOND, Nanos
+from router.route import book_side
+from scenarios.history import MidHistory
+from scenarios.impact import OwnImpact
+from scenarios.link import Link
+from scenarios.network import Network
+from scenarios.recorder import Recorder
+
+LEARNER_HORIZONS: tuple[Nanos, ...] = (1 * SECOND, 10 * SECOND, 60 * SECOND)
+"""After how long learners hear what a fill was worth."""
+
+SETTLE_NS: Nanos = 300 * SECOND
+"""How long a run goes on after its last parent, so that late markouts are known."""
+
+_BATCH_STEP = 2
+"""Batch numbers of hosts are even: the odd ones between are for restarts."""
+
+_Item = TypeVar("_Item")
+Reply = TypeVar("Reply", VenueReply, HostReply, LearnerReply)
+
+
+class Plan(NamedTuple):
+    """What a conductor drives."""
+
+    specs: tuple[VenueSpec, ...]
+    symbol: str
+    open_at: Nanos
+    close_at: Nanos
+    parents: tuple[ParentOrder, ...]
+    host_of: dict[str, str]
+    """The host shell of each parent, by parent id."""
+    feed_ns: dict[str, Nanos]
+    window_max_ns: Nanos
+    grace_ns: Nanos
+
+
+class Conductor:
+    """Drives one run to its end."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        link: Link,
+        network: Network,
+        impact: OwnImpact,
+        recorder: Recorder,
+        progress: Callable[[float, str], None] | None = None,
+    ) -> None:
+        self.plan, self.link, self.network, self.impact, self.recorder = plan, link, network, impact, recorder
+        self.history = MidHistory()
+        self.windows = 0
+        self.events = 0
+        self._progress = progress or (lambda share, text: None)
+        self._view = MarketFeatures(plan.specs, plan.symbol, plan.open_at, plan.close_at)
+        self._own = OwnFills(plan.specs)
+        self._now = plan.open_at
+        self._seq = 0
+        self._next_at: dict[str, Nanos | None] = dict.fromkeys((s.mic for s in plan.specs), plan.open_at)
+        self._is_up = dict.fromkeys((s.mic for s in plan.specs), True)
+        self._tiers: dict[str, tuple[DealerTier, ...]] = {s.mic: () for s in plan.specs}
+        self._quotes: list[I64] = []
+        self._prints: list[I64] = []
+        self._wakes: dict[str, Nanos] = {}
+        self._waiting = sorted(plan.parents, key=lambda p: (p.start_at, p.parent_id))
+        self._done: dict[str, Nanos] = {}
+        self._markouts: list[tuple[Nanos, str, str, str, Nanos]] = []
+        self._parents = {p.parent_id: p for p in plan.parents}
+        self._parent_of: dict[str, ParentOrder] = {}
+        self._policies: tuple[PolicySnapshot, ...] = ()
+        self._sides = tuple(sorted({book_side(p.side) for p in plan.parents}))
+        self._last_end = max(p.end_at for p in plan.parents)
+
+    def run(self) -> None:
+        """Go window by window until every parent is done and its markouts are known, or the grace is over."""
+        while not self._is_over():
+            until = self._boundary()
+            self._advance_venues(until)
+            self._move_market(until)
+            self._now = until
+            outcomes = self._hear()
+            frames = self._learn(outcomes)
+            self._decide(frames)
+            self.windows += 1
+            self.recorder.window(self._view.snapshot(until), self.impact.told())
+            if self.windows % 64 == 0:
+                self._report_progress()
+
+    def _is_over(self) -> bool:
+        if len(self._done) == len(self.plan.parents):
+            settled = max(self._done.values()) + SETTLE_NS
+            return self._now >= min(settled, max(self.plan.close_at, max(self._done.values())))
+        return self._now >= self._last_end + self.plan.grace_ns
+
+    def _report_progress(self) -> None:
+        span = max(self._last_end - self.plan.open_at, 1)
+        self._progress(min((self._now - self.plan.open_at) / span, 1.0), f"{self.windows} windows")
+
+    def _boundary(self) -> Nanos:
+        """Return the next boundary: the first time at which somebody wants to act, or the longest window."""
+        times = [self._now + self.plan.window_max_ns, *self._wakes.values()]
+        if self._waiting:
+            times.append(self._waiting[0].start_at)
+        change = self.network.next_change(self._now)
+        if change is not None:
+            times.append(change)
+        return max(min(times), self._now + 1)
+
+    # 1 venues
+
+    def _advance_venues(self, until: Nanos) -> None:
+        shift = self.impact.shift(self._now)
+        shifts: tuple[Shift, ...] = () if shift is None else (shift,)
+        for spec in self.plan.specs:
+            mic = spec.mic
+            arrivals = self.network.arrivals(mic, until)
+            sessions = self.network.sessions(mic, self._now, until)
+            due = self._next_at[mic]
+            if arrivals or sessions or shifts or (due is not None and due < until):
+                self._seq += 1
+                batch = VenueBatch(seq=self._seq, until=until, arrivals=arrivals, shifts=shifts, sessions=sessions)
+                self.link.send(mic, batch)
+        replies = _of_type(self.link.receive(), VenueReply)
+        for k, spec in enumerate(self.plan.specs):
+            if spec.mic in replies:
+                self._take_venue(k, spec, replies[spec.mic])
+
+    def _take_venue(self, k: int, spec: VenueSpec, reply: VenueReply) -> None:
+        self._next_at[spec.mic] = reply.next_at
+        self._tiers[spec.mic] = reply.tiers
+        self.events += reply.events
+        feed = self.plan.feed_ns[spec.mic]
+        self._quotes.append(_seen(rows_from_bytes(reply.quotes, QUOTE_COLUMNS), k, feed))
+        self._prints.append(_seen(rows_from_bytes(reply.prints, PRINT_COLUMNS), k, feed))
+        for report in reply.reports:
+            if isinstance(report, ExecutionReport) and report.exec_type is ExecType.TRADE:
+                parent = self._parent_of[report.cl_ord_id]
+                self.impact.executed(report.transact_time, parent.side.sign * report.last_qty)
+        self.network.say(spec.mic, reply.reports)
+        self.recorder.venue(spec.mic, reply)
+
+    # 2 market
+
+    def _move_market(self, until: Nanos) -> None:
+        quotes, self._quotes = _due(self._quotes, until, 6)
+        prints, self._prints = _due(self._prints, until, 5)
+        rows = self._view.advance(quotes, prints, until)
+        self.history.extend(rows, until)
+        self._view.set_tiers([tier for spec in self.plan.specs for tier in self._tiers[spec.mic]])
+        for spec in self.plan.specs:
+            is_up = self.network.is_up(spec.mic, until)
+            if is_up != self._is_up[spec.mic]:
+                self._is_up[spec.mic] = is_up
+                self._view.set_session(spec.mic, is_up)
+
+    # 3 hosts hear
+
+    def _hear(self) -> list[Outcome]:
+        accepts = self._by_host([(p.parent_id, p) for p in self._waiting if p.start_at <= self._now])
+        reports: dict[str, list[Delivered]] = {}
+        for delivered in self.network.deliver(self._now):
+            parent = self._parent_of.get(_child_id(delivered))
+            if parent is not None:
+                reports.setdefault(self.plan.host_of[parent.parent_id], []).append(delivered)
+                self._count_fill(delivered)
+        mids = self._by_host([(m.parent_id, m) for m in self._due_markouts()])
+        market = self._view.snapshot(self._now) if accepts else None
+        for host in _ordered(self.plan.host_of):
+            if host in accepts or host in reports or host in mids:
+                self._seq += _BATCH_STEP
+                batch = HostBatch(
+                    seq=self._seq - self._seq % 2,
+                    now=self._now,
+                    accepts=tuple(accepts.get(host, ())),
+                    reports=tuple(reports.get(host, ())),
+                    mids=tuple(mids.get(host, ())),
+                    market=market,
+                )
+                self.link.send(host, batch)
+        return self._take_hosts()
+
+    def _by_host(self, items: list[tuple[str, _Item]]) -> dict[str, list[_Item]]:
+        grouped: dict[str, list[_Item]] = {}
+        for parent_id, item in items:
+            grouped.setdefault(self.plan.host_of[parent_id], []).append(item)
+        return grouped
+
+    def _count_fill(self, delivered: Delivered) -> None:
+        report = delivered.report
+        if isinstance(report, ExecutionReport) and report.exec_type is ExecType.TRADE:
+            self._own.filled(report.transact_time, report.mic, report.last_qty)
+
+    def _due_markouts(self) -> list[MidObserved]:
+        due = []
+        while self._markouts and self._markouts[0][0] <= self._now:
+            at, parent_id, cl_ord_id, exec_id, horizon = heappop(self._markouts)
+            mid2 = self.history.mid2(at)
+            if mid2:
+                due.append(
+                    MidObserved(
+                        parent_id=parent_id,
+                        cl_ord_id=cl_ord_id,
+                        exec_id=exec_id,
+                        horizon_ns=horizon,
+                        at=at,
+                        mid2=mid2,
+                    )
+                )
+        return due
+
+    def _take_hosts(self) -> list[Outcome]:
+        """Take the hosts' replies, parent by parent, so that the host a parent lives on shows nowhere."""
+        replies = _of_type(self.link.receive(), HostReply)
+        events = sorted((e for reply in replies.values() for e in reply.events), key=lambda e: e.parent_id)
+        commands = [c for reply in replies.values() for c in reply.commands]
+        for host, reply in replies.items():
+            mine = [p for p, h in self.plan.host_of.items() if h == host]
+            for parent_id in mine:
+                self._wakes.pop(parent_id, None)
+            self._wakes.update(reply.wakes)
+        for event in events:
+            if isinstance(event, ChildIntended):
+                self._parent_of[event.cl_ord_id] = self._parents[event.parent_id]
+            elif isinstance(event, ParentDone):
+                self._done[event.parent_id] = event.at
+            elif isinstance(event, ChildTraded) and not event.is_inferred:
+                for horizon in LEARNER_HORIZONS:
+                    at = event.transacted_at + horizon
+                    heappush(self._markouts, (at, event.parent_id, event.cl_ord_id, event.exec_id, horizon))
+        self._waiting = [p for p in self._waiting if p.parent_id not in self._wakes and p.parent_id not in self._done]
+        self.recorder.host(self._now, events)
+        self._send(sorted(commands, key=_parent_id))
+        return sorted((o for reply in replies.values() for o in reply.outcomes), key=lambda o: o.key)
+
+    def _send(self, commands: list[Command]) -> None:
+        for command in commands:
+            if isinstance(command, NewOrderSingle):
+                self._own.routed(self._now, command.mic, command.child.order_qty)
+        self.network.send(commands, self._now)
+
+    # 4 learners
+
+    def _learn(self, outcomes: list[Outcome]) -> tuple[ContextFrame, ...]:
+        """Let the learner apply the window's outcomes and publish for the market as it is now."""
+        is_deciding = any(wake <= self._now for wake in self._wakes.values())
+        if not outcomes and not is_deciding:
+            return ()
+        shares = self._own.shares(self._now)
+        frames = tuple(self._view.frame(self._now, Side(side), shares) for side in self._sides)
+        self._seq += 1
+        self.link.send("learner", LearnerBatch(seq=self._seq, now=self._now, outcomes=tuple(outcomes), frames=frames))
+        reply = _of_type(self.link.receive(), LearnerReply)["learner"]
+        self._policies = reply.policies
+        self.recorder.learner(outcomes, reply)
+        return frames
+
+    # 5 hosts decide
+
+    def _decide(self, frames: tuple[ContextFrame, ...]) -> None:
+        awake = {self.plan.host_of[p] for p, wake in self._wakes.items() if wake <= self._now}
+        if not awake:
+            return
+        market = self._view.snapshot(self._now)
+        for host in _ordered(self.plan.host_of):
+            if host in awake:
+                self._seq += _BATCH_STEP
+                batch = HostBatch(
+                    seq=self._seq - self._seq % 2,
+                    now=self._now,
+                    is_deciding=True,
+                    market=market,
+                    policies=self._policies,
+                    frames=frames,
+                )
+                self.link.send(host, batch)
+        late = self._take_hosts()
+        if late:
+            # What the hosts gave up or watched while deciding reaches the learner with the next window.
+            self._learn(late)
+
+
+def _of_type(replies: dict[str, object], kind: type[Reply]) -> dict[str, Reply]:
+    return {name: reply for name, reply in replies.items() if isinstance(reply, kind)}
+
+
+def _ordered(host_of: dict[str, str]) -> list[str]:
+    return sorted(set(host_of.values()))
+
+
+def _parent_id(command: Command) -> str:
+    return command.child.parent_id if isinstance(command, NewOrderSingle) else command.parent_id
+
+
+def _child_id(delivered: Delivered) -> str:
+    report = delivered.report
+    if isinstance(report, ExecutionReport) and not report.orig_cl_ord_id:
+        return report.cl_ord_id
+    return report.orig_cl_ord_id
+
+
+def _seen(rows: I64, venue: int, feed_ns: Nanos) -> I64:
+    """Return a venue's rows as we see them: later by the feed's latency, with the venue's number beside the time."""
+    out = np.empty((rows.shape[0], rows.shape[1] + 1), dtype=np.int64)
+    out[:, 0] = rows[:, 0] + feed_ns
+    out[:, 1] = venue
+    out[:, 2:] = rows[:, 1:]
+    return out
+
+
+def _due(batches: list[I64], until: Nanos, width: int) -> tuple[I64, list[I64]]:
+    """Split rows into those seen before `until`, sorted by (time, venue, order), and the rest."""
+    kept = [batch for batch in batches if len(batch)]
+    if not kept:
+        return np.empty((0, width), dtype=np.int64), []
+    rows = np.concatenate(kept) if len(kept) > 1 else kept[0]
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    cut = int(np.searchsorted(rows[:, 0], until))
+    return rows[:cut], [rows[cut:]] if cut < len(rows) else []

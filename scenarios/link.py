@@ -1,0 +1,59 @@
+"""The one seam through which a run's conductor talks to venues, hosts and learners.
+
+Rule of this file: whoever drives a run sees only `Link`; where a shell lives is the link's business alone.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from router.domain.errors import LinkError
+from router.domain.messages import Message
+from scenarios.shells import Shell
+
+
+class Link(Protocol):
+    """Carries batches to shells by name and brings their replies."""
+
+    def send(self, to: str, batch: Message) -> None:
+        """Hand a batch to a shell; its reply comes with `receive`.
+
+        Raises:
+            LinkError: no such shell, or it cannot be reached and cannot be brought back.
+        """
+        ...
+
+    def receive(self) -> dict[str, Message]:
+        """Return the replies to everything sent since the last call, by shell, in the order of sending.
+
+        Raises:
+            LinkError: a reply is lost and its shell cannot be brought back.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of everything the link holds."""
+        ...
+
+
+class LocalLink:
+    """The link of one process: a call."""
+
+    def __init__(self, shells: dict[str, Shell]) -> None:
+        self._shells = shells
+        self._replies: dict[str, Message] = {}
+
+    def send(self, to: str, batch: Message) -> None:
+        """Hand a batch to a shell of this process."""
+        shell = self._shells.get(to)
+        if shell is None:
+            raise LinkError(f"expected a shell named one of {', '.join(self._shells)}, got {to!r}")
+        self._replies[to] = shell.handle(batch)
+
+    def receive(self) -> dict[str, Message]:
+        """Return the replies since the last call."""
+        replies, self._replies = self._replies, {}
+        return replies
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,93 @@
+"""The oracle: routing by the hidden parameters of the venues, as a limit for those who must learn them.
+
+Rule of this file: only the evaluation builds an oracle. It sees the truth about lanes (synthetic: the parameters of
+the regime in force; tape: what was going to print), never more than that, and routes through the same allocation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from learners.policies.policy import PolicySetup
+from router.domain.enums import AllocationMode, Side, Tactic
+from router.domain.instruments import Lane, VenueSpec, lanes_of
+from router.domain.scores import ContextFrame, LaneScore, Outcome
+from router.domain.units import Nanos
+from venues.build import VenueParameters
+from venues.feeds.taq import TaqDay
+from venues.models.reference import MarketSetup
+from venues.truth import lane_truth
+from venues.types.tape_truth import hidden_liquidity
+
+ORACLE = "oracle"
+
+Truth = Callable[[Nanos, Side], tuple[LaneScore, ...]]
+
+
+class OraclePolicy:
+    """A policy that is told instead of learning."""
+
+    name = ORACLE
+    mode = AllocationMode.WATER_FILL
+
+    def __init__(self, setup: PolicySetup, truth: Truth) -> None:
+        self._setup = setup
+        self._truth = truth
+
+    def learn(self, outcomes: Sequence[Outcome]) -> None:
+        """There is nothing to learn."""
+
+    def scores(self, frame: ContextFrame) -> tuple[LaneScore, ...]:
+        """Return the truth about every lane at the frame's time."""
+        return self._truth(frame.at, frame.side)
+
+    def digest(self) -> str:
+        """The oracle has one state."""
+        return hashlib.sha256(ORACLE.encode()).hexdigest()
+
+
+def truth_of(
+    specs: tuple[VenueSpec, ...],
+    market: MarketSetup,
+    parameters: Mapping[str, VenueParameters],
+    day: TaqDay | None,
+    setup: PolicySetup,
+) -> Truth:
+    """Return the truth about all lanes as a function of time and side."""
+    if day is not None:
+        return tape_truth(specs, day, setup)
+
+    def truth(at: Nanos, side: Side) -> tuple[LaneScore, ...]:
+        return tuple(
+            score
+            for spec in specs
+            for score in lane_truth(spec, market, parameters[spec.mic], at, setup.standard_qty, setup.standard_life_ns)
+        )
+
+    return truth
+
+
+def tape_truth(specs: tuple[VenueSpec, ...], day: TaqDay, setup: PolicySetup) -> Truth:
+    """Return what a clairvoyant would say of a tape's lanes: what is going to print there within a standard life.
+
+    Taking is certain; posting fills when the exchange is going to trade on our side; hidden liquidity is known.
+    """
+    lanes = lanes_of(specs)
+
+    def score(lane: Lane, at: Nanos, side: Side) -> LaneScore:
+        if lane.tactic is Tactic.TAKE:
+            return LaneScore(lane=str(lane), p=1.0, mu=float(setup.standard_qty))
+        until = at + setup.standard_life_ns
+        if lane.tactic is Tactic.POST:
+            prints = day.trades[lane.mic]
+            first, last = np.searchsorted(prints[:, 0], [at, until])
+            mine = prints[first:last]
+            qty = int(mine[mine[:, 3] == -side.sign, 2].sum())
+        else:
+            qty, _ = hidden_liquidity(day, lane.mic, side, at, until)
+        return LaneScore(lane=str(lane), p=1.0 if qty else 0.0, mu=float(max(qty, 1)))
+
+    return lambda at, side: tuple(score(lane, at, side) for lane in lanes)

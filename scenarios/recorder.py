@@ -1,0 +1,209 @@
+"""What a run leaves behind: its digest, and the rows of its tables.
+
+Rule of this file: it listens and decides nothing; what enters the digest is what was said, in the order it was said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from router.domain import codec
+from router.domain.enums import OrdStatus
+from router.domain.events import (
+    ChildIntended,
+    ChildOut,
+    ChildReconciled,
+    ChildRejected,
+    ChildTraded,
+    DecisionMade,
+    Event,
+    ParentAccepted,
+    ParentDone,
+    ParentWoke,
+    ReportIgnored,
+)
+from router.domain.instruments import VenueSpec
+from router.domain.market import I64, PRINT_COLUMNS, MarketSnapshot, rows_from_bytes
+from router.domain.messages import LearnerReply, VenueReply
+from router.domain.scores import Outcome, RoutingDecision
+from router.domain.units import Nanos
+
+Row = dict[str, Any]
+
+
+class Recorder:
+    """Collects a run. `regime_of` gives the hidden regime at a time, for the market table only."""
+
+    def __init__(self, specs: tuple[VenueSpec, ...], regime_of: Callable[[Nanos], str]) -> None:
+        self.specs = specs
+        self.type_of = {spec.mic: str(spec.venue_type) for spec in specs}
+        self._regime_of = regime_of
+        self._hash = hashlib.sha256()
+        self.market: list[Row] = []
+        self.orders: dict[str, Row] = {}
+        self.schedule: list[Row] = []
+        self.children: dict[str, Row] = {}
+        self.executions: list[Row] = []
+        self.decisions: list[RoutingDecision] = []
+        self.outcomes: list[Outcome] = []
+        self.probabilities: list[Row] = []
+        self.prints: list[I64] = []
+        self.policy_versions = 0
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything said so far."""
+        return self._hash.hexdigest()
+
+    def venue(self, mic: str, reply: VenueReply) -> None:
+        """A venue's window."""
+        self._hash.update(codec.encode((mic, reply.reports, reply.quotes, reply.prints)))
+        if reply.prints:
+            self.prints.append(rows_from_bytes(reply.prints, PRINT_COLUMNS))
+
+    def window(self, market: MarketSnapshot, shift_px: int) -> None:
+        """The consolidated market at a boundary."""
+        self.market.append(
+            {
+                "at": market.at,
+                "bid_px": market.bid_px,
+                "ask_px": market.ask_px,
+                "mid": market.mid or None,
+                "volume": market.volume,
+                "shift_px": shift_px,
+                "regime": self._regime_of(market.at),
+            }
+        )
+
+    def learner(self, outcomes: Sequence[Outcome], reply: LearnerReply) -> None:
+        """A learner's window."""
+        self._hash.update(codec.encode((outcomes, reply.publications, reply.policies)))
+        self.outcomes.extend(outcomes)
+        self.policy_versions += len(reply.publications)
+        for p in reply.publications:
+            if p.routing_probabilities:
+                self.probabilities.append(
+                    {
+                        "at": p.at,
+                        "side": str(p.side),
+                        "policy_version": p.policy_version,
+                        "cause": p.cause,
+                        "routing_probabilities": np.array(p.routing_probabilities),
+                    }
+                )
+
+    def host(self, now: Nanos, events: Sequence[Event]) -> None:
+        """The events of all parents of a phase, parent by parent."""
+        if events:
+            self._hash.update(codec.encode((now, tuple(events))))
+        for event in events:
+            take = _TAKERS.get(type(event))
+            if take is not None:
+                take(self, event)
+
+    def _accepted(self, event: ParentAccepted) -> None:
+        parent = event.parent
+        self.orders[event.parent_id] = {
+            "parent_id": event.parent_id,
+            "symbol": parent.symbol,
+            "side": str(parent.side),
+            "strategy": parent.strategy,
+            "order_qty": parent.order_qty,
+            "cum_qty": 0,
+            "ord_status": str(OrdStatus.NEW),
+            "start_at": parent.start_at,
+            "end_at": parent.end_at,
+            "done_at": None,
+            "arrival_px": event.arrival_px2 / 2 or None,
+            "avg_px": None,
+            "fee_micros": 0,
+            "anomalies": 0,
+            "notional": 0,
+        }
+
+    def _done(self, event: ParentDone) -> None:
+        row = self.orders[event.parent_id]
+        row["ord_status"], row["done_at"] = str(event.ord_status), event.at
+
+    def _woke(self, event: ParentWoke) -> None:
+        cum = self.orders[event.parent_id]["cum_qty"]
+        self.schedule.append(
+            {"parent_id": event.parent_id, "at": event.at, "target_qty": event.target_qty, "cum_qty": cum}
+        )
+
+    def _decided(self, event: DecisionMade) -> None:
+        self.decisions.append(event.decision)
+
+    def _intended(self, event: ChildIntended) -> None:
+        child = event.child
+        self.children[child.cl_ord_id] = {
+            "cl_ord_id": child.cl_ord_id,
+            "parent_id": child.parent_id,
+            "decision_id": child.decision_id,
+            "mic": child.mic,
+            "venue_type": self.type_of[child.mic],
+            "tactic": str(child.tactic),
+            "side": str(child.side),
+            "order_qty": child.order_qty,
+            "cum_qty": 0,
+            "price": child.price,
+            "time_in_force": str(child.time_in_force),
+            "sent_at": event.at,
+            "closed_at": None,
+            "ord_status": str(OrdStatus.PENDING_NEW),
+            "mid_routed": event.mid_routed2 / 2,
+        }
+
+    def _traded(self, event: ChildTraded) -> None:
+        child, order = self.children[event.cl_ord_id], self.orders[event.parent_id]
+        qty = event.last_qty - event.replaces_inferred_qty
+        child["cum_qty"] += qty
+        order["cum_qty"] += qty
+        order["notional"] += qty * event.last_px
+        order["fee_micros"] += event.fee_micros
+        order["anomalies"] += int(event.is_late)
+        is_full = child["cum_qty"] >= child["order_qty"]
+        child["ord_status"] = str(OrdStatus.FILLED if is_full else OrdStatus.PARTIALLY_FILLED)
+        child["closed_at"] = event.at if is_full else child["closed_at"]
+        if qty:
+            self.executions.append(self._execution(event, child, qty))
+
+    def _execution(self, event: ChildTraded, child: Row, qty: int) -> Row:
+        same = ("cl_ord_id", "parent_id", "decision_id", "mic", "venue_type", "tactic", "side", "mid_routed")
+        return {
+            **{name: child[name] for name in same},
+            "exec_id": event.exec_id,
+            "at": event.transacted_at or event.at,
+            "last_qty": qty,
+            "last_px": event.last_px,
+            "fee_micros": event.fee_micros,
+            "last_liquidity_ind": str(event.last_liquidity_ind) if event.last_liquidity_ind else None,
+            "sent_at": child["sent_at"],
+        }
+
+    def _out(self, event: ChildOut | ChildRejected | ChildReconciled) -> None:
+        child = self.children[event.cl_ord_id]
+        status = OrdStatus.REJECTED if isinstance(event, ChildRejected) else event.ord_status
+        if child["cum_qty"] < child["order_qty"]:
+            child["ord_status"], child["closed_at"] = str(status), event.at
+
+    def _ignored(self, event: ReportIgnored) -> None:
+        self.orders[event.parent_id]["anomalies"] += int(event.reason != "DUPLICATE")
+
+
+_TAKERS: dict[type, Callable[[Recorder, Any], None]] = {
+    ParentAccepted: Recorder._accepted,
+    ParentDone: Recorder._done,
+    ParentWoke: Recorder._woke,
+    DecisionMade: Recorder._decided,
+    ChildIntended: Recorder._intended,
+    ChildTraded: Recorder._traded,
+    ChildOut: Recorder._out,
+    ChildRejected: Recorder._out,
+    ChildReconciled: Recorder._out,
+    ReportIgnored: Recorder._ignored,
+}

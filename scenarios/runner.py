@@ -1,0 +1,137 @@
+"""Runs a scenario in one process, from its file to its summary.
+
+Rule of this file: it puts parts together; what they do is theirs.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from router.domain.errors import RunError
+from router.domain.units import Nanos
+from router.orders.host import OrderHost
+from router.orders.memory_journal import MemoryJournal
+from scenarios.assembly import (
+    Assembly,
+    assemble,
+    make_host_setup,
+    make_impact,
+    make_network,
+    make_plan,
+    make_policy,
+    make_venue,
+)
+from scenarios.checkers import check_holds
+from scenarios.conductor import Conductor
+from scenarios.evaluation import add_mids, costs
+from scenarios.faults import CrashingLink
+from scenarios.link import Link, LocalLink
+from scenarios.recorder import Recorder
+from scenarios.run_output import write_run
+from scenarios.scenario import HostCrash, Scenario
+from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell
+from scenarios.tables import RunSummary
+
+Progress = Callable[[float, str], None]
+HOST = "host-0"
+LEARNER = "learner"
+
+
+def run(
+    scenario: Scenario,
+    *,
+    seed: int,
+    policy: str | None = None,
+    data: Path | None = None,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> RunSummary:
+    """Run `scenario` in this process and return what it came to; write the run directory `out` when given.
+
+    `data` is the directory of recorded data, `policy` overrides the scenario's, `progress` hears (share, text).
+
+    Raises:
+        BadInputError: the scenario, policy, data or directory cannot be used.
+    """
+    assembly = assemble(scenario, seed, data)
+    name = policy or scenario.file.learning.policy
+    link = local_link(assembly, name)
+    host_of = {parent.parent_id: HOST for parent in assembly.parents}
+    return conduct(assembly, link, host_of, name, runtime="inprocess", out=out, progress=progress)
+
+
+def local_link(assembly: Assembly, policy: str) -> Link:
+    """Return every shell of the run, in this process."""
+    shells: dict[str, Shell] = {spec.mic: VenueShell(make_venue(assembly, spec.mic)) for spec in assembly.specs}
+    standard = assembly.scenario.file.learning.standard_qty
+    shells[LEARNER] = LearnerShell(LEARNER, make_policy(assembly, policy), assembly.specs, standard)
+    setup = make_host_setup(assembly)
+    crashes = [broken for broken in assembly.scenario.file.breaks if isinstance(broken, HostCrash)]
+    if crashes:
+        return CrashingLink(shells, HOST, setup, crashes, assembly.setup.open_at, assembly.seed)
+    shells[HOST] = HostShell(OrderHost(MemoryJournal(), setup))
+    return LocalLink(shells)
+
+
+def conduct(
+    assembly: Assembly,
+    link: Link,
+    host_of: dict[str, str],
+    policy: str,
+    *,
+    runtime: str,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> RunSummary:
+    """Drive a run over any link to its end, evaluate it and write it down."""
+    started = time.perf_counter()
+    recorder = Recorder(assembly.specs, lambda at: _regime(assembly, at))
+    conductor = Conductor(
+        make_plan(assembly, host_of), link, make_network(assembly), make_impact(assembly), recorder, progress
+    )
+    conductor.run()
+    add_mids(recorder, conductor.history)
+    summary = _summary(assembly, conductor, policy, runtime, time.perf_counter() - started)
+    if out is not None:
+        summary = msgspec.structs.replace(summary, out=str(out))
+        if out == Path():
+            raise RunError("expected a folder for the run, got an empty path")
+        write_run(out, assembly.scenario, recorder, summary)
+    return summary
+
+
+def _regime(assembly: Assembly, at: Nanos) -> str:
+    return "" if assembly.is_tape or not assembly.setup.regimes else assembly.setup.regime_at(at).name
+
+
+def _summary(assembly: Assembly, conductor: Conductor, policy: str, runtime: str, wall_s: float) -> RunSummary:
+    recorder = conductor.recorder
+    filled = sum(order["cum_qty"] for order in recorder.orders.values())
+    ordered = sum(parent.order_qty for parent in assembly.parents)
+    summary = RunSummary(
+        scenario=assembly.scenario.name,
+        seed=assembly.seed,
+        policy=policy,
+        runtime=runtime,
+        digest=recorder.digest,
+        wall_s=round(wall_s, 3),
+        events=conductor.events,
+        windows=conductor.windows,
+        decisions=len(recorder.decisions),
+        fills=len(recorder.executions),
+        outcomes=len(recorder.outcomes),
+        order_qty=ordered,
+        filled_qty=filled,
+        **costs(recorder, conductor.history)._asdict(),
+        policy_versions=recorder.policy_versions,
+        anomalies=sum(order["anomalies"] for order in recorder.orders.values()),
+        children=len(recorder.children),
+        unfilled_qty=ordered - filled,
+        peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    )
+    return msgspec.structs.replace(summary, checks=check_holds(assembly.scenario.file.holds, summary, recorder))

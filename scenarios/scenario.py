@@ -1,0 +1,303 @@
+"""Scenario files: what trades, what breaks, what must hold. Read from TOML, checked once, frozen from then on.
+
+Rule of this file: a fault names the file, the key, what was expected and what came; a key that nothing reads is a
+fault. Times in a file are seconds since the open.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from router.domain.enums import OrdType, Side
+from router.domain.errors import ScenarioError, UnitError
+from router.domain.units import SECOND, Nanos, px
+from venues.build import VenueParameters
+from venues.models.latency import LatencyParameters
+from venues.models.reference import REGIMES, RegimeMultipliers
+
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Positive = Annotated[float, Meta(gt=0.0)]
+NotNegative = Annotated[float, Meta(ge=0.0)]
+Count = Annotated[int, Meta(ge=1)]
+
+DAY_OPEN: Nanos = 1_514_903_400 * SECOND
+"""2018-01-02 09:30 in New York, the open of synthetic days as of the tape's."""
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class SyntheticMarket(_Part, frozen=True, tag_field="kind", tag="synthetic"):
+    """A market made by the flow models around one reference price."""
+
+    start_px: str
+    daily_volatility: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.02
+    adv: Count = 2_000_000
+    tick: str = "0.01"
+    duration_s: Annotated[float, Meta(gt=0.0, le=86_400.0)] = 23_400.0
+
+
+class TapeMarket(_Part, frozen=True, tag_field="kind", tag="tape"):
+    """A recorded day; `folder` is looked for in the data directory."""
+
+    folder: str = "us_taq_venue_bbo_2018"
+    day: str = "20180102"
+
+
+class RegimePart(_Part, frozen=True):
+    """From `from_s` on the hidden regime is `name`; `multipliers` are that name's unless given."""
+
+    from_s: NotNegative
+    name: Literal["calm", "volatile", "dark_rich", "toxic"]
+    multipliers: RegimeMultipliers | None = None
+
+    def in_force(self) -> RegimeMultipliers:
+        """The multipliers of this stretch."""
+        return self.multipliers or REGIMES[self.name]
+
+
+class VenuePart(_Part, frozen=True):
+    """One synthetic venue: what the public knows, the link to it, and its hidden parameters."""
+
+    mic: Annotated[str, Meta(min_length=1, max_length=12, pattern="^[A-Z0-9]+$")]
+    parameters: VenueParameters
+    volume_share: Share = 0.0
+    is_primary: bool = False
+    maker_micros: int = 0
+    taker_micros: int = 0
+    lot: Count = 1
+    latency: LatencyParameters = LatencyParameters()
+
+
+class OrderPart(_Part, frozen=True):
+    """One parent order. Give `order_qty`, or `share_of_volume` of the market's (synthetic: expected) volume."""
+
+    id: str
+    side: Side = Side.BUY
+    order_qty: Annotated[int, Meta(ge=1)] | None = None
+    share_of_volume: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
+    start_s: NotNegative = 0.0
+    end_s: Positive | None = None
+    strategy: str = "liquidity_seeking"
+    limit_price: str | None = None
+    urgency: Share = 0.5
+    max_participation: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
+    min_qty: Annotated[int, Meta(ge=0)] = 0
+    venues_allow: tuple[str, ...] = ()
+    venues_deny: tuple[str, ...] = ()
+    strategy_parameters: dict[str, float] = {}
+
+    @property
+    def ord_type(self) -> OrdType:
+        """LIMIT when a limit price is given."""
+        return OrdType.MARKET if self.limit_price is None else OrdType.LIMIT
+
+
+class LearningPart(_Part, frozen=True):
+    """The policy that routes unless the command line names another, and how it explores."""
+
+    policy: str = "censored"
+    parameters: dict[str, float] = {}
+    standard_qty: Count = 500
+    epsilon: Share = 0.05
+    probe_share: Share = 0.1
+
+
+class TimingPart(_Part, frozen=True):
+    """How the run's virtual time is cut and what silence means."""
+
+    window_max_s: Positive = 10.0
+    life_s: Positive = 9.5
+    reaction_ms: Positive = 20.0
+    answer_timeout_s: Positive = 2.0
+    heartbeat_s: Positive = 30.0
+    grace_s: Positive = 600.0
+    """After the last parent's end: how long open children may take to settle."""
+
+
+class ImpactPart(_Part, frozen=True):
+    """Our own impact on the reference price: each fill moves it by `coefficient_bps` times its share of ADV in
+    percent, of which `permanent_share` stays and the rest decays with `half_life_s`."""
+
+    coefficient_bps: NotNegative = 0.0
+    permanent_share: Share = 0.4
+    half_life_s: Positive = 600.0
+
+
+class Outage(_Part, frozen=True, tag_field="kind", tag="outage"):
+    """The link to a venue is down; `to_s` absent means that it never comes back."""
+
+    venue: str
+    from_s: NotNegative
+    to_s: NotNegative | None = None
+
+
+class Unreliable(_Part, frozen=True, tag_field="kind", tag="unreliable"):
+    """Reports and commands are lost, repeated, delayed and reordered, each with its probability, until `to_s`."""
+
+    from_s: NotNegative = 0.0
+    to_s: Positive = 1e9
+    lose_report: Share = 0.0
+    lose_command: Share = 0.0
+    repeat_report: Share = 0.0
+    repeat_command: Share = 0.0
+    delay_report: Share = 0.0
+    delay_max_s: Positive = 5.0
+
+
+class HostCrash(_Part, frozen=True, tag_field="kind", tag="host_crash"):
+    """Parent hosts stop dead between two steps of their loop, with a probability per step, and come back from the
+    journal; `lose_reply` is how often the reply that was under way is lost with them."""
+
+    from_s: NotNegative = 0.0
+    to_s: Positive = 1e9
+    probability: Share = 0.01
+    lose_reply: Share = 0.5
+
+
+Break = Outage | Unreliable | HostCrash
+
+
+class HoldsPart(_Part, frozen=True):
+    """What must hold at the end; an absent key is not checked."""
+
+    filled_share_min: Share | None = None
+    filled_share_max: Share | None = None
+    decisions_min: Count | None = None
+    routing_cost_max_bps: float | None = None
+    anomalies_max: Annotated[int, Meta(ge=0)] | None = None
+    orders_end: bool = True
+    """Every parent reaches a closed state."""
+    no_fills_at: tuple[str, ...] = ()
+    fills_at: tuple[str, ...] = ()
+
+
+class ScenarioFile(_Part, frozen=True):
+    """The file as written."""
+
+    title: str
+    description: str
+    symbol: Annotated[str, Meta(min_length=1, max_length=16)]
+    market: SyntheticMarket | TapeMarket
+    orders: Annotated[tuple[OrderPart, ...], Meta(min_length=1)]
+    venues: tuple[VenuePart, ...] = ()
+    regimes: tuple[RegimePart, ...] = ()
+    learning: LearningPart = LearningPart()
+    timing: TimingPart = TimingPart()
+    impact: ImpactPart = ImpactPart()
+    breaks: tuple[Break, ...] = ()
+    holds: HoldsPart = HoldsPart()
+    latency: LatencyParameters = LatencyParameters()
+    """The links of a tape's venues; synthetic venues carry their own."""
+    seed: Annotated[int, Meta(ge=0)] = 1
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """A checked scenario: its name, where it came from, its text, and its parts."""
+
+    name: str
+    path: str
+    text: str
+    file: ScenarioFile
+
+
+def library() -> dict[str, Path]:
+    """Return the scenarios that come with the project, by name."""
+    folder = Path(str(files("scenarios"))) / "library"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_scenario(name_or_path: str) -> Scenario:
+    """Return the scenario of a library name or a file's path.
+
+    Raises:
+        ScenarioError: no such scenario, unreadable, not TOML, or a key that is missing, unknown or out of range.
+    """
+    known = library()
+    path = known.get(name_or_path) or Path(name_or_path)
+    if not path.is_file():
+        raise ScenarioError(f"expected a scenario file or one of {', '.join(known)}, got {name_or_path!r}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ScenarioError(f"{path}: expected a readable text file, got {exc}") from exc
+    return parse_scenario(text, path.stem, str(path))
+
+
+def parse_scenario(text: str, name: str, path: str = "<text>") -> Scenario:
+    """Return the scenario in `text`.
+
+    Raises:
+        ScenarioError: as `load_scenario`.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ScenarioError(f"{path}: expected TOML, got a fault: {exc}") from exc
+    try:
+        file = msgspec.convert(raw, ScenarioFile)
+    except msgspec.ValidationError as exc:
+        raise ScenarioError(f"{path}: {exc}") from exc
+    _check(file, path)
+    return Scenario(name, path, text, file)
+
+
+def _check(file: ScenarioFile, path: str) -> None:
+    """Refuse what only shows across keys."""
+
+    def fault(key: str, expected: str, got: object) -> ScenarioError:
+        return ScenarioError(f"{path}: expected {expected}, got {got!r} - at `$.{key}`")
+
+    is_tape = isinstance(file.market, TapeMarket)
+    if is_tape and file.venues:
+        raise fault("venues", "no venues with a tape, which brings its own", len(file.venues))
+    if not is_tape and not file.venues:
+        raise fault("venues", "at least one venue", 0)
+    mics = [venue.mic for venue in file.venues]
+    for i, mic in enumerate(mics):
+        if mic in mics[:i]:
+            raise fault(f"venues[{i}].mic", "a venue named once", mic)
+    for i, broken in enumerate(file.breaks):
+        if isinstance(broken, Outage) and not is_tape and broken.venue not in mics:
+            raise fault(f"breaks[{i}].venue", f"one of {', '.join(mics)}", broken.venue)
+    for i, order in enumerate(file.orders):
+        _check_order(order, i, mics, fault)
+    for i, regime in enumerate(file.regimes[1:], start=1):
+        if regime.from_s <= file.regimes[i - 1].from_s:
+            raise fault(f"regimes[{i}].from_s", "a time after the regime before it", regime.from_s)
+    if isinstance(file.market, SyntheticMarket):
+        for key in ("start_px", "tick"):
+            _check_px(getattr(file.market, key), f"market.{key}", fault)
+
+
+Fault = Callable[[str, str, object], ScenarioError]
+
+
+def _check_px(text: str, key: str, fault: Fault) -> None:
+    try:
+        px(text)
+    except UnitError as exc:
+        raise fault(key, "a decimal price", text) from exc
+
+
+def _check_order(order: OrderPart, i: int, mics: list[str], fault: Fault) -> None:
+    key = f"orders[{i}]"
+    if (order.order_qty is None) == (order.share_of_volume is None):
+        got = (order.order_qty, order.share_of_volume)
+        raise fault(key, "either order_qty or share_of_volume", got)
+    if order.limit_price is not None:
+        _check_px(order.limit_price, f"{key}.limit_price", fault)
+    if order.end_s is not None and order.end_s <= order.start_s:
+        raise fault(f"{key}.end_s", "a time after start_s", order.end_s)
+    for name in ("venues_allow", "venues_deny"):
+        for mic in getattr(order, name):
+            if mics and mic not in mics:
+                raise fault(f"{key}.{name}", f"one of {', '.join(mics)}", mic)

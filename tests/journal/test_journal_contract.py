@@ -1,0 +1,148 @@
+"""Every journal keeps the port's promises, and the one in memory behaves as the one on disk does.
+
+Rule of this file: both journals run the same checks and the same histories.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cluster.journal.sqlite import SqliteJournal
+from router.domain.errors import JournalError, StaleWriterError
+from router.orders.check_journal import CHECKS, Make
+from router.orders.journal import UNSYNCED_MAX, Draft, Journal, Record
+from router.orders.memory_journal import MemoryJournal
+
+
+@pytest.fixture(params=["memory", "power", "process"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    made: list[Journal] = []
+
+    def one() -> Journal:
+        made.append(
+            MemoryJournal()
+            if request.param == "memory"
+            else SqliteJournal(tmp_path / f"{len(made)}.sqlite", durability=request.param)
+        )
+        return made[-1]
+
+    return one
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_journal_keeps_its_promise(check: Callable[[Make], None], make: Make) -> None:
+    assert check(make) is None
+
+
+def test_every_check_is_in_the_suite() -> None:
+    import router.orders.check_journal as module
+
+    checks = {name for name in vars(module) if name.startswith("check_")} - {"check_journal"}
+    assert {check.__name__ for check in CHECKS} == checks
+
+
+def test_unsynced_records_are_bounded(make: Make) -> None:
+    journal = make()
+    draft = Draft("Kind", 1, "", b"")
+    journal.append("P1", 0, [draft] * UNSYNCED_MAX)
+    with pytest.raises(JournalError, match="unsynced"):
+        journal.append("P1", UNSYNCED_MAX, [draft])
+    journal.sync()
+    assert journal.append("P1", UNSYNCED_MAX, [draft]) == UNSYNCED_MAX
+    journal.close()
+
+
+def test_memory_journal_loses_what_was_not_synced() -> None:
+    journal = MemoryJournal()
+    journal.append("P1", 0, [_draft(0)])
+    journal.sync()
+    journal.append("P1", 1, [_draft(1), _draft(2)])
+    journal.append("P2", 0, [_draft(3)])
+    journal.crash()
+    assert [record.offset for record in journal.read()] == [0]
+    assert (journal.next_seq("P1"), journal.next_seq("P2")) == (1, 0)
+
+
+def test_memory_journal_may_keep_a_part_of_what_was_not_synced() -> None:
+    journal = MemoryJournal()
+    journal.append("P1", 0, [_draft(0), _draft(1), _draft(2)])
+    journal.crash(keep=2)
+    assert journal.next_seq("P1") == 2
+    assert journal.append("P1", 2, [_draft(2)]) == 2
+    journal.crash()
+    assert journal.next_seq("P1") == 2
+
+
+def test_crash_starts_a_new_epoch_and_lifts_what_stopped_the_writer() -> None:
+    journal = MemoryJournal(epoch=3)
+    journal.fence(9)
+    with pytest.raises(StaleWriterError):
+        journal.append("P1", 0, [_draft(0)])
+    journal.crash()
+    journal.append("P1", 0, [_draft(0)])
+    assert [record.epoch for record in journal.read()] == [10]
+
+
+def test_failed_sync_of_the_memory_journal_fences_it() -> None:
+    journal = MemoryJournal()
+    journal.append("P1", 0, [_draft(0)])
+    journal.fail()
+    for _ in range(2):
+        with pytest.raises(JournalError):
+            journal.sync()
+    with pytest.raises(JournalError, match="medium failed"):
+        journal.append("P1", 1, [_draft(1)])
+    journal.crash()
+    assert list(journal.read()) == []
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.sampled_from(["P1", "P2", "L"]), st.integers(0, 3)),
+        st.tuples(st.just("stale"), st.sampled_from(["P1", "P2"]), st.just(0)),
+        st.tuples(st.just("sync"), st.just(""), st.just(0)),
+        st.tuples(st.just("crash"), st.just(""), st.just(0)),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=STEPS)
+def test_memory_and_disk_tell_the_same_story(steps: list[tuple[str, str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.sqlite"
+        disk, memory = SqliteJournal(path, durability="process"), MemoryJournal()
+        for n, (step, stream, count) in enumerate(steps):
+            if step == "append":
+                drafts = [_draft(n)] * count
+                assert disk.append(stream, disk.next_seq(stream), drafts) == memory.append(
+                    stream, memory.next_seq(stream), drafts
+                )
+            elif step == "stale":
+                for journal in (disk, memory):
+                    with pytest.raises(StaleWriterError):
+                        journal.append(stream, journal.next_seq(stream) + 1, [_draft(n)])
+            elif step == "sync":
+                disk.sync()
+                memory.sync()
+            else:
+                disk.close()
+                disk = SqliteJournal(path, durability="process")
+                memory.crash()
+            assert _story(disk) == _story(memory)
+        disk.close()
+
+
+def _story(journal: Journal) -> list[Record]:
+    return list(journal.read())
+
+
+def _draft(n: int) -> Draft:
+    return Draft("ChildSent", n, f"P1.d{n}", str(n).encode())
