@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -211,7 +210,7 @@ class Scenario(msgspec.Struct, frozen=True):
 
 def library() -> dict[str, Path]:
     """Return the scenarios that come with the project, by name."""
-    folder = Path(str(files("scenarios"))) / "library"
+    folder = Path(__file__).parent / "library"
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 

@@ -46,7 +46,7 @@ PARAMETERS = {
 
 RIVER_PARAMETERS = {
     "alpha": (1.0, 1.0, 1.0),
-    "beta": (1.0, 1e-6, 1e6),
+    "beta": (10.0, 1e-6, 1e6),
     "burn_in": (1.0, 0.0, 1e6),
     "decay": (0.0, 0.0, 1.0),
     "delta": (0.3, 0.0, 1e6),
@@ -54,7 +54,8 @@ RIVER_PARAMETERS = {
     "gamma": (0.1, 0.0, 1.0),
 }
 """River's own that may be set. `alpha` other than 1 makes its Bayesian regression inconsistent, `smoothing` turns it
-into NaN: neither can be set. With a `burn_in` of 1 each lane is tried before any is preferred."""
+into NaN: neither can be set. With a `burn_in` of 1 each lane is tried before any is preferred.
+`beta` is the precision of a reward: River adds the reward's own spread to LinUCB's bonus, so that it must be small."""
 
 NO_BURN_IN = ("BayesUCB", "Exp3", "LinUCBDisjoint", "RandomPolicy")
 """River 0.26 passes their burn_in on as a reward scaler (Exp3: pulls no probability for the update to divide by)."""
@@ -171,7 +172,7 @@ class RiverBanditPolicy:
         if self._kind in ON_SUCCESSES:
             scaled = float(uniform(self._seed, reward.cl_ord_id, "bandit_success", 0) < scaled)
         if self._is_contextual:
-            self._river.update(reward.lane, dict(zip(self._gate.names, reward.x, strict=True)), scaled)
+            self._river.update(reward.lane, dict(zip(self._gate.names, reward.x, strict=True)), 2.0 * scaled - 1.0)
             return
         if self._kind == "Exp3":
             self._river._pull(self._arms)

@@ -221,5 +221,5 @@ def _probabilities(columns: _Columns, real: Sequence[float], mode: AllocationMod
     if not any(made):
         made = shares(columns.p)
     if not any(made):
-        made = [1.0 / len(real)] * len(real)
+        made = [1.0 / len(real) for _ in real]
     return tuple(made)

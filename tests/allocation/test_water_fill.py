@@ -68,17 +68,12 @@ def test_kernel_and_twin_are_worth_the_same_with_minimum_quantities(
 @given(free_lanes, totals)
 def test_the_sum_is_the_slice_or_all_the_room_there_is(lanes: list[Lane], total: float) -> None:
     v = fast(lanes, total)
-    room = sum(
-        cap
-        for p, mu, c, _, cap in lanes
-        if math.isfinite(c) and 0 < c and 0 < p and mu >= 1e-6 and math.log(p * c or 1)
-    )
-    assert all(math.isfinite(vk) and 0 <= vk <= lane[4] for vk, lane in zip(v, lanes, strict=True))
-    assert sum(v) <= total * (1 + 1e-9)
-    if all(p * c == 0 or p * c > 1e-290 for p, _, c, _, _ in lanes if math.isfinite(c)):
-        assert sum(v) == pytest.approx(min(total, room), rel=1e-6, abs=1e-6) or math.isclose(
-            sum(v), min(total, sum(x[4] for x in lanes if x[0] > 0 and x[2] > 0 and x[1] >= 1e-6)), rel_tol=1e-6
-        )
+    takes = [p * c > 0 and c > 0 and math.isfinite(p * c) and mu >= 1e-6 for p, mu, c, _, _ in lanes]
+    room = sum(lane[4] for lane, is_taking in zip(lanes, takes, strict=True) if is_taking)
+    for vk, lane, is_taking in zip(v, lanes, takes, strict=True):
+        assert 0 <= vk <= lane[4]
+        assert is_taking or vk == 0
+    assert sum(v) == pytest.approx(min(total, room), rel=1e-6, abs=1e-6)
 
 
 @settings(max_examples=150, deadline=None)
@@ -133,7 +128,7 @@ def test_values_in_another_unit_change_nothing_and_sizes_in_another_unit_scale(
 def test_a_lane_below_its_minimum_is_lifted_when_that_is_worth_more_and_dropped_when_not() -> None:
     alike = (0.5, 100.0, 2.0, 0.0, 1_000.0)
     assert fast([(0.45, 400.0, 2.0, 500.0, 1_000.0), alike], 600.0) == pytest.approx([500.0, 100.0])
-    assert fast([(0.2, 100.0, 2.0, 500.0, 1_000.0), alike], 600.0) == pytest.approx([0.0, 600.0])
+    assert fast([(0.2, 100.0, 2.0, 550.0, 1_000.0), alike], 600.0) == pytest.approx([0.0, 600.0])
     assert fast([(0.5, 100.0, 2.0, 100.0, 100.0), (0.9, 5.0, 9.0, 0.0, 10.0)], 100.0) == pytest.approx([100.0, 0.0])
 
 

@@ -188,8 +188,8 @@ def _trade(policy: Policy, setup: PolicySetup, rounds: int, filling: str) -> int
 @pytest.mark.parametrize("name", [name for name in POLICIES if name.startswith("river:")])
 def test_a_river_policy_that_routes_comes_to_the_lane_that_fills(name: str) -> None:
     setup = example_setup({"gamma": 0.3} if name == "river:Exp3" else {})
-    hits = _trade(build_policy(name, setup), setup, 400, "XCHI:POST")
-    assert hits > 50 if name not in NOT_LEARNING else hits < 30
+    hits = _trade(build_policy(name, setup), setup, 1_000, "XCHI:POST")
+    assert hits > 60 if name not in NOT_LEARNING else hits < 30
 
 
 def test_exp3_survives_ten_thousand_late_rewards() -> None:

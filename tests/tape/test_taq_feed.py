@@ -6,7 +6,7 @@ import gzip
 
 import numpy as np
 import pytest
-from conftest import OPEN_MS, QUOTE_HEADER, TRADE_HEADER, quote_line, trade_line, write_gz
+from tape_days import OPEN_MS, QUOTE_HEADER, TRADE_HEADER, quote_line, trade_line, write_gz
 
 from router.domain.errors import TapeError
 from venues.feeds.nbbo import before, consolidate
@@ -88,7 +88,7 @@ def test_the_consolidated_quote_agrees_with_a_walk_row_by_row():
     rng = np.random.default_rng(5)
     n = 400
     at, venue = np.sort(rng.integers(0, 300, n)), rng.integers(0, 4, n)
-    top = np.column_stack((rng.integers(0, 4, n), rng.integers(0, 3, n), rng.integers(4, 8, n), rng.integers(0, 3, n)))
+    top = np.column_stack([rng.integers(low, low + 4, n) for low in (1, 0, 5, 0)])
     top[top[:, 1] == 0, :2] = 0
     top[top[:, 3] == 0, 2:] = 0
     tops: dict[int, list[int]] = {}
@@ -117,7 +117,7 @@ def test_the_quote_before_the_first_is_empty():
     [
         (
             "x,1,N,40,1,41,1,R,A",
-            "expected a whole number in 'ms_utc', got 'x' - at xxx_quotes_20180102.csv.gz record 2",
+            "expected a whole number in 'ms_utc', got 'x' - at xxx_quotes",
         ),
         (f"{OPEN_MS - 1},1,N,40,1,41,1,R,A", "expected a time from"),
         (f"{OPEN_MS},1,N,nan,1,41,1,R,A", "expected a decimal price in 'bid', got 'nan'"),

@@ -1,0 +1,330 @@
+"""The censored learner recovers the truth where counting outcomes does not, moves after each fill, and stays cheap.
+
+Rule of this file: worlds are drawn from keyed generators with known parameters; tolerances are several times the
+standard error.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+
+from learners.policies.censored import CensoredPolicy, _exposures
+from learners.policies.censored_kernels import (
+    LINEAR,
+    LOGISTIC,
+    POISSON,
+    observe_kernel,
+    predict_kernel,
+    predict_numpy,
+    weigh_kernel,
+)
+from learners.policies.check import LIFE, SLICE, START, example_frame, example_outcomes, example_setup
+from learners.policies.policy import PolicySetup
+from learners.state.accumulator import posterior_numpy
+from router.domain.chance import generator
+from router.domain.enums import OutcomeKind, Side
+from router.domain.market import F64
+from router.domain.scores import ContextFrame, LaneScore, Outcome
+from router.domain.units import MILLISECOND, SECOND
+
+LONG_MEMORY = {"half_life_s": 1e8}
+
+
+def _setup(**parameters: float) -> PolicySetup:
+    return example_setup(LONG_MEMORY | parameters)
+
+
+def _outcome(n: int, lane: str, x: tuple[float, ...] = (1.0, 0.0, 0.0), qty: int = SLICE, **more: object) -> Outcome:
+    base = Outcome(
+        kind=OutcomeKind.CANCEL,
+        at=START + n * SECOND,
+        parent_id="P1",
+        decision_id=f"P1.d{n}",
+        cl_ord_id=f"P1.{n}",
+        lane=lane,
+        side=Side.BUY,
+        order_qty=qty,
+        leaves_qty=qty,
+        x=x,
+    )
+    return msgspec.structs.replace(base, **more)
+
+
+def _life(n: int, lane: str, until: float, is_filled: bool, beat: float, x: tuple[float, ...]) -> list[Outcome]:
+    """A child that ends at `until` standard lives, with heartbeats every `beat` lives."""
+    told, age = [], 0.0
+    while age + beat < until:
+        span = {"age_from_ns": int(age * LIFE), "age_to_ns": int((age + beat) * LIFE)}
+        told.append(_outcome(n, lane, x, kind=OutcomeKind.HEARTBEAT, **span))
+        age += beat
+    end = {"age_from_ns": int(age * LIFE), "age_to_ns": int(until * LIFE), "is_final": True}
+    if is_filled:
+        end |= {"kind": OutcomeKind.FILL, "filled_qty": SLICE, "cum_qty": SLICE, "exec_id": f"E{n}"}
+    return [*told, _outcome(n, lane, x, **end)]
+
+
+def _at_zero(setup: PolicySetup, at: int, x: tuple[float, ...] = (1.0, 0.0, 0.0)) -> ContextFrame:
+    frame = example_frame(setup, at)
+    return msgspec.structs.replace(frame, x=np.tile(np.array(x), (len(frame.lanes), 1)).tobytes())
+
+
+def _score(policy: CensoredPolicy, frame: ContextFrame, lane: str) -> LaneScore:
+    return {score.lane: score for score in policy.scores(frame)}[lane]
+
+
+def test_priors_go_by_tactic_and_size_on_offer() -> None:
+    setup = _setup()
+    frame = msgspec.structs.replace(_at_zero(setup, START), max_qty=(400, 900, 0, 900, 900, 900, 2_000))
+    scores = {score.lane: score for score in CensoredPolicy(setup).scores(frame)}
+    p = {lane: round(score.p, 6) for lane, score in scores.items()}
+    assert (p["XNYS:TAKE"], p["XNYS:POST"], p["XDRK:MID_PEG"], p["XDRK:CONDITIONAL"], p["XDLR:QUOTE"]) == (
+        0.95,
+        0.2,
+        0.1,
+        0.05,
+        0.9,
+    )
+    assert scores["XNYS:TAKE"].mu == pytest.approx(400)
+    assert scores["XDLR:QUOTE"].mu == pytest.approx(2_000)
+    assert scores["XCHI:TAKE"].mu == scores["XNYS:POST"].mu == pytest.approx(SLICE)
+
+
+@pytest.mark.parametrize("beat", [10.0, 0.1, 0.03])
+def test_early_cancels_do_not_bias_the_fill_probability(beat: float) -> None:
+    """Half of the orders end cancelled early; of those that ran their course 45 % filled; the truth is 30 %."""
+    draws = generator(3, "world", "fills")
+    setup = _setup()
+    policy = CensoredPolicy(setup)
+    hazard = -math.log1p(-0.30)
+    filled = cancelled = expired = 0
+    count = 3_000
+    for n in range(count):
+        would_fill_at = draws.exponential(1.0 / hazard)
+        cancel_at = draws.uniform() if draws.uniform() < 0.62 else 1.0
+        x = (1.0, float(draws.normal()), float(draws.normal()))
+        until, is_filled = min(would_fill_at, cancel_at), would_fill_at <= cancel_at
+        filled += is_filled
+        cancelled += not is_filled and cancel_at < 1.0
+        expired += not is_filled and cancel_at == 1.0
+        policy.learn(_life(n, "XNYS:POST", until, is_filled, beat, x))
+    naive = filled / (filled + expired)
+    assert 0.45 < cancelled / count < 0.55
+    assert naive == pytest.approx(0.45, abs=0.03)
+    p = _score(policy, _at_zero(setup, START + count * SECOND), "XNYS:POST").p
+    assert p == pytest.approx(0.30, abs=0.03)
+
+
+def test_the_hazard_s_age_and_context_are_learned() -> None:
+    """Nothing fills early in life; later the hazard doubles with each unit of the first feature."""
+    draws = generator(4, "world", "ages")
+    setup = _setup()
+    policy = CensoredPolicy(setup)
+    for n in range(4_000):
+        x = (1.0, float(draws.normal()), float(draws.normal()))
+        at = 0.25 + draws.exponential(1.0 / (0.4 * 2.0 ** x[1]))
+        policy.learn(_life(n, "XNYS:POST", min(at, 1.0), at <= 1.0, 0.1, x))
+    for feature in (-1.0, 0.0, 1.0):
+        truth = 1.0 - math.exp(-0.75 * 0.4 * 2.0**feature)
+        frame = _at_zero(setup, START + 4_000 * SECOND, (1.0, feature, 0.0))
+        assert _score(policy, frame, "XNYS:POST").p == pytest.approx(truth, abs=0.05)
+
+
+def test_size_met_is_recovered_through_full_fills() -> None:
+    """Liquidity is exponential with mean 800, orders are of 100 to 900: most fills are full, their mean says 330."""
+    draws = generator(5, "world", "sizes")
+    setup = _setup()
+    policy = CensoredPolicy(setup)
+    taken = []
+    for n in range(4_000):
+        wanted = int(draws.integers(100, 900))
+        met = min(wanted, max(1, round(draws.exponential(800.0))))
+        taken.append(met)
+        end = {"filled_qty": met, "cum_qty": met, "is_final": True, "exec_id": f"E{n}", "age_to_ns": MILLISECOND}
+        policy.learn((_outcome(n, "XDRK:MID_PEG", qty=wanted, kind=OutcomeKind.FILL, **end),))
+    assert np.mean(taken) < 400
+    mu = _score(policy, _at_zero(setup, START + 4_000 * SECOND), "XDRK:MID_PEG").mu
+    assert mu == pytest.approx(800, rel=0.08)
+
+
+def test_an_immediate_lane_counts_children_not_time() -> None:
+    setup = _setup()
+    policy = CensoredPolicy(setup)
+    for n in range(600):
+        done = n % 5 != 0
+        end = {"is_final": True, "age_to_ns": MILLISECOND}
+        if done:
+            end |= {"kind": OutcomeKind.FILL, "filled_qty": SLICE, "cum_qty": SLICE, "exec_id": f"E{n}"}
+        else:
+            end |= {"kind": OutcomeKind.REJECT}
+        policy.learn((_outcome(n, "XDLR:QUOTE", **end),))
+    assert _score(policy, _at_zero(setup, START + 600 * SECOND), "XDLR:QUOTE").p == pytest.approx(0.8, abs=0.03)
+
+
+def test_markouts_are_adverse_positive_and_shrug_off_outliers() -> None:
+    draws = generator(6, "world", "markouts")
+    setup = _setup()
+    policy = CensoredPolicy(setup)
+    for n in range(800):
+        bps = -2.0 + float(draws.normal()) if n % 20 else 500.0
+        mark = {"kind": OutcomeKind.MARKOUT, "horizon_ns": 10 * SECOND, "markout_bps": bps, "exec_id": f"E{n}"}
+        policy.learn((_outcome(n, "XDRK:MID_PEG", **mark),))
+        far = mark | {"horizon_ns": 60 * SECOND, "markout_bps": 9.0}
+        policy.learn((_outcome(n, "XDRK:MID_PEG", **far),))
+    cost = _score(policy, _at_zero(setup, START + 800 * SECOND), "XDRK:MID_PEG").markout_bps
+    assert cost == pytest.approx(2.0, abs=0.3)
+    late = CensoredPolicy(_setup(markout_horizon_s=60.0))
+    late.learn((_outcome(0, "XDRK:MID_PEG", kind=OutcomeKind.MARKOUT, horizon_ns=60 * SECOND, markout_bps=-8.0),))
+    assert _score(late, _at_zero(setup, START), "XDRK:MID_PEG").markout_bps > 0.5
+
+
+def test_probabilities_move_after_every_fill_miss_and_heartbeat() -> None:
+    setup = example_setup()
+    policy = CensoredPolicy(setup)
+    for n in range(12):
+        lane = ("XNYS:POST", "XNYS:TAKE", "XDRK:CONDITIONAL")[n % 3]
+        frame = _at_zero(setup, START + n * SECOND)
+        before = _score(policy, frame, lane).p
+        is_filled = n % 2 == 0
+        policy.learn(_life(n, lane, 0.4, is_filled, 10.0, (1.0, 0.0, 0.0)))
+        after = _score(policy, frame, lane).p
+        assert (after > before) if is_filled else (after < before)
+    frame = _at_zero(setup, START + 12 * SECOND)
+    before = _score(policy, frame, "XNYS:POST").p
+    policy.learn((_outcome(12, "XNYS:POST", kind=OutcomeKind.HEARTBEAT, age_to_ns=LIFE // 10),))
+    assert _score(policy, frame, "XNYS:POST").p < before
+
+
+def test_a_rejected_resting_child_counts_as_a_life_without_a_fill() -> None:
+    setup = example_setup()
+    rejected, waited = CensoredPolicy(setup), CensoredPolicy(setup)
+    rejected.learn((_outcome(0, "XNYS:POST", kind=OutcomeKind.REJECT, is_final=True),))
+    waited.learn((_outcome(0, "XNYS:POST", kind=OutcomeKind.EXPIRE, is_final=True, age_to_ns=LIFE),))
+    frame = _at_zero(setup, START)
+    assert rejected.scores(frame) == waited.scores(frame)
+
+
+def test_only_the_first_fill_is_an_event() -> None:
+    setup = example_setup()
+    policy, twin = CensoredPolicy(setup), CensoredPolicy(setup)
+    first = {"kind": OutcomeKind.FILL, "filled_qty": 100, "cum_qty": 100, "age_to_ns": SECOND, "exec_id": "E1"}
+    second = {"kind": OutcomeKind.FILL, "filled_qty": 100, "cum_qty": 200, "exec_id": "E2"}
+    policy.learn((_outcome(0, "XNYS:POST", **first),))
+    twin.learn((_outcome(0, "XNYS:POST", **first),))
+    policy.learn((_outcome(0, "XNYS:POST", **second, age_from_ns=SECOND, age_to_ns=2 * SECOND),))
+    frame = _at_zero(setup, START)
+    assert _score(policy, frame, "XNYS:POST").p == _score(twin, frame, "XNYS:POST").p
+
+
+def test_a_lane_without_data_leans_on_its_tactic() -> None:
+    setup = _setup()
+    policy = CensoredPolicy(setup)
+    for n in range(200):
+        policy.learn(_life(n, "XNYS:POST", 0.1, True, 10.0, (1.0, 0.0, 0.0)))
+    scores = {score.lane: score.p for score in policy.scores(_at_zero(setup, START + 200 * SECOND))}
+    assert scores["XCHI:POST"] > 0.5
+    assert scores["XDRK:MID_PEG"] == pytest.approx(0.1)
+
+
+def test_a_switch_is_followed_within_a_few_half_lives() -> None:
+    setup = example_setup({"half_life_s": 120.0})
+    policy = CensoredPolicy(setup)
+    for n in range(2_000):
+        policy.learn(_life(n, "XNYS:POST", 0.2 if n < 1_000 else 1.0, n < 1_000, 10.0, (1.0, 0.0, 0.0)))
+        if n == 999:
+            assert _score(policy, _at_zero(setup, START + n * SECOND), "XNYS:POST").p > 0.9
+    assert _score(policy, _at_zero(setup, START + 2_000 * SECOND), "XNYS:POST").p < 0.05
+    later = _score(policy, _at_zero(setup, START + 20_000 * SECOND), "XNYS:POST").p
+    assert later == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("x", [(1.0, 1e6, -1e6), (1.0, -3.0, 3.0), (1e6, 1e6, 1e6)])
+def test_scores_stay_finite_under_extreme_contexts(x: tuple[float, ...]) -> None:
+    setup = example_setup()
+    policy = CensoredPolicy(setup)
+    for n in range(60):
+        for lane in ("XNYS:POST", "XNYS:TAKE"):
+            policy.learn(_life(n, lane, 0.5, n % 2 == 0, 0.1, x))
+        mark = {"kind": OutcomeKind.MARKOUT, "horizon_ns": 10 * SECOND, "markout_bps": 1e4 * (-1) ** n}
+        policy.learn((_outcome(n, "XNYS:POST", x, **mark),))
+    for frame in (example_frame(setup, START), _at_zero(setup, START, x), _at_zero(setup, START, (1.0, -x[1], -x[2]))):
+        for score in policy.scores(frame):
+            assert 1e-4 <= score.p <= 1.0 - 1e-4
+            assert 1.0 <= score.mu <= 1_000.0 * SLICE
+            assert -100.0 <= score.markout_bps <= 100.0
+
+
+def test_exposures_add_up_to_the_span() -> None:
+    draws = generator(8, "world", "spans")
+    for _ in range(200):
+        begin, end = sorted(draws.uniform(0.0, 1.5, 2).tolist())
+        exposures, last = _exposures(begin, end)
+        assert exposures.sum() == pytest.approx(end - begin)
+        assert exposures[last] > 0.0
+        assert not exposures[last + 1 :].any()
+
+
+def _kernel_world() -> tuple[F64, F64, F64, F64]:
+    """Sums of four lanes and two tactics over five features, the last two age bins; priors; contexts."""
+    draws = generator(9, "world", "kernels")
+    a, b = np.zeros((6, 5, 5)), np.zeros((6, 5))
+    for _ in range(80):
+        row = int(draws.integers(0, 4))
+        x = draws.normal(size=5)
+        for target in (row, 4 + row // 2):
+            a[target] += np.outer(x, x)
+            b[target] += draws.normal() * x
+    return a, b, draws.uniform(0.5, 5.0, (2, 3, 5)), draws.normal(size=(4, 3))
+
+
+@pytest.mark.parametrize("bins", [0, 2])
+def test_the_scoring_kernel_and_its_plain_twin_agree(bins: int) -> None:
+    a, b, priors, x = _kernel_world()
+    pools, shifts = np.array([4, 4, 5, 5]), np.array([0.3, 0.0, -0.7, 0.1])
+    wide = x if bins else np.hstack((x, x[:, :2]))
+    out = np.empty((4, max(bins, 1)))
+    predict_kernel(a, b, pools, 0.6, priors, shifts, wide, bins, out)
+    np.testing.assert_allclose(out, predict_numpy(a, b, pools, 0.6, priors, shifts, wide, bins), atol=1e-12)
+
+
+@pytest.mark.parametrize("family", [LOGISTIC, POISSON, LINEAR])
+def test_the_learning_kernel_adds_what_the_weights_say_to_lane_and_tactic(family: int) -> None:
+    a, b, priors, _ = _kernel_world()
+    draws = generator(10, "world", "kernels")
+    xs, ys, exposures = draws.normal(size=(3, 5)), np.array([1.0, 0.0, 1.0]), np.array([0.3, 0.8, 1.0])
+    a2, b2 = a.copy(), b.copy()
+    observe_kernel(a, b, 1, 4, 0.5, 2.0, priors[0], xs, family, ys, exposures)
+    theta = posterior_numpy(a2[4], b2[4], 0.5, priors[0, 0], priors[0, 1])
+    theta = posterior_numpy(a2[1], b2[1], 0.5, priors[0, 2], theta)
+    for x, y, exposure in zip(xs, ys, exposures, strict=True):
+        w, wz = weigh_kernel.py_func(family, float(theta @ x), float(y), float(exposure))
+        for row in (1, 4):
+            a2[row] += 2.0 * w * np.outer(x, x)
+            b2[row] += 2.0 * wz * x
+    np.testing.assert_allclose(a, a2, atol=1e-12)
+    np.testing.assert_allclose(b, b2, atol=1e-12)
+
+
+def test_weights_have_the_published_constants() -> None:
+    assert weigh_kernel(LOGISTIC, 0.0, 1.0, 1.0) == pytest.approx((0.25, 0.5))
+    assert weigh_kernel(LOGISTIC, 8.0, 0.0, 1.0)[0] == 0.05
+    assert weigh_kernel(POISSON, 0.0, 0.0, 0.5) == pytest.approx((0.5, -0.5))
+    assert weigh_kernel(POISSON, -8.0, 0.0, 1.0)[0] == 0.05
+    assert weigh_kernel(POISSON, -8.0, 0.0, 0.1)[0] == pytest.approx(0.005)
+    assert weigh_kernel(POISSON, 8.0, 0.0, 1.0) == pytest.approx((5.0, 40.0 - 3.0))
+    assert weigh_kernel(LINEAR, 0.0, 0.0, 1.0) == pytest.approx((1.25, 0.0))
+    assert weigh_kernel(LINEAR, 0.0, 4.0, 1.0) == pytest.approx((0.25, 1.0))
+
+
+def test_learning_the_same_twice_gives_one_digest_and_one_outcome_less_another() -> None:
+    setup = example_setup()
+    outcomes = example_outcomes(setup, 3)
+    one, two, less = CensoredPolicy(setup), CensoredPolicy(setup), CensoredPolicy(setup)
+    one.learn(outcomes)
+    two.learn(outcomes)
+    less.learn(outcomes[:-1])
+    assert one.digest() == two.digest()
+    assert one.digest() != less.digest()
