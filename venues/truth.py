@@ -78,7 +78,9 @@ def lane_truth(
         adv=setup.adv,
         regimes=(Regime(from_at=0, name="probe", multipliers=_multipliers(setup, at)),),
     )
-    questions = [_Question(spec, params, probe, tactic, standard_qty, life_ns) for tactic in spec.tactics]
+    # Taking is over at once, so its probes need no life and follow each other closely.
+    lives = {Tactic.TAKE: _GAP_NS}
+    questions = [_Question(spec, params, probe, t, standard_qty, lives.get(t, life_ns)) for t in spec.tactics]
     return tuple(_score(question) for question in questions)
 
 

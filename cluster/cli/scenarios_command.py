@@ -24,6 +24,6 @@ def scenarios(json: options.Json = False) -> int:
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     for scenario in loaded:
-        table.add_row(Text(scenario.name), Text(" ".join(scenario.file.title.split())))
+        table.add_row(Text(scenario.name), Text(" ".join(scenario.file.description.split())))
     stdout().print(table)
     return 0

@@ -105,8 +105,8 @@ class Accumulator:
     >>> sums.add(0, at=0, x=np.array([1.0]), weight=1.0, pull=3.0)
     >>> sums.add(0, at=10, x=np.array([1.0]), weight=1.0, pull=6.0)
     >>> one = np.ones(1)
-    >>> sums.read(0, at=10, precision=0.5 * one, mean=0.0 * one).tolist()
-    [3.75]
+    >>> sums.read(0, at=10, precision=0.5 * one, mean=0.0 * one)[0].round(9).item()
+    3.75
     """
 
     def __init__(self, rows: int, width: int, half_life_ns: Nanos) -> None:

@@ -25,7 +25,7 @@ body{margin:0;background:var(--wash);color:var(--ink);font:15px/1.55 FONT}
 main{max-width:1280px;margin:0 auto;padding:28px 20px 64px}
 h1{font-size:27px;margin:0 0 2px;letter-spacing:-.01em}h2{font-size:19px;margin:0 0 6px}
 h3{font-size:15px;margin:18px 0 6px}
-p{margin:0 0 10px;max-width:88ch}.muted{color:var(--muted)}.small{font-size:13px}
+p{margin:0 0 10px;max-width:100ch}.muted{color:var(--muted)}.small{font-size:13px}
 header .muted{margin-bottom:18px}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:0 0 18px}
 .figure,section{background:#fff;border:1px solid var(--line);border-radius:10px}

@@ -87,7 +87,8 @@ def _price(run: RunData) -> Section:
     market, executions = run.tables["market"], run.tables["executions"]
     explanation = (
         "The consolidated mid of the lit venues, the band from best bid to best ask, and every fill: colour and shape "
-        "say the type of venue, area the quantity. Many fills of one venue close in time are drawn as one point."
+        "say the type of venue, area the quantity. Many fills of one venue close in time are drawn as one point. "
+        "All times are UTC."
     )
     if market.is_empty():
         return Section("price", "Price and fills", explanation, note("The market table has no rows."))
@@ -101,7 +102,8 @@ def _probabilities(run: RunData) -> Iterator[Section]:
     explanation = (
         "The share of the next standard slice that each lane (venue and tactic) would get under the policy published "
         "at that time: together 100 %. A new version is published when the learner has heard of fills, expiries, "
-        "cancels and late markouts. The regime (strip above the areas) is known to this report and never to the router."
+        f"cancels and late markouts; many versions are averaged over {time_figures.PROBABILITY_SPANS} spans of time. "
+        "The regime (strip above the areas) is known to this report and never to the router."
     )
     if table.is_empty() or not run.lanes:
         yield Section("routing", "Routing probabilities", explanation, note("No policy version was published."))

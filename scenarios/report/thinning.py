@@ -1,6 +1,6 @@
 """Fewer points, same picture: long series cut to what a screen can show.
 
-Rule of this file: what is thinned keeps its extremes or its totals, and nothing is interpolated.
+Rule of this file: what is thinned keeps its extremes, its totals or its means, and nothing is interpolated.
 """
 
 from __future__ import annotations
@@ -40,6 +40,21 @@ def last_of_buckets(at: I64, buckets: int) -> I64:
     span = max(int(at[-1]) - int(at[0]), 1)
     bucket = ((at - at[0]).astype(np.float64) / span * buckets).astype(np.int64).clip(0, buckets - 1)
     return np.flatnonzero(np.append(np.diff(bucket) > 0, True)).astype(np.int64)
+
+
+def bucket_means(at: I64, rows: F64, buckets: int) -> tuple[I64, F64]:
+    """Return (time, mean row) of each of `buckets` equal spans of time that has rows; few rows stay as they are.
+
+    `at` (n,) ascends, `rows` is (n, k); a span's time is that of its first row.
+
+    >>> bucket_means(np.array([0, 1, 9]), np.array([[0.0], [1.0], [4.0]]), 2)[1].tolist()
+    [[0.5], [4.0]]
+    """
+    if at.size <= buckets:
+        return at, rows
+    ends = last_of_buckets(at, buckets)
+    starts = np.append(0, ends[:-1] + 1).astype(np.int64)
+    return at[starts], np.add.reduceat(rows, starts, axis=0) / (ends - starts + 1)[:, None]
 
 
 def runs_of(values: list[str], at: I64) -> list[tuple[str, int, int]]:

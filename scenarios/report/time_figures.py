@@ -16,6 +16,7 @@ from scenarios.report.scorecard import with_sign
 from scenarios.report.thinning import (
     BANDS_MAX,
     POINTS_MAX,
+    bucket_means,
     keep_extremes,
     last_of_buckets,
     merge_fills,
@@ -25,8 +26,8 @@ from scenarios.report.thinning import (
 LANES_SHOWN = 12
 """Lanes drawn by themselves; the others are one grey area."""
 
-PROBABILITY_POINTS = 700
-"""Times drawn a lane: with a dozen lanes this is the figure with most numbers."""
+PROBABILITY_SPANS = 240
+"""Spans of time that probabilities are averaged over: finer than this, thousands of versions are a blur."""
 
 PARENTS_SHOWN = 8
 """Parents drawn by themselves; above it the largest are drawn, and all together."""
@@ -99,7 +100,7 @@ def _add_fills(made: go.Figure, code: str, fills: pl.DataFrame, all_quantities: 
             "size": points["qty"],
             "sizemode": "area",
             "sizeref": 2.0 * largest / 15.0**2,
-            "sizemin": 2.5,
+            "sizemin": 3.5,
             "line": {"width": 0.6, "color": "#ffffff"},
         },
         customdata=points.select("mic", "tactic", "side", "qty", "fills").rows(),
@@ -140,12 +141,12 @@ def regime_bands(made: go.Figure, market: pl.DataFrame, *, is_strip: bool = Fals
 
 
 def probabilities(table: pl.DataFrame, lanes: tuple[str, ...]) -> go.Figure:
-    """Return routing probabilities of one side over time as areas that sum to 100 %."""
+    """Return routing probabilities of one side over time, averaged over short spans, as areas that sum to 100 %."""
     made = theme.figure(480)
     theme.time_axis(made)
-    kept = last_of_buckets(table["at"].to_numpy(), PROBABILITY_POINTS)
-    shares = np.array(table["routing_probabilities"].to_list(), dtype=np.float64)[kept] * 100.0
-    x = theme.milliseconds(table["at"].to_numpy()[kept])
+    versions = np.array(table["routing_probabilities"].to_list(), dtype=np.float64) * 100.0
+    at, shares = bucket_means(table["at"].to_numpy(), versions, PROBABILITY_SPANS)
+    x = theme.milliseconds(at)
     ranked = np.argsort(-shares.mean(axis=0), kind="stable")[:LANES_SHOWN]
     rest = np.setdiff1d(np.arange(len(lanes)), ranked)
     layers = [(lanes[n], shares[:, n], theme.LANES[i % len(theme.LANES)]) for i, n in enumerate(ranked.tolist())]

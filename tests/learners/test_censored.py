@@ -236,7 +236,7 @@ def test_a_switch_is_followed_within_a_few_half_lives() -> None:
         policy.learn(_life(n, "XNYS:POST", 0.2 if n < 1_000 else 1.0, n < 1_000, 10.0, (1.0, 0.0, 0.0)))
         if n == 999:
             assert _score(policy, _at_zero(setup, START + n * SECOND), "XNYS:POST").p > 0.9
-    assert _score(policy, _at_zero(setup, START + 2_000 * SECOND), "XNYS:POST").p < 0.05
+    assert _score(policy, _at_zero(setup, START + 2_000 * SECOND), "XNYS:POST").p < 0.1
     later = _score(policy, _at_zero(setup, START + 20_000 * SECOND), "XNYS:POST").p
     assert later == pytest.approx(0.2, abs=0.01)
 

@@ -133,7 +133,7 @@ def test_table_of_another_schema_is_refused(tmp_path: Path) -> None:
         write_report(run)
     floats = TABLES["market"].set(0, pa.field("at", pa.float64())).empty_table()
     pq.write_table(floats, run / "market.parquet")
-    with pytest.raises(RunError, match=r"expected 'int64'|expected int64, got 'double'"):
+    with pytest.raises(RunError, match="expected int64, got 'double'"):
         write_report(run)
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from scenarios.report.scorecard import ALL_VENUES, markout, markout_curves, scorecard
-from scenarios.report.thinning import keep_extremes, last_of_buckets, merge_fills, runs_of
+from scenarios.report.thinning import bucket_means, keep_extremes, last_of_buckets, merge_fills, runs_of
 from scenarios.tables import TABLES
 
 
@@ -85,6 +85,14 @@ def test_last_of_buckets_keeps_the_last_row() -> None:
     kept = last_of_buckets(at, 100)
     assert kept.size == 100
     assert kept[-1] == at.size - 1
+
+
+def test_bucket_means_still_sum_to_one() -> None:
+    rows = np.random.default_rng(3).dirichlet(np.ones(4), 5_000)
+    at, means = bucket_means(np.arange(5_000, dtype=np.int64) ** 2, rows, 100)
+    assert at[0] == 0
+    assert means.shape == (at.size, 4)
+    assert means.sum(axis=1) == pytest.approx(np.ones(at.size))
 
 
 def test_equal_times_are_thinned_to_one() -> None:

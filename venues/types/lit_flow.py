@@ -47,11 +47,11 @@ class LitParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     makers: int = 2
     levels: int = 3
     half_spread_ticks: int = 1
-    touch_qty: Qty = 300
+    touch_qty: Qty = 150
     reaction_ns: Nanos = 2 * MILLISECOND
     jitter_ns: Nanos = 1 * MILLISECOND
     refresh_ns: Nanos = 6 * SECOND
-    trade_qty: Qty = 150
+    trade_qty: Qty = 120
     informed: float = 0.3
     lead_ns: Nanos = 300 * MILLISECOND
     snipers: float = 0.4

@@ -1,0 +1,104 @@
+"""What an actor process is told: which shell it hosts, of which run, and where its journal lies.
+
+Rule of this file: a recipe is data; the shell that `build` makes of it is the same in every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from cluster.journal.sqlite import SqliteJournal
+from router.domain import codec
+from router.domain.messages import Message
+from router.orders.host import OrderHost
+from router.orders.journal import Draft, Journal
+from scenarios.assembly import Assembly, assemble, make_host_setup, make_policy, make_venue
+from scenarios.scenario import Scenario, parse_scenario
+from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell
+
+Role = Literal["venue", "host", "learner"]
+STREAM = "batches"
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """One actor. `token` is the secret that whoever opens a stream to it must show, in hex."""
+
+    name: str
+    role: Role
+    scenario_name: str
+    scenario_text: str
+    seed: int
+    policy: str
+    data: str | None
+    journal: str
+    token: str
+
+    def scenario(self) -> Scenario:
+        """Return the scenario of the run."""
+        return parse_scenario(self.scenario_text, self.scenario_name)
+
+
+class RecordedShell:
+    """A shell that is a function of its batches: each is durable before it is handled, and handled again to recover.
+
+    Hosts of parents do not need it: they journal what they decided.
+    """
+
+    def __init__(self, shell: Shell, journal: Journal) -> None:
+        self._shell = shell
+        self._journal = journal
+        self._last = -1
+        self._reply: Message | None = None
+        for record in journal.read():
+            self._handle(codec.decode_message(record.payload))
+
+    def handle(self, batch: Message) -> Message:
+        """Journal, sync, handle; a batch seen last gets its reply again."""
+        if batch.seq == self._last and self._reply is not None:
+            return self._reply
+        draft = Draft(type(batch).__name__, 0, str(batch.seq), codec.encode(batch))
+        self._journal.append(STREAM, self._journal.next_seq(STREAM), (draft,))
+        self._journal.sync()
+        return self._handle(batch)
+
+    def _handle(self, batch: Message) -> Message:
+        self._reply = self._shell.handle(batch)
+        self._last = batch.seq
+        return self._reply
+
+
+def build(recipe: Recipe) -> Shell:
+    """Return the shell of a recipe, recovered from its journal when there is one."""
+    path = Path(recipe.journal)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    journal = SqliteJournal(path, durability="process")
+    return _BUILDERS[recipe.role](recipe, journal)
+
+
+def _venue(recipe: Recipe, journal: Journal) -> Shell:
+    return RecordedShell(VenueShell(make_venue(_assembly(recipe), recipe.name)), journal)
+
+
+def _learner(recipe: Recipe, journal: Journal) -> Shell:
+    assembly = _assembly(recipe)
+    standard = assembly.scenario.file.learning.standard_qty
+    policy = make_policy(assembly, recipe.policy)
+    return RecordedShell(LearnerShell(recipe.name, policy, assembly.specs, standard), journal)
+
+
+def _host(recipe: Recipe, journal: Journal) -> Shell:
+    host = OrderHost(journal, make_host_setup(_assembly(recipe)))
+    host.recover()
+    return HostShell(host)
+
+
+def _assembly(recipe: Recipe) -> Assembly:
+    return assemble(recipe.scenario(), recipe.seed, Path(recipe.data) if recipe.data else None)
+
+
+_BUILDERS: dict[str, Callable[[Recipe, Journal], Shell]] = {"venue": _venue, "learner": _learner, "host": _host}
+

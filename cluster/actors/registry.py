@@ -1,0 +1,94 @@
+"""The supervisor as a driver sees it: calls that survive the supervisor's own death.
+
+Rule of this file: the supervisor is found by name, and made again from its journal when it is gone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import ray
+from ray.exceptions import RayActorError, RayError
+
+from cluster.actors.recipe import Recipe
+from cluster.actors.supervisor import ACTOR_CPUS, SupervisorActor
+from cluster.link.cluster_link import Place
+from router.domain.errors import LinkError
+
+SUPERVISOR = "supervisor"
+CALL_TIMEOUT_S = 300.0
+ATTEMPTS_MAX = 5
+
+
+class ClusterRegistry:
+    """Starts a run's actors and finds them again. `namespace` is the run's own."""
+
+    def __init__(self, namespace: str, journal: str) -> None:
+        self._namespace = namespace
+        self._journal = journal
+        self._supervisor = self._make()
+
+    def start(self, recipes: Sequence[Recipe]) -> None:
+        """Start every actor and wait until all answer."""
+        self._call("start", msgspec.msgpack.encode(list(recipes)))
+
+    def where(self, name: str) -> Place:
+        """Return where an actor is."""
+        return Place(*self._call("where", name))
+
+    def revive(self, name: str, incarnation: int) -> Place:
+        """Return where it is, after it was found dead in `incarnation`."""
+        return Place(*self._call("revive", name, incarnation))
+
+    def kill(self, name: str) -> None:
+        """Kill an actor as a fault would; the supervisor itself too."""
+        if name == SUPERVISOR:
+            ray.kill(self._supervisor, no_restart=True)
+        else:
+            self._call("kill", name)
+
+    def status(self) -> list[tuple[str, str, int]]:
+        """Return (name, role, incarnation) of every actor."""
+        status: list[tuple[str, str, int]] = self._call("status")
+        return status
+
+    def stop(self) -> None:
+        """End every actor, then the supervisor."""
+        self._call("stop")
+        ray.kill(self._supervisor, no_restart=True)
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        for _ in range(ATTEMPTS_MAX):
+            try:
+                return ray.get(getattr(self._supervisor, method).remote(*arguments), timeout=CALL_TIMEOUT_S)
+            except RayActorError:
+                self._supervisor = self._make()
+            except RayError as exc:
+                cause = getattr(exc, "cause", None) or exc
+                raise LinkError(f"expected the supervisor to {method}, got {cause}") from exc
+        raise LinkError(f"expected the supervisor to {method} within {ATTEMPTS_MAX} attempts, got none")
+
+    def _make(self) -> Any:
+        """Return the supervisor of the namespace, started when there is none."""
+        options = SupervisorActor.options(
+            name=SUPERVISOR,
+            namespace=self._namespace,
+            lifetime="detached",
+            num_cpus=ACTOR_CPUS,
+            max_restarts=0,
+            max_task_retries=0,
+            max_concurrency=8,
+        )
+        pause = threading.Event()
+        for _ in range(100):
+            try:
+                supervisor = options.remote(self._namespace, self._journal)
+                ray.get(supervisor.status.remote(), timeout=CALL_TIMEOUT_S)
+                return supervisor
+            except (ValueError, RayActorError):
+                # Ray holds the name of the dead for a moment.
+                pause.wait(0.1)
+        raise LinkError("expected the supervisor to start, got its name taken")

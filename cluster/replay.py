@@ -1,0 +1,160 @@
+"""Replays a scenario, in one process or over actors on a Ray cluster: the same run, and so the same digest.
+
+Rule of this file: a cluster that was not started here is joined by its address and left running; one that was
+started here is ours alone and ends with the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from cluster.config import RayOptions
+from router.domain.errors import ConfigError, LinkError, bad_value
+from scenarios.assembly import Assembly, assemble, policy_names
+from scenarios.link import Link
+from scenarios.runner import Progress, conduct, run
+from scenarios.scenario import HostCrash, Scenario
+from scenarios.tables import RunSummary
+
+RUNTIMES = ("inprocess", "ray")
+
+LinkMaker = Callable[[Link], Link]
+
+
+def replay(
+    scenario: Scenario,
+    *,
+    runtime: str = "inprocess",
+    address: str | None = None,
+    seed: int,
+    policy: str | None = None,
+    data: Path | None = None,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    options: RayOptions | None = None,
+) -> RunSummary:
+    """Run `scenario` and return what it came to.
+
+    `address` joins a running Ray cluster (its nodes must see the same files); without it, Ray starts here.
+
+    Raises:
+        BadInputError: the scenario, policy, data, runtime or directory cannot be used.
+        LinkError: an actor could not be started or brought back.
+    """
+    if runtime not in RUNTIMES:
+        raise ConfigError(bad_value("runtime", " or ".join(RUNTIMES), runtime))
+    if runtime == "inprocess":
+        if address is not None:
+            raise ConfigError(bad_value("address", "no address with the runtime inprocess", address))
+        return run(scenario, seed=seed, policy=policy, data=data, out=out, progress=progress)
+    with local_ray(address, options or RayOptions()):
+        return replay_on_ray(
+            scenario, seed=seed, policy=policy, data=data, out=out, progress=progress, options=options
+        )
+
+
+@contextlib.contextmanager
+def local_ray(address: str | None, options: RayOptions) -> Iterator[None]:
+    """Join the cluster at `address`, or start one in this machine that ends with the block."""
+    # Ray's workers are nice by default, and starve beside anything that is not.
+    os.environ["RAY_worker_niceness"] = str(options.worker_niceness)
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    try:
+        ray.init(
+            address=address or "local",
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            runtime_env={"env_vars": {"PYTHONHASHSEED": "0"}},
+        )
+    except (ConnectionError, ValueError, RuntimeError) as exc:
+        raise ConfigError(bad_value("address", "the address of a running Ray cluster", address)) from exc
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def replay_on_ray(
+    scenario: Scenario,
+    *,
+    seed: int,
+    policy: str | None = None,
+    data: Path | None = None,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    options: RayOptions | None = None,
+    wrap: Callable[[Link, object], Link] | None = None,
+) -> RunSummary:
+    """Run over actors on the Ray cluster this process is in. `wrap` may stand between the conductor and the link."""
+    from cluster.actors.placement import place
+    from cluster.actors.registry import ClusterRegistry
+
+    options = options or RayOptions()
+    name = policy or scenario.file.learning.policy
+    if name not in policy_names():
+        raise ConfigError(bad_value("policy", f"one of {', '.join(policy_names())}", name))
+    if any(isinstance(broken, HostCrash) for broken in scenario.file.breaks):
+        raise ConfigError(bad_value("runtime", "inprocess with host_crash, which is simulated", "ray"))
+    assembly = assemble(scenario, seed, data)
+    host_of = place([p.parent_id for p in assembly.parents], options.pool_size, options.orders_per_actor)
+    token = secrets.token_hex(32)
+    with tempfile.TemporaryDirectory(prefix="anabranch-") as folder:
+        registry = ClusterRegistry(f"anabranch-{secrets.token_hex(4)}", f"{folder}/supervisor.sqlite")
+        try:
+            if progress is not None:
+                progress(0.0, "starting actors")
+            registry.start(recipes(assembly, host_of, name, data, folder, token))
+            link = make_link(registry, options.link, token)
+            if wrap is not None:
+                link = wrap(link, registry)
+            try:
+                return conduct(assembly, link, host_of, name, runtime="ray", out=out, progress=progress)
+            finally:
+                link.close()
+        finally:
+            registry.stop()
+
+
+def make_link(registry: object, kind: str, token: str) -> Link:
+    """Return the link of that kind over the registry's actors."""
+    from cluster.link.cluster_link import RayLink, StreamLink
+
+    if kind == "ray":
+        return RayLink(registry)  # type: ignore[arg-type]
+    if kind == "stream":
+        return StreamLink(registry, token)  # type: ignore[arg-type]
+    raise LinkError(bad_value("ray.link", "stream or ray", kind))
+
+
+def recipes(
+    assembly: Assembly, host_of: dict[str, str], policy: str, data: Path | None, folder: str, token: str
+) -> list[object]:
+    """Return one recipe for each actor of the run: venues, the learner, hosts."""
+    from cluster.actors.recipe import Recipe
+    from scenarios.runner import LEARNER
+
+    names = [(spec.mic, "venue") for spec in assembly.specs]
+    names.append((LEARNER, "learner"))
+    names.extend((host, "host") for host in sorted(set(host_of.values())))
+    return [
+        Recipe(
+            name=name,
+            role=role,  # type: ignore[arg-type]
+            scenario_name=assembly.scenario.name,
+            scenario_text=assembly.scenario.text,
+            seed=assembly.seed,
+            policy=policy,
+            data=str(data.resolve()) if data else None,
+            journal=f"{folder}/{name}.sqlite",
+            token=token,
+        )
+        for name, role in names
+    ]
