@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -71,7 +72,11 @@ def run_policies(
     # Seed by seed, so that a comparison cut short would have pairs; a fresh process has nothing of ours in it.
     cells = [(policy, seed) for seed in seeds for policy in names]
     workers = min(os.cpu_count() or 1, len(cells))
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    # An interrupt from the keyboard reaches the workers too: there it ends them at once and without a word.
+    pool = ProcessPoolExecutor(
+        workers, mp_context=spawn, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)
+    )
     try:
         futures = {pool.submit(_one, scenario, policy, seed, data): (policy, seed) for policy, seed in cells}
         finished = _gather(futures, progress)

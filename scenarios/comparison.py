@@ -42,7 +42,7 @@ class PolicyResult(msgspec.Struct, frozen=True, kw_only=True):
 
     `gap_closed` is (static - policy) / (static - oracle) of the means over the seeds that all three have: 0 for the
     static policy, 1 for the oracle. It is None when the oracle is not better than the static policy, and its
-    interval is None when resampled seeds do not tell those two apart.
+    interval is None when these seeds do not tell those two apart.
     """
 
     policy: str
@@ -228,7 +228,8 @@ def gap_closed(x: F64, static: F64, oracle: F64, sign: int, entity: str) -> tupl
 
     The three arrays are one value per seed (NaN: missing); seeds are resampled whole, so that the pairing is kept
     (Efron and Tibshirani 1993, chapter 13). A share has no meaning where the oracle is not better: there the share
-    is None, and the interval is None when that happens in more than (1 - CONFIDENCE) / 2 of the resamples.
+    is None. Its interval is None when the gap itself cannot be told from zero: by Student's interval, which few
+    seeds do not flatter, or because more than (1 - CONFIDENCE) / 2 of the resamples have no gap.
     """
     present = ~(np.isnan(x) | np.isnan(static) | np.isnan(oracle))
     gained = sign * (static - x)[present]
@@ -236,7 +237,8 @@ def gap_closed(x: F64, static: F64, oracle: F64, sign: int, entity: str) -> tupl
     if gap.size == 0 or gap.mean() <= 0.0:
         return None, None
     share = float(gained.mean() / gap.mean())
-    if gap.size < 2:
+    certain = mean_interval(gap).interval
+    if certain is None or certain.low <= 0.0:
         return share, None
     picks = generator(0, entity, "bootstrap").integers(0, gap.size, size=(RESAMPLES, gap.size))
     gaps = gap[picks].mean(axis=1)

@@ -60,12 +60,20 @@ def truth_of(
     if day is not None:
         return tape_truth(specs, day, setup)
 
+    known: dict[Nanos, tuple[LaneScore, ...]] = {}
+
     def truth(at: Nanos, side: Side) -> tuple[LaneScore, ...]:
-        return tuple(
-            score
-            for spec in specs
-            for score in lane_truth(spec, market, parameters[spec.mic], at, setup.standard_qty, setup.standard_life_ns)
-        )
+        # The parameters are the same on both sides and throughout a regime.
+        since = market.regime_at(at).from_at
+        if since not in known:
+            known[since] = tuple(
+                score
+                for spec in specs
+                for score in lane_truth(
+                    spec, market, parameters[spec.mic], at, setup.standard_qty, setup.standard_life_ns
+                )
+            )
+        return known[since]
 
     return truth
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from learners.policies.build import NOT_LEARNING
 from learners.policies.policy import Policy
 from router.allocation.allocate import lane_probabilities
 from router.domain.enums import Tactic
@@ -96,6 +97,7 @@ class LearnerShell:
         self.policy = policy
         self._specs = specs
         self._standard_qty = standard_qty
+        self._is_learning = policy.name not in (*NOT_LEARNING, "oracle")
         self._version = 0
         self._applied = 0
         self._last = LearnerReply(seq=-1, publications=(), policies=())
@@ -111,7 +113,8 @@ class LearnerShell:
             return self._last
         if not isinstance(batch, LearnerBatch) or batch.seq < self._last.seq:
             raise _out_of_turn("learner", self._last.seq, batch)
-        publications = [self._learn(outcome, batch) for outcome in batch.outcomes]
+        # A policy that no outcome changes has one version for ever.
+        publications = [self._learn(outcome, batch) for outcome in batch.outcomes] if self._is_learning else []
         policies = tuple(self._publish(frame) for frame in batch.frames)
         self._last = LearnerReply(seq=batch.seq, publications=tuple(publications), policies=policies)
         return self._last

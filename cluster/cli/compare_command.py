@@ -16,7 +16,6 @@ from router.domain.errors import BadInputError, bad_value
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cluster.config import Configuration
     from scenarios.comparison import Comparison
     from scenarios.scenario import Scenario
 
@@ -30,6 +29,7 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, max=SEEDS_MAX, metavar="N", help="Seeds 1 to N.")] = 10,
     data: options.Data = None,
     out: options.Out = None,
+    config: options.Config = None,
     json: options.Json = False,
 ) -> int:
     """Compare policies on the same seeds, with the static baseline and the oracle, and write the report."""
@@ -37,11 +37,11 @@ def compare(
     from cluster.config import load_config
     from scenarios.scenario import load_scenario
 
-    config: Configuration = load_config()
-    folder = chosen_data(data, config)
+    settings = load_config(config)
+    folder = chosen_data(data, settings)
     loaded = load_scenario(scenario)
     names = _names(policies)
-    default = config.runs / f"{name_part(loaded.name, 'scenario name')}-compare-{seeds}"
+    default = settings.runs / f"{name_part(loaded.name, 'scenario name')}-compare-{seeds}"
     place = writable_dir(out if out is not None else default, "--out")
     with stdout_for_result():
         result = _compare(loaded, names, seeds, folder, place)

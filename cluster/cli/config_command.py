@@ -5,25 +5,18 @@ Rule of this file: it shows what `cluster.config` made of file, environment and 
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from cluster.cli import options
 from cluster.cli.console import print_json, stdout
 
 
 def config(
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A TOML file. Default: the one ANABRANCH_CONFIG names.")
-    ] = None,
+    file: options.Config = None,
     json: options.Json = False,
 ) -> int:
     """Print the effective configuration and where each value came from."""
     from cluster.config import load_config
 
-    rows = load_config(config).rows()
+    rows = load_config(file).rows()
     if json:
         print_json({key: {"value": value, "origin": origin} for key, value, origin in rows})
         return 0

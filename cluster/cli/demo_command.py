@@ -21,10 +21,11 @@ def demo(
     policy: options.Policy = None,
     data: options.Data = None,
     out: options.Out = None,
+    config: options.Config = None,
     json: options.Json = False,
 ) -> int:
     """Show a small scenario on local Ray actors and write its report."""
     from cluster.cli.runs import Request, perform
 
-    request = Request(scenario, Runtime.RAY, None, seed, policy, data, out, is_report=True, is_strict=False)
+    request = Request(scenario, Runtime.RAY, None, seed, policy, data, out, config, is_report=True, is_strict=False)
     return perform(request, is_json=json)

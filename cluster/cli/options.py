@@ -27,6 +27,9 @@ Seed = Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="Default: th
 Policy = Annotated[str | None, typer.Option(metavar="NAME", help="Default: the scenario's own.")]
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Recorded data. Default: as configured.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write. Default: a folder under runs.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="A TOML file. Default: the one ANABRANCH_CONFIG names.")
+]
 Address = Annotated[str | None, typer.Option(metavar="A", help="A running Ray cluster. Default: a local one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Report = Annotated[bool, typer.Option("--report/--no-report", help="Write the HTML report beside the tables.")]

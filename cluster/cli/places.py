@@ -34,6 +34,24 @@ def writable_dir(path: Path, where: str) -> Path:
     return path
 
 
+def run_dir(path: Path, where: str) -> Path:
+    """Return `path` if a run can be written there: it is new, empty or holds an earlier run. Nothing is made there.
+
+    Raises:
+        BadInputError: it holds something else, or the folder above it cannot be written.
+    """
+    if path == Path():
+        raise BadInputError(bad_value(where, "a folder for the run", str(path)))
+    writable_dir(path.parent, where)
+    if path.exists() and not (path.is_dir() and (next(path.iterdir(), None) is None or _is_run(path))):
+        raise BadInputError(bad_value(where, "a new folder or an earlier run's", str(path)))
+    return path
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "summary.json").is_file()
+
+
 def name_part(text: str, where: str) -> str:
     """Return `text` if it can be part of a folder's name.
 

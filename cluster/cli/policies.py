@@ -14,10 +14,9 @@ def check_policy(name: str, where: str) -> str:
     Raises:
         BadInputError: there is none; the known ones are listed.
     """
-    from learners.policies.build import POLICIES
-    from scenarios.oracle import ORACLE
+    from scenarios.assembly import policy_names
 
-    known = (*POLICIES, ORACLE)
+    known = policy_names()
     if name not in known:
         raise BadInputError(bad_value(where, f"one of {', '.join(known)}", name))
     return name

@@ -17,6 +17,7 @@ def replay(
     policy: options.Policy = None,
     data: options.Data = None,
     out: options.Out = None,
+    config: options.Config = None,
     json: options.Json = False,
     report: options.Report = True,
     strict: options.Strict = False,
@@ -24,4 +25,4 @@ def replay(
     """Replay a scenario in virtual time, in this process or on Ray, and write its tables and report."""
     from cluster.cli.runs import Request, perform
 
-    return perform(Request(scenario, runtime, address, seed, policy, data, out, report, strict), is_json=json)
+    return perform(Request(scenario, runtime, address, seed, policy, data, out, config, report, strict), is_json=json)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cluster.cli.console import print_json, progress_bar, stdout, stdout_for_result
 from cluster.cli.exits import CHECK_FAILED
 from cluster.cli.options import Runtime
-from cluster.cli.places import chosen_data, name_part, writable_dir
+from cluster.cli.places import chosen_data, name_part, run_dir
 from cluster.cli.policies import check_policy
 from cluster.config import load_config
 from router.domain.errors import BadInputError, bad_value
@@ -30,6 +30,7 @@ class Request(NamedTuple):
     policy: str | None
     data: Path | None
     out: Path | None
+    config: Path | None
     is_report: bool
     is_strict: bool
 
@@ -59,13 +60,13 @@ def _run(request: Request) -> tuple[RunSummary, Path | None]:
     from scenarios.report import write_report
     from scenarios.scenario import load_scenario
 
-    config = load_config()
+    config = load_config(request.config)
     data = chosen_data(request.data, config)
     scenario = load_scenario(request.scenario)
     policy = check_policy(scenario.file.learning.policy if request.policy is None else request.policy, "--policy")
     seed = request.seed if request.seed is not None else scenario.file.seed
     folder = f"{name_part(scenario.name, 'scenario name')}-{policy.replace(':', '-')}-{seed}"
-    out = writable_dir(request.out if request.out is not None else config.runs / folder, "--out")
+    out = run_dir(request.out if request.out is not None else config.runs / folder, "--out")
     with progress_bar(scenario.name) as progress:
         summary = replay(
             scenario,
@@ -76,5 +77,6 @@ def _run(request: Request) -> tuple[RunSummary, Path | None]:
             data=data,
             out=out,
             progress=progress,
+            options=config.ray,
         )
     return summary, write_report(out) if request.is_report else None

@@ -96,6 +96,8 @@ class SqliteJournal:
     def append(self, stream: str, expected_seq: int, records: Sequence[Draft]) -> int:
         """See `Journal.append`. Costs one look at the epoch on disk, and no write before `sync`."""
         self._check_writer()
+        with self._medium():
+            self._check_epoch()
         seq = self._next_seqs.get(stream, 0)
         if seq != expected_seq:
             raise StaleWriterError(f"expected seq {expected_seq}, got {seq} - at {self.path} stream {stream}")
@@ -115,11 +117,9 @@ class SqliteJournal:
         return self._size + len(self._pending) - 1
 
     def sync(self) -> None:
-        """See `Journal.sync`. One transaction; it checks the epoch again under the write lock."""
+        """See `Journal.sync`. One transaction; under its write lock nobody can take over between check and write."""
         self._check_writer()
         rows = [_row(record) for record in self._pending]
-        if not rows:
-            return
         with self._fencing(), self._medium(), self._transaction():
             self._check_epoch()
             self._db.executemany(_INSERT, rows)
@@ -145,7 +145,7 @@ class SqliteJournal:
 
     def fence(self, epoch: int) -> None:
         """See `Journal.fence`. Durable when it returns."""
-        self._check_usable()
+        self._check_writer()
         with self._medium(), self._transaction():
             self._db.execute("UPDATE head SET epoch = max(epoch, ?)", (epoch,))
 
@@ -232,8 +232,6 @@ class SqliteJournal:
         self._check_usable()
         if self._is_reader:
             raise JournalError(f"expected a journal opened for writing, got one opened for reading - at {self.path}")
-        with self._medium():
-            self._check_epoch()
 
     def _check_epoch(self) -> None:
         epoch = self._db.execute("SELECT epoch FROM head").fetchone()[0]

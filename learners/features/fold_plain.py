@@ -78,7 +78,7 @@ def _move(at: int, mid2: int, whole: I64, sums: F64) -> None:
         return
     if before == 0 or mid2 == before:
         return
-    bps = max(-layout.RETURN_BPS_MAX, min(layout.RETURN_BPS_MAX, (mid2 / before - 1) * 1e4))
+    bps = max(-layout.RETURN_BPS_MAX, min(layout.RETURN_BPS_MAX, (mid2 - before) / before * 1e4))
     keep = 0.5 ** ((at - int(whole[layout.VARIANCE_AT])) / layout.VOLATILITY_HALF_LIFE_NS)
     sums[layout.VARIANCE] = sums[layout.VARIANCE] * keep + bps**2
     whole[layout.VARIANCE_AT] = at

@@ -81,9 +81,9 @@ def _mid(view: VenueView) -> LaneView:
 def _quote(view: VenueView) -> LaneView:
     if not view.tiers:
         return UNUSABLE
-    price = view.tiers[0][0]
-    largest = max(qty for _, qty in view.tiers)
-    return LaneView(2 * price, largest, largest, view.s * (view.best_far_px - price) >= 0)
+    # The best-priced tier alone: a larger size at its worse price is another matter, that only pressure decides.
+    price, size = view.tiers[0]
+    return LaneView(2 * price, size, size, view.s * (view.best_far_px - price) >= 0)
 
 
 VIEWS: Final[dict[Tactic, Callable[[VenueView], LaneView]]] = {

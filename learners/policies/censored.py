@@ -53,7 +53,7 @@ PRIOR_P = {
 }
 """Fill probability within a standard life, before anything is learned."""
 
-PRIOR_MARKOUT_BPS = {Tactic.POST: 0.5}
+PRIOR_MARKOUT_BPS = {Tactic.POST: 1.5}
 """Adverse move after a fill, before anything is learned; 0 where absent. Resting orders are picked off."""
 
 BIN_EDGES = (0.0, 1 / 16, 1 / 4)
@@ -213,7 +213,8 @@ class CensoredPolicy:
         if outcome.horizon_ns not in MARKOUT_HORIZONS:
             return
         sums = self._markouts[MARKOUT_HORIZONS.index(outcome.horizon_ns)]
-        y = np.array([-outcome.markout_bps / self._scale_bps])
+        # The markout holds the price paid; what is learned is the mid's move against us since routing alone.
+        y = np.array([(outcome.price_bps - outcome.markout_bps) / self._scale_bps])
         self._observe(sums, self._markout_priors, outcome, row, x[None, :], LINEAR, y, np.ones(1))
 
     def _observe(

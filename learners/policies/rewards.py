@@ -3,9 +3,10 @@
 Rule of this file: River cannot amend a reward, so a child's is held back until it is whole: at its end when nothing
 filled; else when it has ended and the markout (`MARKOUT_HORIZON`) of its last fill is in. What waits is bounded.
 
-Reward per routed share in bps = Σ over fills of (quantity / order_qty) x (opportunity_bps + price_bps - fee_bps),
-plus the filled share times the mean markout of its fills. `opportunity_bps` is what a share left unfilled would cost:
-without it an order that never fills beats one that crosses.
+Reward per routed share in bps = Σ over fills of (quantity / order_qty) x (opportunity_bps - fee_bps + markout_bps).
+The markout, from the price paid to the mid ten seconds later, holds the price improvement already; a fill without one
+counts its improvement alone. `opportunity_bps` is what a share left unfilled would cost: without it an order that
+never fills beats one that crosses.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ class Reward(NamedTuple):
 
 
 class _Child:
-    """Fills and markouts of one child so far. `fills` is exec_id -> (quantity, cum_qty after it, value in bps)."""
+    """Fills and markouts of one child so far. `fills` is exec_id -> (quantity, cum_qty after it, value in bps without
+    the price, price improvement in bps)."""
 
     def __init__(self) -> None:
-        self.fills: dict[str, tuple[int, int, float]] = {}
+        self.fills: dict[str, tuple[int, int, float, float]] = {}
         self.markouts: dict[str, float] = {}
         self.final: Outcome | None = None
 
@@ -58,8 +60,8 @@ class RewardBook:
             if outcome.horizon_ns == MARKOUT_HORIZON:
                 child.markouts[outcome.exec_id] = outcome.markout_bps
         elif outcome.filled_qty > 0:
-            value = self.opportunity_bps + outcome.price_bps - outcome.fee_bps
-            child.fills[outcome.exec_id] = (outcome.filled_qty, outcome.cum_qty, value)
+            value = self.opportunity_bps - outcome.fee_bps
+            child.fills[outcome.exec_id] = (outcome.filled_qty, outcome.cum_qty, value, outcome.price_bps)
         if outcome.is_final:
             child.final = outcome
         rewards = []
@@ -87,9 +89,8 @@ def _is_whole(child: _Child) -> bool:
 def _settle(child: _Child) -> Reward:
     final = child.final
     assert final is not None, "only an ended child is settled"
-    gained = sum(qty * value for qty, _, value in child.fills.values())
-    marked = [(qty, child.markouts[key]) for key, (qty, _, _) in child.fills.items() if key in child.markouts]
-    filled = sum(qty for qty, _, _ in child.fills.values())
-    if marked:
-        gained += filled * sum(qty * bps for qty, bps in marked) / sum(qty for qty, _ in marked)
+    gained = sum(
+        qty * (value + child.markouts.get(exec_id, price_bps))
+        for exec_id, (qty, _, value, price_bps) in child.fills.items()
+    )
     return Reward(final.cl_ord_id, final.lane, final.x, gained / final.order_qty)

@@ -40,7 +40,7 @@ def proportional(weights: Sequence[float], minimum: Sequence[float], cap: Sequen
     >>> proportional([1.0, 1.0, 2.0], [0, 0, 0], [10, 100, 100], 100)
     [10.0, 30.0, 60.0]
     """
-    live = [w if bound > 0 else 0.0 for w, bound in zip(sound_weights(weights), cap, strict=True)]
+    live = sound_weights([w if bound > 0 else 0.0 for w, bound in zip(weights, cap, strict=True)])
     while True:
         v = _within_caps(live, cap, total)
         short = [(vk / minimum[k], k) for k, vk in enumerate(v) if 0 < vk < minimum[k]]
@@ -54,11 +54,11 @@ def _within_caps(weights: list[float], cap: Sequence[float], total: float) -> li
     free = [k for k, w in enumerate(weights) if w > 0]
     left = float(total)
     while free:
-        rate = left / sum(weights[k] for k in free)
-        full = [k for k in free if rate * weights[k] >= cap[k]]
+        whole = sum(weights[k] for k in free)
+        full = [k for k in free if left * (weights[k] / whole) >= cap[k]]
         if not full:
             for k in free:
-                v[k] = rate * weights[k]
+                v[k] = left * (weights[k] / whole)
             return v
         for k in full:
             v[k] = float(cap[k])

@@ -17,7 +17,7 @@ class ContextFrame(msgspec.Struct, frozen=True, kw_only=True):
 
     `x` is float64 (len(lanes), len(names)) in C order. `price_bps` is the improvement against the consolidated mid
     that a fill would bring (negative for a lane that crosses), `fee_bps` the fee (a rebate is negative), `max_qty`
-    the size on offer: displayed for TAKE, the largest tier for QUOTE, a bound for resting lanes; 0 when the lane
+    the size on offer: displayed for TAKE, the best-priced tier for QUOTE, a bound for resting lanes; 0 when the lane
     cannot be used now (no quote, or the link is down).
     """
 
@@ -36,7 +36,8 @@ class LaneScore(msgspec.Struct, frozen=True, kw_only=True):
     """What a policy believes of a lane in a context.
 
     `p` is the probability that any of it fills within the lane's standard life, `mu` the mean quantity met when
-    it fills, in shares. `markout_bps` is the expected adverse move after a fill (a cost), `leakage_bps` the
+    it fills, in shares. `markout_bps` is the expected move of the mid against us from routing to the horizon after a
+    fill (a cost; the price paid is not in it), `leakage_bps` the
     expected cost to the rest of the parent. `weight` is used by SPLIT and DRAW policies, in place of (p, mu).
     """
 
@@ -130,7 +131,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     is_final: bool = False
     exec_id: str = ""
     price_bps: float = 0.0
-    """Price improvement of this fill against the mid when routed, positive good."""
+    """Price improvement of this fill against the mid when routed, positive good; of a MARKOUT, that of its fill."""
     fee_bps: float = 0.0
     """Fee of this fill, positive bad."""
     horizon_ns: Nanos = 0

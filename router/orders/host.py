@@ -113,7 +113,7 @@ class OrderHost:
         command = saying.command_of(state, event)
         if command is not None:
             self._commands.append(command)
-        outcome = saying.outcome_of(state, event, was_open, watched, self.setup.life_ns)
+        outcome = saying.outcome_of(state, event, was_open, watched)
         if outcome is not None:
             self._outcomes.append(outcome)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from router.domain.enums import OrdStatus, OutcomeKind, Side, Tactic
+from router.domain.enums import OrdStatus, OutcomeKind, Side
 from router.domain.events import (
     ChildCancelRequested,
     ChildIntended,
@@ -56,7 +56,7 @@ def command_of(state: ParentState, event: Event) -> Command | None:
     return OrderCancelReplaceRequest(**ids, order_qty=event.order_qty, price=event.price)
 
 
-def outcome_of(state: ParentState, event: Event, was_open: bool, watched_from: Nanos, life_ns: Nanos) -> Outcome | None:
+def outcome_of(state: ParentState, event: Event, was_open: bool, watched_from: Nanos) -> Outcome | None:
     """Return what learners hear of `event`, applied to `state` already; None when nothing.
 
     `was_open` says whether the child was open before it, `watched_from` up to which age its exposure had been told.
@@ -68,7 +68,7 @@ def outcome_of(state: ParentState, event: Event, was_open: bool, watched_from: N
             return _filled(child, event, qty, was_open, watched_from) if qty > 0 else None
         case ChildOut() | ChildRejected() | ChildReconciled():
             child = state.children[event.cl_ord_id]
-            return _ended(child, event.at, watched_from, life_ns) if was_open and not child.is_open else None
+            return _ended(child, event.at, watched_from) if was_open and not child.is_open else None
         case ChildWatched():
             child = state.children[event.cl_ord_id]
             return _outcome(child, OutcomeKind.HEARTBEAT, event.at, watched_from, event.at - child.intended_at)
@@ -115,13 +115,12 @@ def _filled(child: ChildState, event: ChildTraded, qty: int, was_open: bool, wat
     )
 
 
-def _ended(child: ChildState, at: Nanos, watched_from: Nanos, life_ns: Nanos) -> Outcome:
+def _ended(child: ChildState, at: Nanos, watched_from: Nanos) -> Outcome:
     kind = _KIND_OF_END.get(child.status, OutcomeKind.FILL)
-    is_trial = child.child.tactic in (Tactic.TAKE, Tactic.QUOTE)
-    # An immediate order that met nothing was a whole trial: its instant stands for a standard life.
-    age_to = life_ns if is_trial and not child.cum_qty else at - child.intended_at
+    age_to = at - child.intended_at
     order = child.child
-    if not is_trial and order.expire_time is not None:
+    if order.expire_time is not None:
+        # What happened after its end, by the venue's clock, was no exposure.
         age_to = min(age_to, order.expire_time - child.intended_at)
     base = _outcome(child, kind, at, watched_from, age_to)
     return msgspec.structs.replace(base, leaves_qty=order.order_qty - child.cum_qty)
@@ -133,12 +132,14 @@ def _markout(child: ChildState, event: MarkoutObserved) -> Outcome | None:
         return None
     sign = 1 if child.child.side is Side.BUY else -1
     markout = sign * (event.mid2 / 2 - execution.px) / execution.px * 1e4
+    mid = child.mid_routed2 / 2
     base = _outcome(child, OutcomeKind.MARKOUT, event.at, 0, 0)
     return msgspec.structs.replace(
         base,
         filled_qty=execution.qty,
         is_final=False,
         exec_id=event.exec_id,
+        price_bps=sign * (mid - execution.px) / mid * 1e4 if mid else 0.0,
         horizon_ns=event.horizon_ns,
         markout_bps=markout,
     )

@@ -35,11 +35,12 @@ def _header(comparison: Comparison, title: str) -> str:
     figures = [
         ("policies", number(len(comparison.policies))),
         ("seeds", number(len(comparison.seeds))),
-        ("static baseline", comparison.static),
-        ("reads the hidden state", comparison.oracle),
         ("runs without a value", number(len(comparison.missing))),
     ]
-    said = f"Every policy ran the same seeds; {comparison.metric}, {better}."
+    said = (
+        f"Every policy ran the same seeds; {comparison.metric}, {better}. "
+        f"Static baseline: {comparison.static}. Reads the hidden state: {comparison.oracle}."
+    )
     return f'<h1>{escape(title)}</h1><p class="muted">{escape(said)}</p>' + key_figures(figures)
 
 
@@ -123,7 +124,7 @@ def _distributions(comparison: Comparison) -> go.Figure:
             boxmean=True,
             jitter=0.4,
             pointpos=0,
-            marker={"size": 4, "color": theme.ACCENT, "opacity": 0.5},
+            marker={"size": 6, "color": theme.ACCENT, "opacity": 0.5},
             line={"width": 1.2, "color": theme.NEUTRAL},
             fillcolor="rgba(91,107,134,.10)",
             text=[f"seed {seed}" for seed in comparison.seeds],
@@ -160,7 +161,11 @@ def _forest(comparison: Comparison) -> go.Figure:
         )
     made.add_vline(x=0, line={"color": theme.INK, "width": 1.2})
     made.update_layout(showlegend=False, margin={"l": 170, "r": 24, "t": 16, "b": 44})
-    made.update_xaxes(title=f"{comparison.metric}: difference to {comparison.static}")
+    ends = [0.0, *(end for pair in pairs for end in pair.interval or (pair.mean_difference or 0.0,))]
+    room = 0.06 * (max(ends) - min(ends)) or 1.0
+    made.update_xaxes(
+        title=f"{comparison.metric}: difference to {comparison.static}", range=[min(ends) - room, max(ends) + room]
+    )
     return made
 
 

@@ -44,13 +44,13 @@ def slow(lanes: list[Lane], total: float) -> list[float]:
     return plain(*(column.tolist() for column in columns(lanes)), total)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(free_lanes, totals)
 def test_kernel_and_twin_agree(lanes: list[Lane], total: float) -> None:
     assert fast(lanes, total) == pytest.approx(slow(lanes, total), rel=1e-6, abs=1e-6 * max(total, 1.0))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(free_lanes, totals, st.lists(st.sampled_from([0.0, 1.0, 50.0]), min_size=8, max_size=8))
 def test_kernel_and_twin_are_worth_the_same_with_minimum_quantities(
     lanes: list[Lane], total: float, minima: list[float]
@@ -64,7 +64,7 @@ def test_kernel_and_twin_are_worth_the_same_with_minimum_quantities(
     assert worths[0] == pytest.approx(worths[1], rel=1e-5, abs=1e-6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(free_lanes, totals)
 def test_the_sum_is_the_slice_or_all_the_room_there_is(lanes: list[Lane], total: float) -> None:
     v = fast(lanes, total)
@@ -76,7 +76,7 @@ def test_the_sum_is_the_slice_or_all_the_room_there_is(lanes: list[Lane], total:
     assert sum(v) == pytest.approx(min(total, room), rel=1e-6, abs=1e-6)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     st.lists(
         st.tuples(st.floats(0.05, 1.0), st.floats(1.0, 50.0), st.floats(0.1, 20.0), st.just(0.0), st.integers(1, 30)),
@@ -109,7 +109,7 @@ def test_the_last_share_is_worth_the_same_on_every_lane_that_is_neither_empty_no
     assert marginal[2] > marginal[0]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(free_lanes, totals, st.sampled_from([0.25, 3.0, 1_000.0]))
 def test_values_in_another_unit_change_nothing_and_sizes_in_another_unit_scale(
     lanes: list[Lane], total: float, unit: float
@@ -139,7 +139,7 @@ lots_rows = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(lots_rows, st.integers(0, 2_000))
 def test_lots_keep_every_bound_and_leave_nothing_that_fits(rows: list[tuple[float, int, int, int]], total: int) -> None:
     lot = [row[1] for row in rows]
@@ -158,7 +158,7 @@ def test_lots_keep_every_bound_and_leave_nothing_that_fits(rows: list[tuple[floa
         assert more <= 0 or qk + more < low
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     st.lists(st.tuples(st.floats(allow_nan=True), st.integers(0, 40), st.integers(0, 300)), min_size=1, max_size=8),
     st.integers(0, 1_000),

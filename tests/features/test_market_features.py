@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -85,7 +86,7 @@ def state(features: MarketFeatures, now: int) -> tuple[object, ...]:
     return (features.snapshot(now), features.mid2(), features.volatility_bps, features.flow_share(now), *frames)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(quotes_drawn, prints_drawn, st.lists(times, max_size=6))
 def test_any_split_into_windows_leaves_the_same_bits(
     quotes: list[tuple[int, ...]], prints: list[tuple[int, ...]], cuts: list[int]
@@ -104,7 +105,7 @@ def test_any_split_into_windows_leaves_the_same_bits(
     assert state(split, end) == state(whole, end)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(quotes_drawn, prints_drawn)
 def test_kernel_and_twin_agree(quotes: list[tuple[int, ...]], prints: list[tuple[int, ...]]) -> None:
     made = []
@@ -114,12 +115,13 @@ def test_kernel_and_twin_agree(quotes: list[tuple[int, ...]], prints: list[tuple
         made.append((features, changes))
     (fast, fast_rows), (slow, slow_rows) = made
     assert np.array_equal(fast_rows, slow_rows)
-    assert fast.snapshot(41 * SECOND) == slow.snapshot(41 * SECOND)
+    seen, twin = (msgspec.structs.replace(f.snapshot(41 * SECOND), volatility_bps=0.0) for f in (fast, slow))
+    assert seen == twin
     assert math.isclose(fast.volatility_bps, slow.volatility_bps, rel_tol=1e-12)
     assert math.isclose(fast.flow_share(41 * SECOND), slow.flow_share(41 * SECOND), rel_tol=1e-9, abs_tol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(quotes_drawn, prints_drawn, st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=5))
 def test_every_number_shown_is_finite_and_bounded(
     quotes: list[tuple[int, ...]], prints: list[tuple[int, ...]], sessions: list[tuple[int, bool]]

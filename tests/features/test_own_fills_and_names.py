@@ -7,7 +7,7 @@ import inspect
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learners.features import fold_plain, lanes, names, own_fills
@@ -40,6 +40,7 @@ def told(facts_in_order: list[tuple[bool, int, str, int]]) -> tuple[float, ...]:
     return own.shares(1_000)
 
 
+@settings(deadline=None, derandomize=True)
 @given(facts)
 def test_facts_add_up_in_any_order(drawn: list[tuple[bool, int, str, int]]) -> None:
     assert told(drawn) == pytest.approx(told(sorted(drawn)), rel=1e-9)
@@ -69,6 +70,7 @@ def test_every_feature_is_a_documented_function_of_its_name() -> None:
         assert inspect.getdoc(getattr(names, name))
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.floats())
 def test_features_are_finite_and_clipped_for_any_number(value: float) -> None:
     for made in (

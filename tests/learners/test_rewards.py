@@ -63,7 +63,7 @@ def test_a_reward_waits_for_the_end_and_for_the_last_fill_s_markout_in_any_order
             continue
         book = RewardBook(opportunity_bps=5.0)
         rewards = [reward for part in order for reward in book.hear(part)]
-        assert [reward.bps for reward in rewards] == pytest.approx([0.5 * (5.0 + 1.0 + 0.2) + 0.5 * -2.0])
+        assert [reward.bps for reward in rewards] == pytest.approx([0.5 * (5.0 + 0.2) + 0.5 * -2.0])
         assert rewards[0].lane == "XNYS:POST"
 
 

@@ -145,6 +145,15 @@ def test_pov_follows_volume_and_stays_below_it_to_the_end() -> None:
     assert (_qty(last), last.working_state) == (1_000, WorkingState.COMPLETING)
 
 
+def test_pov_one_slice_short_is_on_pace_and_two_are_not() -> None:
+    schedule = build_schedule("pov", {"participation": 0.1})
+    # 30 slices of 100 shares are due.
+    view = a_view(order_qty=10_000, lot=100)._replace(now=START_AT + 300 * SECOND, market_volume=30_000)
+    (on_pace,) = schedule.release(view._replace(cum_qty=2_900)).portions
+    (behind,) = schedule.release(view._replace(cum_qty=2_800)).portions
+    assert on_pace.opportunity_bps < taking_bps(view) < behind.opportunity_bps
+
+
 def test_liquidity_seeking_rests_most_in_the_dark_and_works_the_rest_patiently() -> None:
     schedule = build_schedule("liquidity_seeking", {**EXACT, "dark_fraction": 0.6})
     dark, paced = schedule.release(a_view(order_qty=60_000, lot=100)).portions

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 from tape_days import OPEN_MS, MakeDay
 
-from router.domain.enums import ExecInst, ExecType, OrdStatus, OrdType, PegPriceType, Side, Tactic, TimeInForce
+from router.domain.enums import (
+    ExecInst,
+    ExecType,
+    LastLiquidityInd,
+    OrdStatus,
+    OrdType,
+    PegPriceType,
+    Side,
+    Tactic,
+    TimeInForce,
+)
 from router.domain.errors import BadInputError
 from router.domain.messages import Arrival, Shift
 from router.domain.orders import ChildOrder, NewOrderSingle, OrderCancelReplaceRequest, OrderCancelRequest
@@ -247,3 +257,10 @@ def test_time_cannot_go_back_nor_a_price_beyond_all_prices(make_day):
 def test_a_share_outside_its_range_is_refused():
     with pytest.raises(ValueError, match=r"expected cancel_ahead_share from 0 to 1, got 1\.5"):
         TapeLitParams(cancel_ahead_share=1.5)
+
+
+def test_taking_pays_the_taker_fee_and_resting_earns_the_rebate(make_day):
+    venue = exchange(make_day, QUOTES, [(10, "N", "40.01", 60, "")])
+    out = venue.advance(OPEN + 20 * MS, [order("take", 1, 100, 400_200), order("rest", 2, 60, 400_100)])
+    paid = [(r.last_liquidity_ind, r.fee_micros) for r in out.reports if isinstance(r, ExecutionReport) and r.last_qty]
+    assert paid == [(LastLiquidityInd.REMOVED, 275_000), (LastLiquidityInd.ADDED, -84_000)]

@@ -166,6 +166,12 @@ def test_what_the_dealer_quotes_does_not_depend_on_later_prints(make_day):
     assert rows[0][2] != rows[1][2]
 
 
+def test_a_print_of_a_quotes_own_time_does_not_move_it_yet(make_day):
+    day = make_day(DEALER_QUOTES[:2], [(2_000, "DT", "40.0251", 900, "")])
+    quotes = dealer_quotes(day.nbbo, day.pools["XSDP"], FAST)[0].tolist()
+    assert quotes[1][1:] == [400_001, 100, 400_399, 100]
+
+
 def test_a_quoted_order_is_filled_after_the_hold_from_unused_prints(make_day):
     venue = dealer(make_day)
     sent = [

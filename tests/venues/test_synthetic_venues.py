@@ -10,17 +10,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from router.domain.enums import (
-    ExecInst,
-    ExecType,
-    OrdStatus,
-    OrdType,
-    PegPriceType,
-    Side,
-    Tactic,
-    TimeInForce,
-    VenueType,
-)
+from router.domain.enums import ExecInst, ExecType, OrdStatus, OrdType, PegPriceType, Side, Tactic, TimeInForce
+from router.domain.enums import VenueType as Kind
 from router.domain.errors import BadInputError, VenueProtocolError
 from router.domain.instruments import FeeSchedule, Listing, VenueSpec
 from router.domain.messages import Arrival, SessionChange, Shift
@@ -49,12 +40,14 @@ KINDS: dict[str, VenueParameters] = {
     "dealer-no-hold": DealerParameters(hold_ns=0, base_reject=0.5),
 }
 
+QUOTED = {"ord_type": OrdType.PREVIOUSLY_QUOTED, "time_in_force": TimeInForce.FILL_OR_KILL, "tactic": Tactic.QUOTE}
+
 
 def spec_of(params: VenueParameters, tick: int = 100) -> VenueSpec:
     shape = {
-        LitParameters: (VenueType.CENTRAL_LIMIT_ORDER_BOOK, (Tactic.TAKE, Tactic.POST)),
-        DarkParameters: (VenueType.DARK_ORDER_BOOK, (Tactic.MID_PEG,)),
-        DealerParameters: (VenueType.QUOTE_DRIVEN_MARKET, (Tactic.QUOTE,)),
+        LitParameters: (Kind.CENTRAL_LIMIT_ORDER_BOOK, (Tactic.TAKE, Tactic.POST)),
+        DarkParameters: (Kind.DARK_ORDER_BOOK, (Tactic.MID_PEG,)),
+        DealerParameters: (Kind.QUOTE_DRIVEN_MARKET, (Tactic.QUOTE,)),
     }[type(params)]
     return VenueSpec(
         mic="XONE",
@@ -244,7 +237,8 @@ def test_a_dark_fill_respects_limit_and_min_qty() -> None:
 
 
 def _adverse(params: VenueParameters, regime: str) -> float:
-    setup = msgspec.structs.replace(SETUP, regimes=(Regime(from_at=0, name=regime, multipliers=REGIMES[regime]),))
+    regimes = (Regime(from_at=0, name=regime, multipliers=REGIMES[regime]),)
+    setup = msgspec.structs.replace(SETUP, regimes=regimes)
     return lane_truth(spec_of(params), setup, params, OPEN, 300, 30 * SECOND)[0].markout_bps
 
 
@@ -258,8 +252,7 @@ def test_a_toxic_pool_costs_more_after_the_fill_than_a_clean_one() -> None:
 def _dealer_run(params: DealerParameters, qty: int = 200) -> VenueOutput:
     venue = build(params)
     tier = venue.advance(OPEN + SECOND).tiers[0]
-    quoted = {"ord_type": OrdType.PREVIOUSLY_QUOTED, "time_in_force": TimeInForce.FILL_OR_KILL, "tactic": Tactic.QUOTE}
-    orders = [new(OPEN + SECOND, child(f"P1.{k}", quote_id=tier.quote_id, order_qty=qty, **quoted)) for k in range(50)]
+    orders = [new(OPEN + SECOND, child(f"P1.{k}", quote_id=tier.quote_id, order_qty=qty, **QUOTED)) for k in range(50)]
     return venue.advance(OPEN + 2 * SECOND, orders)
 
 
@@ -283,20 +276,31 @@ def test_a_dealer_widens_for_a_client_whose_fills_run_against_it() -> None:
     quiet = msgspec.structs.replace(SETUP, daily_volatility=1e-6)
     venue = build(DealerParameters(base_reject=0.0, move_slope=0.0, toxic_slope=0.0, memory=0.5), setup=quiet)
     tier = venue.advance(OPEN + SECOND).tiers[0]
-    quoted = {"ord_type": OrdType.PREVIOUSLY_QUOTED, "time_in_force": TimeInForce.FILL_OR_KILL, "tactic": Tactic.QUOTE}
-    order = child("P1.1", quote_id=tier.quote_id, **quoted)
+    order = child("P1.1", quote_id=tier.quote_id, **QUOTED)
     # The reference rises by 5 bp after we bought: the dealer learns it at his markout horizon.
     after = venue.advance(OPEN + 20 * SECOND, [new(OPEN + SECOND, order)], [Shift(OPEN + 2 * SECOND, 200)]).tiers[0]
     assert after.ask_px - after.bid_px > tier.ask_px - tier.bid_px + 50
 
 
-def test_a_replaced_quote_goes_stale_after_its_grace() -> None:
-    venue = build(DealerParameters(base_reject=0.0))
-    tier = venue.advance(OPEN + SECOND).tiers[0]
-    quoted = {"ord_type": OrdType.PREVIOUSLY_QUOTED, "time_in_force": TimeInForce.FILL_OR_KILL, "tactic": Tactic.QUOTE}
-    late = child("P1.1", quote_id=tier.quote_id, **quoted)
-    output = venue.advance(SETUP.close_at, [new(SETUP.close_at - SECOND, late)])
-    assert [r.text for r in of_type(output, ExecType.REJECTED)] == ["stale quote"]
+@pytest.mark.parametrize(("late_ns", "rejects"), [(0, []), (1, ["stale quote"])])
+def test_a_replaced_quote_goes_stale_after_its_grace(late_ns: int, rejects: list[str]) -> None:
+    params = DealerParameters(base_reject=0.0, move_slope=0.0, hold_ns=0)
+    changed_at = int(build(params).advance(SETUP.close_at).quotes[1, 0])
+    venue = build(params)
+    quote_id = venue.advance(OPEN + 1).tiers[0].quote_id
+    at = changed_at + params.grace_ns + late_ns
+    output = venue.advance(at + 1, [new(at, child("P1.1", quote_id=quote_id, **QUOTED))])
+    assert [r.text for r in of_type(output, ExecType.REJECTED)] == rejects
+
+
+def test_an_immediate_order_does_not_trade_beyond_its_limit() -> None:
+    venue = build(KINDS["lit"])
+    ask_px, ask_qty = venue.advance(OPEN + SECOND).quotes[-1, 3:].tolist()
+    fields = {"price": ask_px, "time_in_force": TimeInForce.IMMEDIATE_OR_CANCEL, "order_qty": ask_qty + 700}
+    output = venue.advance(OPEN + SECOND + 1, [new(OPEN + SECOND, child("P1.1", **fields))])
+    out = output.reports[-1]
+    assert isinstance(out, ExecutionReport)
+    assert (out.exec_type, out.cum_qty, out.avg_px, out.leaves_qty) == (ExecType.CANCELED, ask_qty, ask_px, 0)
 
 
 def test_truth_is_repeatable_and_orders_lanes_as_the_spec_does() -> None:

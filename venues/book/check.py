@@ -49,7 +49,7 @@ def check_book(make: MakeBook, *, seeds: int = 4, commands: int = 1_500) -> None
     Raises:
         InvariantError: the first rule broken, with what was expected and what came.
     """
-    for rule in (_priority, _immediate, _post_only, _cancels, _replaces, _pegs, _min_qty, _refusals):
+    for rule in (_priority, _immediate, _post_only, _cancels, _replaces, _pegs, _displayed_first, _min_qty, _refusals):
         rule(make())
     for seed in range(seeds):
         digest = random_commands(make(), seed, commands)
@@ -133,6 +133,14 @@ def _pegs(book: Book) -> None:
     book.peg_mid(8, -1, 5, trades=False)
     got = _traded(book.uncross())
     _expect([(px, qty) for _, px, qty in got] == [(99, 5)], "uncross", "5 at 99", got)
+
+
+def _displayed_first(book: Book) -> None:
+    book.set_mid(100)
+    book.peg_mid(1, -1, 10)
+    book.limit(2, -1, 100, 10)
+    got = _traded(book.ioc(3, 1, 100, 15))
+    _expect(got == [(2, 100, 10), (1, 100, 5)], "peg", "displayed before hidden at one price", got)
 
 
 def _min_qty(book: Book) -> None:

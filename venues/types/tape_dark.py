@@ -57,8 +57,10 @@ class TapeDarkVenue:
         sessions: Sequence[SessionChange] = (),
     ) -> VenueOutput:
         """Process everything before `until`; see `venues.venue.Venue`."""
-        if not (arrivals or shifts or sessions or self._resting):
-            return self._stream.skim(until)
+        if not (arrivals or shifts or sessions):
+            own = self._desk.next_expiry() or NEVER
+            if not self._resting or until <= min(self._stream.next, own):
+                return self._stream.skim(until, own)
         for item in in_order(self._stream.at, until, arrivals, shifts, sessions):
             self._run(item.at)
             if isinstance(item, Arrival):

@@ -61,8 +61,9 @@ class TapeDealerVenue:
         sessions: Sequence[SessionChange] = (),
     ) -> VenueOutput:
         """Process everything before `until`; see `venues.venue.Venue`."""
-        if not (arrivals or shifts or sessions or self._desk.next_expiry() is not None):
-            output = self._stream.skim(until)
+        own = self._next_own()
+        if until <= own and not (arrivals or shifts or sessions):
+            output = self._stream.skim(until, own)
             tiers = self._standing()
             return output._replace(tiers=tiers) if tiers else output
         for item in in_order(self._stream.at, until, arrivals, shifts, sessions):

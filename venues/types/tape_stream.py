@@ -12,7 +12,7 @@ import numpy as np
 
 from router.domain.enums import TimeInForce
 from router.domain.errors import BadInputError, bad_value
-from router.domain.market import I64, PRINT_COLUMNS, QUOTE_COLUMNS, DealerTier, no_rows
+from router.domain.market import I64, PRINT_COLUMNS, QUOTE_COLUMNS, no_rows
 from router.domain.units import PX_MAX, Nanos, Px
 from venues.venue import VenueOutput
 
@@ -57,8 +57,9 @@ class TapeStream:
             self.next = min(self._quote_at[self.q], self._print_at[self.p])
         return q, p
 
-    def skim(self, until: Nanos, tiers: tuple[DealerTier, ...] = ()) -> VenueOutput:
-        """Move to `until` with nobody in the market and return what was seen.
+    def skim(self, until: Nanos, own: Nanos = NEVER) -> VenueOutput:
+        """Move to `until` with nothing of ours to meet before it and return what was seen; `own` is when the venue
+        next does something of its own.
 
         Raises:
             BadInputError: `until` is before the present.
@@ -67,13 +68,13 @@ class TapeStream:
             raise BadInputError(bad_value("until", f"a time from {self.at}", until))
         self.at = until
         if until <= self.next:
-            return VenueOutput([], NO_QUOTES, NO_PRINTS, tiers, 0, self.next if self.next != NEVER else None)
+            at = min(self.next, own)
+            return VenueOutput([], NO_QUOTES, NO_PRINTS, (), 0, at if at != NEVER else None)
         q, p = self.seek(until)
         events = self.q - q + self.p - p
-        at = self.next if self.next != NEVER else None
-        return VenueOutput(
-            [], self.shown(self.quotes[q : self.q]), self.shown_prints(self.prints[p : self.p]), tiers, events, at
-        )
+        at = min(self.next, own)
+        quotes, prints = self.shown(self.quotes[q : self.q]), self.shown_prints(self.prints[p : self.p])
+        return VenueOutput([], quotes, prints, (), events, at if at != NEVER else None)
 
     def move(self, px: Px) -> None:
         """Note that our own past trades have moved prices by `px` in all.
