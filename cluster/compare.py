@@ -6,6 +6,7 @@ changes nothing.
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -19,6 +20,7 @@ from learners.policies.static import VolumeProportional
 from router.domain.errors import BadInputError, LinkError, bad_value
 from scenarios.comparison import Comparison, compare
 from scenarios.oracle import ORACLE
+from scenarios.runner import run
 from scenarios.scenario import Scenario
 from scenarios.tables import RunSummary
 
@@ -73,10 +75,7 @@ def run_policies(
     cells = [(policy, seed) for seed in seeds for policy in names]
     workers = min(os.cpu_count() or 1, len(cells))
     spawn = multiprocessing.get_context("spawn")
-    # An interrupt from the keyboard reaches the workers too: there it ends them at once and without a word.
-    pool = ProcessPoolExecutor(
-        workers, mp_context=spawn, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)
-    )
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin)
     try:
         futures = {pool.submit(_one, scenario, policy, seed, data): (policy, seed) for policy, seed in cells}
         finished = _gather(futures, progress)
@@ -102,7 +101,12 @@ def _gather(
     return finished
 
 
-def _one(scenario: Scenario, policy: str, seed: int, data: Path | None) -> RunSummary:
-    from scenarios.runner import run
+def _begin() -> None:
+    """Let an interrupt from the keyboard, which reaches the workers too, end them at once and without a word."""
+    # Polars takes the signal over when it is imported, so the default is set again after everything is.
+    importlib.import_module("polars")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+
+def _one(scenario: Scenario, policy: str, seed: int, data: Path | None) -> RunSummary:
     return run(scenario, seed=seed, policy=policy, data=data, out=None)

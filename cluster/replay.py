@@ -12,18 +12,24 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from cluster.actors.placement import place
+from cluster.actors.recipe import Recipe
 from cluster.config import RayOptions
 from router.domain.errors import ConfigError, LinkError, bad_value
 from scenarios.assembly import Assembly, assemble, policy_names
 from scenarios.link import Link
-from scenarios.runner import Progress, conduct, run
+from scenarios.runner import LEARNER, Progress, conduct, run
 from scenarios.scenario import HostCrash, Scenario
 from scenarios.tables import RunSummary
 
 RUNTIMES = ("inprocess", "ray")
 
-LinkMaker = Callable[[Link], Link]
+if TYPE_CHECKING:
+    # Importing these imports Ray, which a run in one process does not need.
+    from cluster.actors.registry import ClusterRegistry
+    from cluster.link.cluster_link import Registry
 
 
 def replay(
@@ -53,16 +59,14 @@ def replay(
             raise ConfigError(bad_value("address", "no address with the runtime inprocess", address))
         return run(scenario, seed=seed, policy=policy, data=data, out=out, progress=progress)
     with local_ray(address, options or RayOptions()):
-        return replay_on_ray(
-            scenario, seed=seed, policy=policy, data=data, out=out, progress=progress, options=options
-        )
+        return replay_on_ray(scenario, seed=seed, policy=policy, data=data, out=out, progress=progress, options=options)
 
 
 @contextlib.contextmanager
 def local_ray(address: str | None, options: RayOptions) -> Iterator[None]:
     """Join the cluster at `address`, or start one in this machine that ends with the block."""
     # Ray's workers are nice by default, and starve beside anything that is not.
-    os.environ["RAY_worker_niceness"] = str(options.worker_niceness)
+    os.environ["RAY_WORKER_NICENESS"] = str(options.worker_niceness)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
@@ -91,10 +95,9 @@ def replay_on_ray(
     out: Path | None = None,
     progress: Progress | None = None,
     options: RayOptions | None = None,
-    wrap: Callable[[Link, object], Link] | None = None,
+    wrap: Callable[[Link, ClusterRegistry], Link] | None = None,
 ) -> RunSummary:
     """Run over actors on the Ray cluster this process is in. `wrap` may stand between the conductor and the link."""
-    from cluster.actors.placement import place
     from cluster.actors.registry import ClusterRegistry
 
     options = options or RayOptions()
@@ -123,24 +126,21 @@ def replay_on_ray(
             registry.stop()
 
 
-def make_link(registry: object, kind: str, token: str) -> Link:
+def make_link(registry: Registry, kind: str, token: str) -> Link:
     """Return the link of that kind over the registry's actors."""
     from cluster.link.cluster_link import RayLink, StreamLink
 
     if kind == "ray":
-        return RayLink(registry)  # type: ignore[arg-type]
+        return RayLink(registry)
     if kind == "stream":
-        return StreamLink(registry, token)  # type: ignore[arg-type]
+        return StreamLink(registry, token)
     raise LinkError(bad_value("ray.link", "stream or ray", kind))
 
 
 def recipes(
     assembly: Assembly, host_of: dict[str, str], policy: str, data: Path | None, folder: str, token: str
-) -> list[object]:
+) -> list[Recipe]:
     """Return one recipe for each actor of the run: venues, the learner, hosts."""
-    from cluster.actors.recipe import Recipe
-    from scenarios.runner import LEARNER
-
     names = [(spec.mic, "venue") for spec in assembly.specs]
     names.append((LEARNER, "learner"))
     names.extend((host, "host") for host in sorted(set(host_of.values())))

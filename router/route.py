@@ -14,17 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from router.allocation.allocate import Allocation, Exploration, LaneOffer, allocate
-from router.allocation.exclude import exclusions
+from router.allocation.allocate import Allocation, Exploration, LaneOffer, PublicRow, allocate
+from router.allocation.exclude import MIDPOINT_TACTICS, exclusions
 from router.allocation.pricing import child_for
 from router.domain import ids
 from router.domain.chance import uniforms
-from router.domain.enums import AllocationMode, Side, Tactic
+from router.domain.enums import AllocationMode, Side
 from router.domain.instruments import VenueSpec, lanes_of
 from router.domain.market import MarketSnapshot
 from router.domain.orders import ChildOrder, ParentOrder
 from router.domain.scores import ContextFrame, Exclusion, LaneScore, PolicySnapshot, RoutingDecision
-from router.domain.units import Nanos
+from router.domain.units import Nanos, Qty
 from router.schedule.schedule import Portion
 
 NO_EXPLORATION = Exploration(0.0, 0.0)
@@ -79,29 +79,36 @@ def fall_back_policy(specs: tuple[VenueSpec, ...], side: Side, at: Nanos) -> Pol
     )
 
 
-def offers_of(
-    frame: ContextFrame, scores: Sequence[LaneScore], specs: tuple[VenueSpec, ...], min_qty: int
-) -> tuple[LaneOffer, ...]:
-    """Return what each lane of the frame offers: the policy's belief beside what is public."""
-    offers = []
-    i = 0
+def public_rows(frame: ContextFrame, specs: tuple[VenueSpec, ...], min_qty: Qty) -> list[PublicRow]:
+    """Return what is public of each lane of the frame; midpoint lanes take `min_qty` as their smallest quantity."""
+    lots, smallest = [], []
     for spec in specs:
         for tactic in spec.tactics:
-            smallest = min_qty if tactic in (Tactic.MID_PEG, Tactic.CONDITIONAL) else 0
-            offers.append(
-                LaneOffer(scores[i], frame.price_bps[i], frame.fee_bps[i], spec.listing.lot, smallest, frame.max_qty[i])
-            )
-            i += 1
-    return tuple(offers)
+            lots.append(spec.listing.lot)
+            smallest.append(min_qty if tactic in MIDPOINT_TACTICS else 0)
+    return list(zip(frame.price_bps, frame.fee_bps, lots, smallest, frame.max_qty, strict=True))
 
 
-def route(parent: ParentOrder, portion: Portion, around: Surroundings, decision_n: int, child_n: int) -> Routed:
+def offers_of(
+    frame: ContextFrame, scores: Sequence[LaneScore], specs: tuple[VenueSpec, ...], min_qty: Qty
+) -> tuple[LaneOffer, ...]:
+    """Return what each lane of the frame offers: the policy's belief beside what is public."""
+    rows = public_rows(frame, specs, min_qty)
+    return tuple(LaneOffer(score, *row) for score, row in zip(scores, rows, strict=True))
+
+
+def route(
+    parent: ParentOrder, portion: Portion, around: Surroundings, decision_n: int, child_n: int, left_qty: Qty
+) -> Routed:
     """Decide where `portion` of the parent's slice goes.
 
     `decision_n` and `child_n` count the parent's decisions and children so far: ids and draws derive from them.
+    `left_qty` is what may be routed at all now.
     """
     lanes = lanes_of(around.specs)
-    excluded = exclusions(parent, lanes, around.specs, around.frame, portion.tactics, around.market, around.unavailable)
+    excluded = exclusions(
+        parent, lanes, around.specs, around.frame, portion.tactics, around.market, around.unavailable, left_qty
+    )
     out = {exclusion.lane for exclusion in excluded}
     kept = [i for i, lane in enumerate(lanes) if str(lane) not in out]
     all_offers = offers_of(around.frame, around.policy.scores, around.specs, parent.min_qty)

@@ -19,7 +19,7 @@ from router.domain.errors import ConfigError, ScenarioError, TapeError, bad_valu
 from router.domain.instruments import FeeSchedule, Listing, VenueSpec
 from router.domain.orders import ParentOrder, check_parent
 from router.domain.units import MILLISECOND, Nanos, px, seconds
-from router.orders.host import HostSetup
+from router.orders.desk import HostSetup
 from router.schedule.build import build_schedule
 from scenarios.conductor import Plan
 from scenarios.impact import OwnImpact
@@ -250,6 +250,9 @@ def make_plan(assembly: Assembly, host_of: dict[str, str]) -> Plan:
         open_at=assembly.setup.open_at,
         close_at=assembly.setup.close_at,
         parents=assembly.parents,
+        cancels=tuple(
+            sorted((assembly.setup.open_at + seconds(o.cancel_s), o.id) for o in file.orders if o.cancel_s is not None)
+        ),
         host_of=host_of,
         feed_ns=feeds,
         window_max_ns=seconds(file.timing.window_max_s),

@@ -15,7 +15,7 @@ for anything is as long as it may be, and a venue with nothing to do in it is no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from typing import NamedTuple, TypeVar
 
@@ -24,7 +24,7 @@ import numpy as np
 from learners.features.market import MarketFeatures
 from learners.features.own_fills import OwnFills
 from router.domain.enums import ExecType, Side
-from router.domain.events import ChildIntended, ChildTraded, ParentDone
+from router.domain.events import ChildIntended, ChildTraded, ParentCancelRequested, ParentDone
 from router.domain.instruments import VenueSpec
 from router.domain.market import I64, PRINT_COLUMNS, QUOTE_COLUMNS, DealerTier, rows_from_bytes
 from router.domain.messages import (
@@ -70,6 +70,8 @@ class Plan(NamedTuple):
     open_at: Nanos
     close_at: Nanos
     parents: tuple[ParentOrder, ...]
+    cancels: tuple[tuple[Nanos, str], ...]
+    """When clients cancel which parents, in order of time."""
     host_of: dict[str, str]
     """The host shell of each parent, by parent id."""
     feed_ns: dict[str, Nanos]
@@ -105,6 +107,7 @@ class Conductor:
         self._prints: list[I64] = []
         self._wakes: dict[str, Nanos] = {}
         self._waiting = sorted(plan.parents, key=lambda p: (p.start_at, p.parent_id))
+        self._cancels = list(plan.cancels)
         self._done: dict[str, Nanos] = {}
         self._markouts: list[tuple[Nanos, str, str, str, Nanos]] = []
         self._parents = {p.parent_id: p for p in plan.parents}
@@ -143,6 +146,7 @@ class Conductor:
         times = [self._now + self.plan.window_max_ns, *self._wakes.values()]
         if self._waiting:
             times.append(self._waiting[0].start_at)
+        times.extend(at for at, _ in self._cancels if at > self._now)
         change = self.network.next_change(self._now)
         if change is not None:
             times.append(change)
@@ -199,6 +203,8 @@ class Conductor:
 
     def _hear(self) -> list[Outcome]:
         accepts = self._by_host([(p.parent_id, p) for p in self._waiting if p.start_at <= self._now])
+        # A cancel whose host died on it is asked again, as a client would, until the parent is done.
+        cancels = self._by_host([(p, p) for at, p in self._cancels if at <= self._now])
         reports: dict[str, list[Delivered]] = {}
         for delivered in self.network.deliver(self._now):
             parent = self._parent_of.get(_child_id(delivered))
@@ -208,12 +214,13 @@ class Conductor:
         mids = self._by_host([(m.parent_id, m) for m in self._due_markouts()])
         market = self._view.snapshot(self._now) if accepts else None
         for host in _ordered(self.plan.host_of):
-            if host in accepts or host in reports or host in mids:
+            if host in accepts or host in cancels or host in reports or host in mids:
                 self._seq += _BATCH_STEP
                 batch = HostBatch(
                     seq=self._seq - self._seq % 2,
                     now=self._now,
                     accepts=tuple(accepts.get(host, ())),
+                    cancels=tuple(cancels.get(host, ())),
                     reports=tuple(reports.get(host, ())),
                     mids=tuple(mids.get(host, ())),
                     market=market,
@@ -261,6 +268,8 @@ class Conductor:
                 self._wakes.pop(parent_id, None)
             self._wakes.update(reply.wakes)
         for event in events:
+            if isinstance(event, ParentCancelRequested | ParentDone):
+                self._cancels = [(at, p) for at, p in self._cancels if p != event.parent_id]
             if isinstance(event, ChildIntended):
                 self._parent_of[event.cl_ord_id] = self._parents[event.parent_id]
             elif isinstance(event, ParentDone):
@@ -321,7 +330,7 @@ class Conductor:
             self._learn(late)
 
 
-def _of_type(replies: dict[str, object], kind: type[Reply]) -> dict[str, Reply]:
+def _of_type(replies: Mapping[str, object], kind: type[Reply]) -> dict[str, Reply]:
     return {name: reply for name, reply in replies.items() if isinstance(reply, kind)}
 
 

@@ -11,19 +11,17 @@ import msgspec
 
 from router.domain.chance import uniforms
 from router.domain.codec import decode_event
+from router.domain.errors import SimulatedCrash
 from router.domain.events import Event
 from router.domain.messages import HostBatch, HostReply, Message
 from router.domain.units import Nanos, seconds
-from router.orders.host import HostSetup, OrderHost
+from router.orders.desk import HostSetup
+from router.orders.host import OrderHost
 from router.orders.memory_journal import MemoryJournal
 from router.orders.parent import check_invariants
 from scenarios.link import LocalLink
 from scenarios.scenario import HostCrash
 from scenarios.shells import HostShell, Shell
-
-
-class _Dead(BaseException):
-    """The process is gone: nothing in between may catch it."""
 
 
 class CrashingLink(LocalLink):
@@ -63,7 +61,7 @@ class CrashingLink(LocalLink):
         self._now = batch.now
         try:
             super().send(to, batch)
-        except _Dead:
+        except SimulatedCrash:
             self._come_back(batch)
         for state in self.host.parents.values():
             check_invariants(state)
@@ -76,7 +74,7 @@ class CrashingLink(LocalLink):
                 if draw < crash.probability:
                     self.crashes += 1
                     self.steps_crashed[step] = self.steps_crashed.get(step, 0) + 1
-                    raise _Dead(step)
+                    raise SimulatedCrash(step)
 
     def _come_back(self, batch: HostBatch) -> None:
         """Rebuild the host from the journal; it may die again while it comes back."""
@@ -97,7 +95,7 @@ class CrashingLink(LocalLink):
             try:
                 super().send(self._name, again)
                 break
-            except _Dead:
+            except SimulatedCrash:
                 continue
         reply = self._replies[self._name]
         if written and isinstance(reply, HostReply):

@@ -95,7 +95,7 @@ def tape_truth(specs: tuple[VenueSpec, ...], day: TaqDay, setup: PolicySetup) ->
             mine = prints[first:last]
             qty = int(mine[mine[:, 3] == -side.sign, 2].sum())
         else:
-            qty, _ = hidden_liquidity(day, lane.mic, side, at, until)
+            qty = hidden_liquidity(day, lane.mic, side, at, until).qty
         return LaneScore(lane=str(lane), p=1.0 if qty else 0.0, mu=float(max(qty, 1)))
 
     return lambda at, side: tuple(score(lane, at, side) for lane in lanes)

@@ -107,7 +107,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 
 def _venues(recorder: Recorder) -> list[Row]:
-    rows = {
+    rows: dict[str, Row] = {
         spec.mic: {
             "mic": spec.mic,
             "venue_type": str(spec.venue_type),

@@ -85,6 +85,8 @@ class OrderPart(_Part, frozen=True):
     share_of_volume: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
     start_s: NotNegative = 0.0
     end_s: Positive | None = None
+    cancel_s: Positive | None = None
+    """When the client cancels it; absent: never."""
     strategy: str = "liquidity_seeking"
     limit_price: str | None = None
     urgency: Share = 0.5
@@ -296,6 +298,8 @@ def _check_order(order: OrderPart, i: int, mics: list[str], fault: Fault) -> Non
         _check_px(order.limit_price, f"{key}.limit_price", fault)
     if order.end_s is not None and order.end_s <= order.start_s:
         raise fault(f"{key}.end_s", "a time after start_s", order.end_s)
+    if order.cancel_s is not None and order.cancel_s <= order.start_s:
+        raise fault(f"{key}.cancel_s", "a time after start_s", order.cancel_s)
     for name in ("venues_allow", "venues_deny"):
         for mic in getattr(order, name):
             if mics and mic not in mics:

@@ -6,11 +6,11 @@ it has no `if` about orders. Ray wraps these classes, the simulator calls them.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from learners.policies.build import NOT_LEARNING
 from learners.policies.policy import Policy
-from router.allocation.allocate import lane_probabilities
+from router.allocation.allocate import LaneTerms, lane_terms, probabilities_on
 from router.domain.enums import Tactic
 from router.domain.errors import LinkError
 from router.domain.instruments import VenueSpec
@@ -26,7 +26,7 @@ from router.domain.messages import (
 )
 from router.domain.scores import ContextFrame, LaneScore, Outcome, PolicySnapshot
 from router.orders.host import OrderHost
-from router.route import offers_of
+from router.route import public_rows
 from venues.venue import Venue
 
 
@@ -89,6 +89,22 @@ class HostShell:
         return self.host.handle(batch)
 
 
+class _Sight(NamedTuple):
+    """One frame of a batch and what no outcome changes of it."""
+
+    frame: ContextFrame
+    terms: LaneTerms
+
+
+class _View(NamedTuple):
+    """What the policy makes of one sight in one version."""
+
+    version: int
+    sight: _Sight
+    scores: tuple[LaneScore, ...]
+    probabilities: tuple[float, ...]
+
+
 class LearnerShell:
     """One learner behind its mailbox: applies outcomes one by one and publishes after each."""
 
@@ -100,6 +116,7 @@ class LearnerShell:
         self._is_learning = policy.name not in (*NOT_LEARNING, "oracle")
         self._version = 0
         self._applied = 0
+        self._view: _View | None = None
         self._last = LearnerReply(seq=-1, publications=(), policies=())
 
     def handle(self, batch: Message) -> LearnerReply:
@@ -113,44 +130,52 @@ class LearnerShell:
             return self._last
         if not isinstance(batch, LearnerBatch) or batch.seq < self._last.seq:
             raise _out_of_turn("learner", self._last.seq, batch)
+        sights = [_Sight(frame, self._terms(frame)) for frame in batch.frames]
         # A policy that no outcome changes has one version for ever.
-        publications = [self._learn(outcome, batch) for outcome in batch.outcomes] if self._is_learning else []
-        policies = tuple(self._publish(frame) for frame in batch.frames)
+        publications = [self._learn(outcome, sights) for outcome in batch.outcomes] if self._is_learning else []
+        policies = tuple(self._publish(sight) for sight in sights)
         self._last = LearnerReply(seq=batch.seq, publications=tuple(publications), policies=policies)
         return self._last
 
-    def _learn(self, outcome: Outcome, batch: LearnerBatch) -> Publication:
+    def _learn(self, outcome: Outcome, sights: list[_Sight]) -> Publication:
         self.policy.learn((outcome,))
         self._version += 1
         self._applied += 1
-        frame = next((f for f in batch.frames if f.side is outcome.side), None)
-        probabilities = () if frame is None else self._probabilities(frame, self.policy.scores(frame))
+        sight = next((s for s in sights if s.frame.side is outcome.side), None)
         return Publication(
             policy_version=self._version,
             at=outcome.at,
             side=outcome.side,
-            routing_probabilities=probabilities,
+            routing_probabilities=() if sight is None else self._look(sight).probabilities,
             cause=f"{outcome.kind} {outcome.lane} {outcome.cl_ord_id}",
         )
 
-    def _publish(self, frame: ContextFrame) -> PolicySnapshot:
-        scores = self.policy.scores(frame)
+    def _publish(self, sight: _Sight) -> PolicySnapshot:
+        view = self._look(sight)
         return PolicySnapshot(
             learner_id=self.learner_id,
             policy=self.policy.name,
             policy_version=self._version,
-            at=frame.at,
-            side=frame.side,
+            at=sight.frame.at,
+            side=sight.frame.side,
             mode=self.policy.mode,
-            scores=scores,
-            routing_probabilities=self._probabilities(frame, scores),
+            scores=view.scores,
+            routing_probabilities=view.probabilities,
             outcomes_applied=self._applied,
             model_digest=self.policy.digest(),
         )
 
-    def _probabilities(self, frame: ContextFrame, scores: tuple[LaneScore, ...]) -> tuple[float, ...]:
-        offers = offers_of(frame, scores, self._specs, 0)
-        return lane_probabilities(self._standard_qty, offers, self.policy.mode, standard_opportunity(frame))
+    def _look(self, sight: _Sight) -> _View:
+        """Return what the policy makes of a sight now; asked twice in one version, the same answer again."""
+        view = self._view
+        if view is None or view.sight is not sight or view.version != self._version:
+            scores = self.policy.scores(sight.frame)
+            probabilities = probabilities_on(self._standard_qty, sight.terms, scores, self.policy.mode)
+            self._view = view = _View(self._version, sight, scores, probabilities)
+        return view
+
+    def _terms(self, frame: ContextFrame) -> LaneTerms:
+        return lane_terms(public_rows(frame, self._specs, 0), standard_opportunity(frame))
 
 
 def standard_opportunity(frame: ContextFrame) -> float:

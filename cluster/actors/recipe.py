@@ -101,4 +101,3 @@ def _assembly(recipe: Recipe) -> Assembly:
 
 
 _BUILDERS: dict[str, Callable[[Recipe, Journal], Shell]] = {"venue": _venue, "learner": _learner, "host": _host}
-

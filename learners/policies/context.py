@@ -29,6 +29,7 @@ class ContextGate:
         self.lanes = tuple(str(lane) for lane in lanes_of(setup.specs))
         self.names = setup.feature_names
         self.width = len(self.names)
+        self._passed: tuple[ContextFrame, F64] | None = None
         self._rows = {lane: row for row, lane in enumerate(self.lanes)}
         if not self.lanes:
             raise ConfigError(bad_value("policy.specs", "at least one lane", self.lanes))
@@ -41,6 +42,9 @@ class ContextGate:
         Raises:
             FeatureError: other lanes or names, a wrong length, or a number that is not finite or above `X_ABS_MAX`.
         """
+        # Scores are asked for the same frame after every outcome of a window; a frozen frame need pass but once.
+        if self._passed is not None and self._passed[0] is frame:
+            return self._passed[1]
         if frame.lanes != self.lanes:
             raise FeatureError(bad_value("frame.lanes", f"the lanes {self.lanes}", frame.lanes))
         if frame.names != self.names:
@@ -57,6 +61,7 @@ class ContextGate:
         for name, values in (("price_bps", frame.price_bps), ("fee_bps", frame.fee_bps)):
             for value in values:
                 _check_bps(value, f"frame.{name}")
+        self._passed = (frame, x)
         return x
 
     def row(self, outcome: Outcome) -> tuple[int, F64]:

@@ -11,8 +11,8 @@ their policy's weights alone, because a policy that publishes weights has alread
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -35,6 +35,21 @@ class LaneOffer(NamedTuple):
     lot: Qty
     min_qty: Qty
     max_qty: Qty
+
+
+PublicRow: TypeAlias = tuple[float, float, Qty, Qty, Qty]
+"""A lane without its score: price_bps, fee_bps, lot, min_qty, max_qty, as in `LaneOffer`."""
+
+
+class LaneTerms(NamedTuple):
+    """What no score changes, as columns over lanes: worked out once for all the scores of a moment."""
+
+    public_bps: list[float]
+    """Opportunity and price less the fee: the part of a lane's value that is public."""
+    lot: list[Qty]
+    minimum: list[Qty]
+    cap: list[Qty]
+    """The largest quantity in whole lots; 0 for a lane whose bounds leave no room."""
 
 
 class Exploration(NamedTuple):
@@ -95,7 +110,8 @@ def allocate(
     """
     _check(slice_qty, offers, exploration)
     epsilon = exploration.epsilon
-    columns = _columns(offers, opportunity_bps)
+    terms = lane_terms([offer[1:] for offer in offers], opportunity_bps)
+    columns = _columns(terms, [offer.score for offer in offers])
     real = _real(columns, slice_qty, mode)
     lane, chance = -1, 1.0
     if mode is AllocationMode.DRAW:
@@ -128,7 +144,28 @@ def lane_probabilities(
     >>> lane_probabilities(500, offers, AllocationMode.WATER_FILL, 1.0)
     (0.5, 0.5)
     """
-    columns = _columns(offers, opportunity_bps)
+    terms = lane_terms([offer[1:] for offer in offers], opportunity_bps)
+    return probabilities_on(standard_qty, terms, [offer.score for offer in offers], mode)
+
+
+def lane_terms(rows: Iterable[PublicRow], opportunity_bps: float) -> LaneTerms:
+    """Return the terms of lanes, in their order, at what leaving a share unfilled costs."""
+    terms = LaneTerms([], [], [], [])
+    for price_bps, fee_bps, lot, min_qty, max_qty in rows:
+        minimum = max(min_qty + -min_qty % lot, 0)
+        cap = max(max_qty - max_qty % lot, 0)
+        terms.public_bps.append(opportunity_bps + price_bps - fee_bps)
+        terms.lot.append(lot)
+        terms.minimum.append(minimum)
+        terms.cap.append(cap if minimum <= cap else 0)
+    return terms
+
+
+def probabilities_on(
+    standard_qty: Qty, terms: LaneTerms, scores: Sequence[LaneScore], mode: AllocationMode
+) -> tuple[float, ...]:
+    """Do what `lane_probabilities` does, on terms that are known already; `scores` follow their lanes."""
+    columns = _columns(terms, scores)
     return _probabilities(columns, _real(columns, max(standard_qty, 0), mode), mode)
 
 
@@ -143,21 +180,28 @@ def _check(slice_qty: Qty, offers: Sequence[LaneOffer], exploration: Exploration
             raise BadInputError(bad_value(f"allocate.offers[{offer.score.lane}].lot", "a lot from 1", offer.lot))
 
 
-def _columns(offers: Sequence[LaneOffer], opportunity_bps: float) -> _Columns:
-    columns = _Columns([], [], [], [], [], [], [])
-    for score, price_bps, fee_bps, lot, min_qty, max_qty in offers:
+def _columns(terms: LaneTerms, scores: Sequence[LaneScore]) -> _Columns:
+    columns = _Columns([], [], [], [], terms.lot, terms.minimum, [])
+    # Once per outcome and lane: bound methods and comparisons here cost half of what calls to min and max do.
+    add_p, add_mu, add_c = columns.p.append, columns.mu.append, columns.c.append
+    add_weight, add_cap = columns.weight.append, columns.cap.append
+    isfinite = math.isfinite
+    for score, public_bps, cap in zip(scores, terms.public_bps, terms.cap, strict=True):
         p, mu, weight = score.p, score.mu, score.weight
-        c = opportunity_bps + price_bps - fee_bps - score.markout_bps - score.leakage_bps
-        is_sound = math.isfinite(c) and math.isfinite(p) and math.isfinite(mu) and math.isfinite(weight)
-        cap = max(max_qty - max_qty % lot, 0)
-        minimum = max(min_qty + -min_qty % lot, 0)
-        columns.p.append(min(max(p, 0.0), 1.0) if is_sound else 0.0)
-        columns.mu.append(max(mu, 0.0) if is_sound else 0.0)
-        columns.c.append(c if is_sound else 0.0)
-        columns.weight.append(max(weight, 0.0) if is_sound else 0.0)
-        columns.lot.append(lot)
-        columns.minimum.append(minimum)
-        columns.cap.append(cap if is_sound and minimum <= cap else 0)
+        c = public_bps - score.markout_bps - score.leakage_bps
+        # A finite sum has finite parts; only when it is not (or overflows) is each asked.
+        if isfinite(c + p + mu + weight) or (isfinite(c) and isfinite(p) and isfinite(mu) and isfinite(weight)):
+            add_p(0.0 if p < 0.0 else 1.0 if p > 1.0 else p)
+            add_mu(mu if mu >= 0.0 else 0.0)
+            add_c(c)
+            add_weight(weight if weight >= 0.0 else 0.0)
+            add_cap(cap)
+        else:
+            add_p(0.0)
+            add_mu(0.0)
+            add_c(0.0)
+            add_weight(0.0)
+            add_cap(0)
     return columns
 
 

@@ -1,6 +1,7 @@
 """The typed MessagePack codec: messages and events to bytes and back.
 
-Rule of this file: what does not decode exactly is refused with the place of the fault; nothing is guessed.
+Rule of this file: a missing field, a wrong type or a broken byte is refused with its place; nothing is guessed. A field
+that is not known is passed over, so that a journal written by a later minor version still reads.
 """
 
 from __future__ import annotations

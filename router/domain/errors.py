@@ -18,6 +18,8 @@
         ├── IllegalTransitionError   an event that the life cycle's table does not allow
         └── InvariantError           one of the invariants I1..I8 does not hold
 
+    SimulatedCrash (a BaseException)     a fault simulation ends a process here: nothing in between may catch it
+
 Rule of this file: no exception of ours is defined anywhere else. A refusal (a denied order, an excluded lane)
 is a value with reasons and never an exception.
 """
@@ -91,6 +93,10 @@ class IllegalTransitionError(DefectError):
 
 class InvariantError(DefectError):
     """One of the invariants I1..I8 does not hold."""
+
+
+class SimulatedCrash(BaseException):
+    """A fault simulation ends a process here."""
 
 
 def bad_value(where: str, expected: str, got: object) -> str:

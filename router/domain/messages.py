@@ -80,7 +80,8 @@ class Delivered(msgspec.Struct, frozen=True):
 
 
 class HostBatch(msgspec.Struct, frozen=True, kw_only=True, tag="host_batch"):
-    """First phase for a parent host: what it hears. `accepts` are parents that start now.
+    """First phase for a parent host: what it hears. `accepts` are parents that start now, `cancels` the ids of parents
+    whose client wants them ended.
 
     In the second phase (`is_deciding`) it decides, with `policies` and `frames` by learner and side.
     """
@@ -88,6 +89,7 @@ class HostBatch(msgspec.Struct, frozen=True, kw_only=True, tag="host_batch"):
     seq: int
     now: Nanos
     accepts: tuple[ParentOrder, ...] = ()
+    cancels: tuple[str, ...] = ()
     reports: tuple[Delivered, ...] = ()
     mids: tuple[MidObserved, ...] = ()
     is_deciding: bool = False

@@ -48,14 +48,16 @@ def px(text: str | int | Decimal) -> Px:
     401250
     """
     try:
-        units = Decimal(text) * PX_PER_CURRENCY
-        whole = int(units)
-    except (InvalidOperation, ValueError, OverflowError, TypeError) as exc:
+        price = Decimal(text)
+        # Compared before any arithmetic: a huge exponent would overflow it, and extra digits would be rounded away.
+        is_in_range = 0 <= price <= PX_MAX // PX_PER_CURRENCY
+    except (InvalidOperation, ValueError, TypeError) as exc:
         raise UnitError(f"expected a decimal price, got {text!r}") from exc
-    if whole != units:
-        raise UnitError(f"expected a price in steps of 0.0001, got {text!r}")
-    if not 0 <= whole <= PX_MAX:
+    if not is_in_range:
         raise UnitError(f"expected a price from 0 to {PX_MAX // PX_PER_CURRENCY}, got {text!r}")
+    whole = int(price * PX_PER_CURRENCY)
+    if Decimal(whole).scaleb(-4) != price:
+        raise UnitError(f"expected a price in steps of 0.0001, got {text!r}")
     return whole
 
 

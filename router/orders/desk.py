@@ -111,7 +111,7 @@ def _work(
     for portion in release.portions if around is not None else ():
         if around is None or portion.qty < 1 or portion.qty > state.unrouted_qty:
             continue
-        routed = route(order, portion, around, state.decisions, len(state.children))
+        routed = route(order, portion, around, state.decisions, len(state.children), state.unrouted_qty)
         record(DecisionMade(parent_id=order.parent_id, at=now, decision=routed.decision))
         mid2 = market.bid_px + market.ask_px
         for child, x in zip(routed.children, routed.contexts, strict=True):

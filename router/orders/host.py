@@ -22,6 +22,7 @@ from router.domain.events import (
     Event,
     MarkoutObserved,
     ParentAccepted,
+    ParentCancelRequested,
     ParentDone,
     ParentSuspended,
 )
@@ -47,7 +48,7 @@ class OrderHost:
         self._seq = -1
         self._is_fenced = False
         self._now: Nanos = 0
-        self._drafts: list[tuple[str, Draft]] = []
+        self._reply: HostReply
         self._begin(-1)
 
     def handle(self, batch: HostBatch) -> HostReply:
@@ -91,7 +92,7 @@ class OrderHost:
         self._events: list[Event] = []
         self._commands: list[Command] = []
         self._outcomes: list[Outcome] = []
-        self._drafts = []
+        self._drafts: list[tuple[str, Draft]] = []
         self._reply = HostReply(seq=seq, commands=(), outcomes=(), events=(), wakes=(), open_children=0)
 
     def _record(self, event: Event) -> None:
@@ -169,6 +170,10 @@ class OrderHost:
                         market_volume=volume,
                     )
                 )
+        for parent_id in batch.cancels:
+            wanted = self.parents.get(parent_id)
+            if wanted is not None and wanted.may_route:
+                self._record(ParentCancelRequested(parent_id=parent_id, at=batch.now, reason="client"))
         for delivered in batch.reports:
             report = delivered.report
             child_id = report.cl_ord_id
@@ -189,12 +194,13 @@ class OrderHost:
             return
         order_qty = state.parent.order_qty
         child = state.children[event.cl_ord_id]
-        ids = {"parent_id": event.parent_id, "at": event.at}
         is_over = child.cum_qty > child.order_qty or state.cum_qty > order_qty
         if is_over and state.is_open and state.status is not OrdStatus.SUSPENDED:
-            self._record(ParentSuspended(**ids, reason=f"over-filled by {event.cl_ord_id}"))
+            self._record(
+                ParentSuspended(parent_id=event.parent_id, at=event.at, reason=f"over-filled by {event.cl_ord_id}")
+            )
         if state.is_open and state.cum_qty >= order_qty and not state.live:
-            self._record(ParentDone(**ids, ord_status=OrdStatus.FILLED))
+            self._record(ParentDone(parent_id=event.parent_id, at=event.at, ord_status=OrdStatus.FILLED))
 
     def _decide(self, batch: HostBatch) -> None:
         if batch.market is None:

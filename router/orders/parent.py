@@ -174,6 +174,9 @@ def _move(state: ParentState, event: ParentCancelRequested | ParentSuspended | P
         state.status, state.done_at = event.ord_status, event.at
     elif target is not None:
         state.status = target
+    if isinstance(event, ParentCancelRequested | ParentSuspended):
+        # Its children are to be cancelled now, whenever the schedule meant to wake.
+        state.wake_at = event.at
 
 
 def _intend(state: ParentState, event: ChildIntended) -> None:
