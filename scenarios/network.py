@@ -125,8 +125,14 @@ class Network:
 
 
 def _changes(spans: list[tuple[Nanos, Nanos]]) -> list[SessionChange]:
-    changes = []
+    """Return when the link drops and comes back; outages that meet or overlap are one."""
+    whole: list[tuple[Nanos, Nanos]] = []
     for start, end in sorted(spans):
+        if whole and start <= whole[-1][1]:
+            start, end = whole[-1][0], max(end, whole.pop()[1])
+        whole.append((start, end))
+    changes = []
+    for start, end in whole:
         changes.append(SessionChange(start, False))
         if end < 2**62:
             changes.append(SessionChange(end, True))

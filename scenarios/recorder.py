@@ -31,6 +31,7 @@ from router.domain.market import I64, PRINT_COLUMNS, MarketSnapshot, rows_from_b
 from router.domain.messages import LearnerReply, VenueReply
 from router.domain.scores import Outcome, RoutingDecision
 from router.domain.units import Nanos
+from router.orders.child import CLOSED
 
 Row = dict[str, Any]
 
@@ -189,7 +190,8 @@ class Recorder:
         child = self.children[event.cl_ord_id]
         status = OrdStatus.REJECTED if isinstance(event, ChildRejected) else event.ord_status
         if child["cum_qty"] < child["order_qty"]:
-            child["ord_status"], child["closed_at"] = str(status), event.at
+            child["ord_status"] = str(status)
+            child["closed_at"] = event.at if status in CLOSED else None
 
     def _ignored(self, event: ReportIgnored) -> None:
         self.orders[event.parent_id]["anomalies"] += int(event.reason != "DUPLICATE")

@@ -21,6 +21,8 @@ from scenarios.recorder import Recorder, Row
 from scenarios.scenario import Scenario
 from scenarios.tables import TABLES, RunSummary
 
+_FILES = frozenset({"summary.json", "scenario.toml", *(f"{name}.parquet" for name in TABLES)})
+
 
 def write_run(out: Path, scenario: Scenario, recorder: Recorder, summary: RunSummary) -> None:
     """Write the run directory `out`, replacing an earlier run there.
@@ -28,10 +30,9 @@ def write_run(out: Path, scenario: Scenario, recorder: Recorder, summary: RunSum
     Raises:
         RunError: it cannot be written, or `out` holds something that is not a run.
     """
-    if out.exists() and not (out / "summary.json").is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"expected a new folder or an earlier run, got something else - at {out}")
     draft = out.with_name(out.name + ".part")
     try:
+        _check_place(out, draft)
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         for name, rows in _rows(recorder).items():
@@ -46,6 +47,23 @@ def write_run(out: Path, scenario: Scenario, recorder: Recorder, summary: RunSum
         draft.rename(out)
     except OSError as exc:
         raise RunError(f"expected a folder that can be written, got {exc} - at {out}") from exc
+
+
+def _check_place(out: Path, draft: Path) -> None:
+    """Refuse to delete anything that no run has written."""
+    is_ours = not out.exists() or (out.is_dir() and (not any(out.iterdir()) or _is_run(out)))
+    if not is_ours:
+        raise RunError(f"expected a new folder or an earlier run, got something else - at {out}")
+    if draft.exists() and not (draft.is_dir() and _FILES.issuperset(path.name for path in draft.iterdir())):
+        raise RunError(f"expected nothing or an interrupted run, got something else - at {draft}")
+
+
+def _is_run(folder: Path) -> bool:
+    summary = folder / "summary.json"
+    try:
+        return summary.is_file() and "run_format" in msgspec.json.decode(summary.read_bytes(), type=dict)
+    except msgspec.DecodeError:
+        return False
 
 
 def _table(rows: list[Row], schema: pa.Schema) -> pa.Table:

@@ -6,10 +6,12 @@ fault. Times in a file are seconds since the open.
 
 from __future__ import annotations
 
+import math
+import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -22,9 +24,15 @@ from venues.models.latency import LatencyParameters
 from venues.models.reference import REGIMES, RegimeMultipliers
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
-Positive = Annotated[float, Meta(gt=0.0)]
 NotNegative = Annotated[float, Meta(ge=0.0)]
+Time = Annotated[float, Meta(ge=0.0, le=1e9)]
+"""Seconds since the open; thirty years is for ever."""
+Span = Annotated[float, Meta(ge=1e-6, le=1e9)]
+"""A length of time, a microsecond at least: what rounds to no time at all would never pass."""
 Count = Annotated[int, Meta(ge=1)]
+
+NUMBER_MAX = 2**62
+"""Beyond it a number fits no column of 64 bits."""
 
 DAY_OPEN: Nanos = 1_514_903_400 * SECOND
 """2018-01-02 09:30 in New York, the open of synthetic days as of the tape's."""
@@ -54,7 +62,7 @@ class TapeMarket(_Part, frozen=True, tag_field="kind", tag="tape"):
 class RegimePart(_Part, frozen=True):
     """From `from_s` on the hidden regime is `name`; `multipliers` are that name's unless given."""
 
-    from_s: NotNegative
+    from_s: Time
     name: Literal["calm", "volatile", "dark_rich", "toxic"]
     multipliers: RegimeMultipliers | None = None
 
@@ -83,9 +91,9 @@ class OrderPart(_Part, frozen=True):
     side: Side = Side.BUY
     order_qty: Annotated[int, Meta(ge=1)] | None = None
     share_of_volume: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
-    start_s: NotNegative = 0.0
-    end_s: Positive | None = None
-    cancel_s: Positive | None = None
+    start_s: Time = 0.0
+    end_s: Span | None = None
+    cancel_s: Span | None = None
     """When the client cancels it; absent: never."""
     strategy: str = "liquidity_seeking"
     limit_price: str | None = None
@@ -115,12 +123,12 @@ class LearningPart(_Part, frozen=True):
 class TimingPart(_Part, frozen=True):
     """How the run's virtual time is cut and what silence means."""
 
-    window_max_s: Positive = 10.0
-    life_s: Positive = 9.5
-    reaction_ms: Positive = 20.0
-    answer_timeout_s: Positive = 2.0
-    heartbeat_s: Positive = 30.0
-    grace_s: Positive = 600.0
+    window_max_s: Span = 10.0
+    life_s: Span = 9.5
+    reaction_ms: Annotated[float, Meta(ge=1e-3, le=1e6)] = 20.0
+    answer_timeout_s: Span = 2.0
+    heartbeat_s: Span = 30.0
+    grace_s: Span = 600.0
     """After the last parent's end: how long open children may take to settle."""
 
 
@@ -130,36 +138,36 @@ class ImpactPart(_Part, frozen=True):
 
     coefficient_bps: NotNegative = 0.0
     permanent_share: Share = 0.4
-    half_life_s: Positive = 600.0
+    half_life_s: Span = 600.0
 
 
 class Outage(_Part, frozen=True, tag_field="kind", tag="outage"):
     """The link to a venue is down; `to_s` absent means that it never comes back."""
 
     venue: str
-    from_s: NotNegative
-    to_s: NotNegative | None = None
+    from_s: Time
+    to_s: Time | None = None
 
 
 class Unreliable(_Part, frozen=True, tag_field="kind", tag="unreliable"):
     """Reports and commands are lost, repeated, delayed and reordered, each with its probability, until `to_s`."""
 
-    from_s: NotNegative = 0.0
-    to_s: Positive = 1e9
+    from_s: Time = 0.0
+    to_s: Time = 1e9
     lose_report: Share = 0.0
     lose_command: Share = 0.0
     repeat_report: Share = 0.0
     repeat_command: Share = 0.0
     delay_report: Share = 0.0
-    delay_max_s: Positive = 5.0
+    delay_max_s: Span = 5.0
 
 
 class HostCrash(_Part, frozen=True, tag_field="kind", tag="host_crash"):
     """Parent hosts stop dead between two steps of their loop, with a probability per step, and come back from the
     journal; `lose_reply` is how often the reply that was under way is lost with them."""
 
-    from_s: NotNegative = 0.0
-    to_s: Positive = 1e9
+    from_s: Time = 0.0
+    to_s: Time = 1e9
     probability: Share = 0.01
     lose_reply: Share = 0.5
 
@@ -243,12 +251,50 @@ def parse_scenario(text: str, name: str, path: str = "<text>") -> Scenario:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ScenarioError(f"{path}: expected TOML, got a fault: {exc}") from exc
+    for place, number in _numbers(raw, "$"):
+        if not math.isfinite(number) or abs(number) > NUMBER_MAX:
+            raise ScenarioError(f"{path}: expected a number within ±{NUMBER_MAX:g}, got {number} - at `{place}`")
     try:
         file = msgspec.convert(raw, ScenarioFile)
     except msgspec.ValidationError as exc:
-        raise ScenarioError(f"{path}: {exc}") from exc
+        raise ScenarioError(f"{path}: {_with_value(str(exc), raw)}") from exc
     _check(file, path)
     return Scenario(name, path, text, file)
+
+
+def _numbers(value: object, place: str) -> Iterator[tuple[str, float]]:
+    """Yield every number in a file with its place: TOML knows infinities and NaN, and whole numbers of any length."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _numbers(inner, f"{place}.{key}")
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _numbers(inner, f"{place}[{i}]")
+    elif isinstance(value, int | float):
+        yield place, value
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    ".market.kind": ("synthetic", "tape"),
+    ".venues.parameters.kind": ("lit", "dark", "dealer"),
+    ".orders.side": tuple(Side),
+    ".regimes.name": tuple(REGIMES),
+    ".breaks.kind": ("outage", "unreliable", "host_crash"),
+}
+"""What may stand where one of a few words must."""
+
+
+def _with_value(fault: str, raw: object) -> str:
+    """Return a validation's fault with what was expected and what came, where the validation leaves one of them out."""
+    head, separator, place = fault.partition(" - at `$")
+    if not separator or ", got " in head or not head.startswith(("Expected", "Invalid")):
+        return fault
+    value: Any = raw
+    for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", place):
+        value = value[key] if key else value[int(index)]
+    choices = _CHOICES.get(re.sub(r"\[\d+\]", "", place).rstrip("`"))
+    expected = f"expected one of {', '.join(choices)}" if choices else head
+    return f"{expected}, got {value!r}{separator}{place}"
 
 
 def _check(file: ScenarioFile, path: str) -> None:
@@ -269,7 +315,14 @@ def _check(file: ScenarioFile, path: str) -> None:
     for i, broken in enumerate(file.breaks):
         if isinstance(broken, Outage) and not is_tape and broken.venue not in mics:
             raise fault(f"breaks[{i}].venue", f"one of {', '.join(mics)}", broken.venue)
+        if broken.to_s is not None and broken.to_s <= broken.from_s:
+            raise fault(f"breaks[{i}].to_s", "a time after from_s", broken.to_s)
+    for key in ("no_fills_at", "fills_at"):
+        _check_mics(getattr(file.holds, key), f"holds.{key}", mics, fault)
+    ids = [order.id for order in file.orders]
     for i, order in enumerate(file.orders):
+        if order.id in ids[:i]:
+            raise fault(f"orders[{i}].id", "an order named once", order.id)
         _check_order(order, i, mics, fault)
     for i, regime in enumerate(file.regimes[1:], start=1):
         if regime.from_s <= file.regimes[i - 1].from_s:
@@ -277,6 +330,12 @@ def _check(file: ScenarioFile, path: str) -> None:
     if isinstance(file.market, SyntheticMarket):
         for key in ("start_px", "tick"):
             _check_px(getattr(file.market, key), f"market.{key}", fault)
+
+
+def _check_mics(given: tuple[str, ...], key: str, mics: list[str], fault: Fault) -> None:
+    for mic in given:
+        if mics and mic not in mics:
+            raise fault(key, f"one of {', '.join(mics)}", mic)
 
 
 Fault = Callable[[str, str, object], ScenarioError]
@@ -301,6 +360,4 @@ def _check_order(order: OrderPart, i: int, mics: list[str], fault: Fault) -> Non
     if order.cancel_s is not None and order.cancel_s <= order.start_s:
         raise fault(f"{key}.cancel_s", "a time after start_s", order.cancel_s)
     for name in ("venues_allow", "venues_deny"):
-        for mic in getattr(order, name):
-            if mics and mic not in mics:
-                raise fault(f"{key}.{name}", f"one of {', '.join(mics)}", mic)
+        _check_mics(getattr(order, name), f"{key}.{name}", mics, fault)

@@ -26,7 +26,7 @@ def place(parent_ids: Sequence[str], pool_size: int, orders_per_actor: int) -> d
         ConfigError: more parents than `HOSTS_MAX` hosts may carry.
     """
     needed = -(-len(parent_ids) // orders_per_actor)
-    hosts = max(min(pool_size, len(parent_ids)), needed)
+    hosts = max(min(pool_size, len(parent_ids), HOSTS_MAX), needed)
     if hosts > HOSTS_MAX:
         expected = f"at most {HOSTS_MAX * orders_per_actor} parents at {orders_per_actor} a host"
         raise ConfigError(bad_value("ray.orders_per_actor", expected, len(parent_ids)))

@@ -51,10 +51,14 @@ def request_id(child_id: str, n: int) -> str:
     return f"{child_id}/{n}"
 
 
+INFERRED = "inferred:"
+"""How the ids of fills begin that no venue has reported; an execution that a venue names so is refused."""
+
+
 def inferred_exec_id(child_id: str, n: int) -> str:
     """Return the id under which a fill known only from a venue's cum_qty is booked.
 
     >>> inferred_exec_id("P1.7", 1)
     'inferred:P1.7/1'
     """
-    return f"inferred:{child_id}/{n}"
+    return f"{INFERRED}{child_id}/{n}"

@@ -104,7 +104,17 @@ TABLE: dict[tuple[OrdStatus, type], Target] = {
     (S.REJECTED, ChildTraded): S.REJECTED,  # a venue that executes what it refused: booked and flagged
     (S.FILLED, ChildTradeCanceled): S.CANCELED,  # busted quantity is not routed again by itself
 }
-for _state in (S.NEW, S.PARTIALLY_FILLED, S.PENDING_CANCEL, S.PENDING_REPLACE, S.UNKNOWN, S.CANCELED, S.EXPIRED):
+_BUSTABLE = (
+    S.NEW,
+    S.PARTIALLY_FILLED,
+    S.PENDING_CANCEL,
+    S.PENDING_REPLACE,
+    S.UNKNOWN,
+    S.CANCELED,
+    S.EXPIRED,
+    S.REJECTED,
+)
+for _state in _BUSTABLE:
     TABLE[_state, ChildTradeCanceled] = _state
     TABLE[_state, ChildTradeCorrected] = _state
 TABLE[S.FILLED, ChildTradeCorrected] = S.FILLED
@@ -148,6 +158,8 @@ class ChildState:
     """Up to which age learners have heard of this child's exposure."""
     executions: dict[str, Execution] = field(default_factory=dict)
     busts: set[str] = field(default_factory=set)
+    bound_qty: Qty = 0
+    """The most that it can come to, by what we asked for and by what the venue has said since."""
     version: int = 0
     closed_at: Nanos = 0
 
@@ -161,8 +173,17 @@ class ChildState:
         """What may still execute: an UNKNOWN child counts in full until it is reconciled."""
         if self.status in CLOSED:
             return 0
-        whole = self.closing_qty if self.closing is not None else self.order_qty
+        whole = self.order_qty
+        if self.closing is not None:
+            whole = self.closing_qty
+        elif isinstance(self.request, ChildReplaceRequested):
+            whole = max(whole, self.request.order_qty)
         return max(whole - self.cum_qty, 0)
+
+    @property
+    def excess_qty(self) -> Qty:
+        """What the venue executed, or says it did, beyond what we asked for or after it said that this was all."""
+        return self.cum_qty + self.leaves_qty - self.bound_qty
 
 
 def intended(event: ChildIntended) -> ChildState:
@@ -173,6 +194,7 @@ def intended(event: ChildIntended) -> ChildState:
         mid_routed2=event.mid_routed2,
         x=event.x,
         order_qty=event.child.order_qty,
+        bound_qty=event.child.order_qty,
         price=event.child.price,
         asked_at=event.at,
         version=1,
@@ -195,6 +217,9 @@ def apply(state: ChildState, event: ChildEvent) -> OrdStatus:
     state.version += 1
     _change(state, event)
     _settle(state, event, target, before)
+    if isinstance(event, ChildReplaceRequested):
+        state.bound_qty = max(state.bound_qty, event.order_qty)
+    state.bound_qty = min(state.bound_qty, state.cum_qty + state.leaves_qty)
     if state.status in CLOSED and before not in CLOSED:
         state.closed_at = event.at
     return before

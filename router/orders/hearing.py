@@ -26,10 +26,10 @@ from router.domain.events import (
     Event,
     ReportIgnored,
 )
-from router.domain.ids import inferred_exec_id, request_id
+from router.domain.ids import INFERRED, inferred_exec_id, request_id
 from router.domain.reports import ExecutionReport, OrderCancelReject, Report
 from router.domain.units import Nanos
-from router.orders.child import AWAITING, ChildState
+from router.orders.child import AWAITING, TABLE, ChildState
 from router.orders.parent import ParentState
 
 S = OrdStatus
@@ -45,6 +45,14 @@ def hear(state: ParentState, report: Report, now: Nanos) -> list[Event]:
     child = state.children.get(child_id)
     if child is None or child.child.mic != report.mic:
         return [_ignored(state, report, now, "UNKNOWN_ORDER")]
+    events = _said(state, child, report, now)
+    first = events[0]
+    if isinstance(first, ReportIgnored) or (child.status, type(first)) in TABLE:
+        return events
+    return [_ignored(state, report, now, "OUT_OF_TURN")]
+
+
+def _said(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
     match report.exec_type:
         case ExecType.NEW:
             return _acknowledged(state, child, report, now)
@@ -83,7 +91,7 @@ def _acknowledged(state: ParentState, child: ChildState, report: ExecutionReport
 def _traded(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
     if (report.mic, report.exec_id) in state.exec_ids:
         return [_ignored(state, report, now, "DUPLICATE")]
-    if report.last_qty < 1 or report.last_px < 1:
+    if report.last_qty < 1 or report.last_px < 1 or report.exec_id.startswith(INFERRED):
         return [_ignored(state, report, now, "BAD_EXECUTION")]
     return [
         ChildTraded(
@@ -135,7 +143,8 @@ def _replaced(state: ParentState, child: ChildState, report: ExecutionReport, no
             at=now,
             cl_ord_id=report.orig_cl_ord_id,
             request_id=request.request_id,
-            order_qty=report.order_qty or request.order_qty,
+            # More than we asked for is the venue's mistake: what it executes of that counts as an over-fill.
+            order_qty=report.order_qty if 1 <= report.order_qty <= request.order_qty else request.order_qty,
             price=request.price,
         )
     ]
@@ -153,6 +162,8 @@ def _amended(state: ParentState, child: ChildState, report: ExecutionReport, now
                 parent_id=parent_id, at=now, cl_ord_id=child_id, exec_id=report.exec_id, exec_ref_id=report.exec_ref_id
             )
         ]
+    if report.last_qty < 1 or report.last_px < 1:
+        return [_ignored(state, report, now, "BAD_EXECUTION")]
     return [
         ChildTradeCorrected(
             parent_id=parent_id,
@@ -214,6 +225,7 @@ def _refused(state: ParentState, report: OrderCancelReject, now: Nanos) -> list[
     child = state.children.get(child_id)
     is_answer = (
         child is not None
+        and child.child.mic == report.mic
         and child.status in (S.PENDING_CANCEL, S.PENDING_REPLACE)
         and child.request is not None
         and child.request.request_id == report.cl_ord_id

@@ -18,6 +18,7 @@ from router.domain.errors import JournalError
 from router.domain.events import (
     ChildLost,
     ChildSent,
+    ChildTradeCorrected,
     ChildTraded,
     Event,
     MarkoutObserved,
@@ -35,6 +36,7 @@ from router.orders import desk, hearing, parent, saying
 from router.orders.desk import HostSetup
 from router.orders.journal import Draft, Journal
 from router.orders.parent import ParentState
+from router.schedule.build import build_schedule
 
 
 class OrderHost:
@@ -55,12 +57,17 @@ class OrderHost:
         """Hear or decide one batch and return what is to be performed, durably recorded.
 
         Raises:
+            BadInputError: an order among `accepts` that cannot be; nothing of the batch was done.
             JournalError: the journal refused; the host is fenced and must be rebuilt from it.
         """
         if self._is_fenced:
             raise JournalError("expected a host whose journal accepts records, got a fenced one")
         if batch.seq == self._seq:
             return self._reply
+        for order in batch.accepts:
+            # Before anything is recorded: a bad order is the client's fault and must not take this host with it.
+            check_parent(order)
+            build_schedule(order.strategy, order.strategy_parameters)
         self._is_fenced = True
         self._now = batch.now
         self._begin(batch.seq)
@@ -157,7 +164,6 @@ class OrderHost:
 
     def _hear(self, batch: HostBatch) -> None:
         for order in batch.accepts:
-            check_parent(order)
             if order.parent_id not in self.parents:
                 px2 = batch.market.bid_px + batch.market.ask_px if batch.market and batch.market.mid else 0
                 volume = batch.market.volume if batch.market else 0
@@ -190,11 +196,12 @@ class OrderHost:
 
     def _react(self, state: ParentState, event: Event) -> None:
         """Close a parent that is filled, and stop one that a venue over-filled."""
-        if not isinstance(event, ChildTraded):
+        if not isinstance(event, ChildTraded | ChildTradeCorrected):
             return
         order_qty = state.parent.order_qty
         child = state.children[event.cl_ord_id]
-        is_over = child.cum_qty > child.order_qty or state.cum_qty > order_qty
+        # A fill after the venue's own end of the child may have been routed again meanwhile: that stops the parent too.
+        is_over = child.cum_qty > child.order_qty or state.unrouted_qty < 0
         if is_over and state.is_open and state.status is not OrdStatus.SUSPENDED:
             self._record(
                 ParentSuspended(parent_id=event.parent_id, at=event.at, reason=f"over-filled by {event.cl_ord_id}")

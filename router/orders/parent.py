@@ -12,6 +12,7 @@ from router.domain.enums import OrdStatus, Tactic, WorkingState
 from router.domain.errors import IllegalTransitionError, InvariantError
 from router.domain.events import (
     ChildIntended,
+    ChildReplaceRequested,
     ChildTradeCanceled,
     ChildTradeCorrected,
     ChildTraded,
@@ -205,6 +206,8 @@ def _child(state: ParentState, event: children.ChildEvent) -> None:
     cum, notional, fee = child_state.cum_qty, child_state.notional, child_state.fee_micros
     if isinstance(event, ChildTraded | ChildTradeCanceled | ChildTradeCorrected):
         _count_once(state, child_state, event)
+    elif isinstance(event, ChildReplaceRequested):
+        _check_replace(state, child_state, event)
     children.apply(child_state, event)
     state.cum_qty += child_state.cum_qty - cum
     state.notional += child_state.notional - notional
@@ -228,6 +231,12 @@ def _count_once(
     state.exec_ids.add(key)
 
 
+def _check_replace(state: ParentState, child_state: ChildState, event: ChildReplaceRequested) -> None:
+    least, most = max(child_state.cum_qty, 1), child_state.cum_qty + child_state.leaves_qty + state.unrouted_qty
+    if not least <= event.order_qty <= most:
+        raise InvariantError(f"I2: expected {least} to {most} shares, got {event.order_qty} - at {event.request_id}")
+
+
 def _check_child(state: ParentState, child_state: ChildState) -> None:
     if child_state.cum_qty < 0 or child_state.inferred_qty < 0:
         raise InvariantError(f"I1: expected cum_qty from 0, got {child_state.cum_qty}")
@@ -246,11 +255,10 @@ def check_invariants(state: ParentState) -> None:
         raise InvariantError(f"I3: expected children's cum_qty to sum to {state.cum_qty}, got {total}")
     if state.cum_qty < 0:
         raise InvariantError(f"I1: expected cum_qty from 0, got {state.cum_qty}")
-    is_overfilled = any(s.cum_qty > s.order_qty for s in state.children.values())
-    if not is_overfilled and state.cum_qty + state.routed_qty > state.parent.order_qty:
-        raise InvariantError(
-            f"I2: expected cum + routed up to {state.parent.order_qty}, got {state.cum_qty} + {state.routed_qty}"
-        )
+    # What venues executed beyond what we asked for is booked in full, and no act of ours.
+    most = state.parent.order_qty + sum(s.excess_qty for s in state.children.values())
+    if state.cum_qty + state.routed_qty > most:
+        raise InvariantError(f"I2: expected cum + routed up to {most}, got {state.cum_qty} + {state.routed_qty}")
     for child_state in state.children.values():
         executed = sum(e.qty for e in child_state.executions.values()) + child_state.inferred_qty
         if executed != child_state.cum_qty:

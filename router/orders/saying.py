@@ -16,7 +16,9 @@ from router.domain.events import (
     ChildQueried,
     ChildReconciled,
     ChildRejected,
+    ChildReplaced,
     ChildReplaceRequested,
+    ChildTradeCorrected,
     ChildTraded,
     ChildWatched,
     Event,
@@ -66,7 +68,7 @@ def outcome_of(state: ParentState, event: Event, was_open: bool, watched_from: N
             child = state.children[event.cl_ord_id]
             qty = event.last_qty - event.replaces_inferred_qty
             return _filled(child, event, qty, was_open, watched_from) if qty > 0 else None
-        case ChildOut() | ChildRejected() | ChildReconciled():
+        case ChildOut() | ChildRejected() | ChildReconciled() | ChildReplaced() | ChildTradeCorrected():
             child = state.children[event.cl_ord_id]
             return _ended(child, event.at, watched_from) if was_open and not child.is_open else None
         case ChildWatched():
@@ -103,7 +105,9 @@ def _filled(child: ChildState, event: ChildTraded, qty: int, was_open: bool, wat
     sign = child.child.side.sign
     notional = event.last_px * event.last_qty * MICROS_PER_PX
     transacted = event.transacted_at or event.at
-    base = _outcome(child, OutcomeKind.FILL, event.at, watched_from, transacted - child.intended_at)
+    # A fill that comes after the end was no exposure: all of the child's life has been told by then.
+    age_to = transacted - child.intended_at if was_open else watched_from
+    base = _outcome(child, OutcomeKind.FILL, event.at, watched_from, age_to)
     return msgspec.structs.replace(
         base,
         leaves_qty=child.leaves_qty + qty,
