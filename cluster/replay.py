@@ -66,7 +66,7 @@ def replay(
 def local_ray(address: str | None, options: RayOptions) -> Iterator[None]:
     """Join the cluster at `address`, or start one in this machine that ends with the block."""
     # Ray's workers are nice by default, and starve beside anything that is not.
-    os.environ["RAY_WORKER_NICENESS"] = str(options.worker_niceness)
+    os.environ["RAY_worker_niceness"] = str(options.worker_niceness)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from learners.features.names import FEATURES
 from learners.policies.build import POLICIES, build_policy
@@ -33,6 +34,9 @@ from venues.models.reference import MarketSetup, Regime
 from venues.types.tape import build_tape_venue, tape_specs
 from venues.venue import Venue
 
+CURVE_BINS = 78
+"""Bins of five minutes in a US session: finer ones would follow one day's accidents."""
+
 _TYPES = {
     "lit": (VenueType.CENTRAL_LIMIT_ORDER_BOOK, (Tactic.TAKE, Tactic.POST)),
     "dark": (VenueType.DARK_ORDER_BOOK, (Tactic.MID_PEG,)),
@@ -50,6 +54,8 @@ class Assembly(NamedTuple):
     """The market's session and price; on a tape its reference price moves by the tape, not by this."""
     day: TaqDay | None
     parents: tuple[ParentOrder, ...]
+    volume_curve: tuple[float, ...] = ()
+    """Cumulative share of a past day's volume, by equal bins of the session."""
 
     @property
     def is_tape(self) -> bool:
@@ -80,7 +86,8 @@ def assemble(scenario: Scenario, seed: int, data: Path | None) -> Assembly:
             expected = f"one of {', '.join(spec.mic for spec in specs)}"
             raise ScenarioError(f"{scenario.path}: {bad_value(f'$.breaks[{i}].venue', expected, broken.venue)}")
     parents = tuple(_parent(scenario, i, setup, specs) for i in range(len(file.orders)))
-    return Assembly(scenario, seed, specs, setup, day, parents)
+    curve = _past_curve(file.market, data) if isinstance(file.market, TapeMarket) else ()
+    return Assembly(scenario, seed, specs, setup, day, parents, curve)
 
 
 def _tape(market: TapeMarket, scenario: Scenario, data: Path | None) -> TaqDay:
@@ -92,6 +99,13 @@ def _tape(market: TapeMarket, scenario: Scenario, data: Path | None) -> TaqDay:
     if not folder.is_dir():
         raise TapeError(f"{scenario.path}: expected the tape's folder {folder}, got nothing there")
     return load_taq(data, market.day)
+
+
+def _past_curve(market: TapeMarket, data: Path | None) -> tuple[float, ...]:
+    if market.past_day is None or data is None:
+        return ()
+    shares = load_taq(data, market.past_day).volume_curve(CURVE_BINS)
+    return (*np.cumsum(shares)[:-1].clip(0.0, 1.0).tolist(), 1.0)
 
 
 def _setup(market: SyntheticMarket, scenario: Scenario) -> MarketSetup:
@@ -235,6 +249,8 @@ def make_host_setup(assembly: Assembly) -> HostSetup:
         reaction_ns=round(timing.reaction_ms * MILLISECOND),
         answer_timeout_ns=seconds(timing.answer_timeout_s),
         heartbeat_ns=seconds(timing.heartbeat_s),
+        session=(assembly.setup.open_at, assembly.setup.close_at),
+        volume_curve=assembly.volume_curve,
         exploration=Exploration(learning.epsilon, learning.probe_share),
     )
 

@@ -57,6 +57,8 @@ class TapeMarket(_Part, frozen=True, tag_field="kind", tag="tape"):
 
     folder: str = "us_taq_venue_bbo_2018"
     day: str = "20180102"
+    past_day: str | None = None
+    """A recorded day before it, whose volume curve VWAP orders expect; without one a U-shape."""
 
 
 class RegimePart(_Part, frozen=True):

@@ -127,6 +127,8 @@ class ChildOut(_ChildEvent, frozen=True, tag=True):
     ord_status: OrdStatus
     cum_qty: Qty
     text: str = ""
+    transacted_at: Nanos = 0
+    """The venue's time of it: executions after that are a fault of the venue."""
 
 
 class ChildCancelRequested(_ChildEvent, frozen=True, tag=True):

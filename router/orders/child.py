@@ -150,6 +150,7 @@ class ChildState:
     """The closed state that the venue reported, while fills that it counts have not reached us."""
     closing_qty: Qty = 0
     out_at: Nanos = 0
+    """The venue's time of its out report."""
     request: ChildReplaceRequested | ChildCancelRequested | None = None
     asked_at: Nanos = 0
     """When we last sent something that wants an answer."""
@@ -237,7 +238,8 @@ def _change(state: ChildState, event: ChildEvent) -> None:
             _bust(state, event.exec_ref_id, event.last_qty, event.last_px)
             state.busts.add(event.exec_id)
         case ChildOut():
-            state.closing, state.closing_qty, state.out_at = event.ord_status, event.cum_qty, event.at
+            state.closing, state.closing_qty = event.ord_status, event.cum_qty
+            state.out_at = event.transacted_at
         case ChildReconciled():
             state.order_id = event.order_id or state.order_id
             state.queries = 0

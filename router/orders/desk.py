@@ -14,13 +14,15 @@ from router.domain.events import ChildIntended, ChildWatched, DecisionMade, Even
 from router.domain.instruments import VenueSpec
 from router.domain.market import MarketSnapshot
 from router.domain.messages import HostBatch
+from router.domain.orders import ParentOrder
 from router.domain.scores import ContextFrame, PolicySnapshot
 from router.domain.units import MILLISECOND, SECOND, Nanos
 from router.orders import hearing
 from router.orders.parent import ParentState
 from router.route import Surroundings, book_side, fall_back_policy, route
 from router.schedule.build import build_schedule
-from router.schedule.schedule import Release, ScheduleView
+from router.schedule.schedule import Release, Schedule, ScheduleView
+from router.schedule.vwap import Vwap, curve_of_life
 
 IMMEDIATE = (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
 Record = Callable[[Event], None]
@@ -42,6 +44,10 @@ class HostSetup(NamedTuple):
     sweeps_max: int = 3
     """How often, between two boundaries of the schedule, missed immediate quantity is sent again."""
     exploration: Exploration = Exploration(0.05, 0.1)
+    session: tuple[Nanos, Nanos] = (0, 0)
+    """The session's open and close, over which `volume_curve` is given."""
+    volume_curve: tuple[float, ...] = ()
+    """Cumulative share of a past day's volume by equal bins of the session, for VWAP; without it a U-shape."""
 
 
 def wake(state: ParentState, batch: HostBatch, market: MarketSnapshot, setup: HostSetup, record: Record) -> None:
@@ -105,7 +111,7 @@ def _work(
 ) -> None:
     """Ask the schedule how much now, route each portion, and note when to look again."""
     order, now = state.parent, batch.now
-    release = build_schedule(order.strategy, order.strategy_parameters).release(_view(state, now, market, setup))
+    release = _schedule(order, setup).release(_view(state, now, market, setup))
     has_immediate = False
     around = _surroundings(state, batch, market, setup, down)
     for portion in release.portions if around is not None else ():
@@ -127,6 +133,13 @@ def _work(
                 )
             )
     record(_woke(state, release, now, has_immediate, setup))
+
+
+def _schedule(order: ParentOrder, setup: HostSetup) -> Schedule:
+    curve = None
+    if setup.volume_curve and order.strategy == Vwap.name:
+        curve = curve_of_life(setup.volume_curve, *setup.session, order.start_at, order.end_at)
+    return build_schedule(order.strategy, order.strategy_parameters, curve)
 
 
 def _woke(state: ParentState, release: Release, now: Nanos, has_immediate: bool, setup: HostSetup) -> ParentWoke:

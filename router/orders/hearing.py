@@ -93,7 +93,11 @@ def _traded(state: ParentState, child: ChildState, report: ExecutionReport, now:
         return [_ignored(state, report, now, "DUPLICATE")]
     if report.last_qty < 1 or report.last_px < 1 or report.exec_id.startswith(INFERRED):
         return [_ignored(state, report, now, "BAD_EXECUTION")]
+    # I8: what executed after the venue's own out report is booked all the same, and flagged.
+    is_after_out = 0 < child.out_at < report.transact_time
+    flags: list[Event] = [_ignored(state, report, now, "EXECUTED_AFTER_OUT")] if is_after_out else []
     return [
+        *flags,
         ChildTraded(
             parent_id=state.parent.parent_id,
             at=now,
@@ -106,7 +110,7 @@ def _traded(state: ParentState, child: ChildState, report: ExecutionReport, now:
             transacted_at=report.transact_time,
             replaces_inferred_qty=min(child.inferred_qty, report.last_qty),
             is_late=not child.is_open,
-        )
+        ),
     ]
 
 
@@ -122,6 +126,7 @@ def _out(state: ParentState, child: ChildState, report: ExecutionReport, now: Na
             ord_status=status,
             cum_qty=report.cum_qty,
             text=report.text,
+            transacted_at=report.transact_time,
         )
     ]
 

@@ -138,7 +138,6 @@ def apply(state: ParentState, event: Event) -> None:
         IllegalTransitionError: no row of the tables allows it.
         InvariantError: it would break one of I1..I8.
     """
-    state.version += 1
     match event:
         case DecisionMade():
             state.decisions += 1
@@ -160,6 +159,7 @@ def apply(state: ParentState, event: Event) -> None:
             raise IllegalTransitionError(f"expected a parent to be accepted once - at parent {event.parent_id}")
         case _:
             _child(state, event)
+    state.version += 1
 
 
 def _move(state: ParentState, event: ParentCancelRequested | ParentSuspended | ParentDone | ChildTraded) -> None:
@@ -170,6 +170,8 @@ def _move(state: ParentState, event: ParentCancelRequested | ParentSuspended | P
             f"expected an event legal in {state.status}, got {type(event).__name__} - at parent {event.parent_id}"
         ) from None
     if isinstance(event, ParentDone):
+        if event.ord_status not in CLOSED:
+            raise IllegalTransitionError(f"expected a closed state, got {event.ord_status} - at {event.parent_id}")
         if state.live:
             raise InvariantError(f"I2: expected no open child at the end of parent {event.parent_id}")
         state.status, state.done_at = event.ord_status, event.at
@@ -182,6 +184,8 @@ def _move(state: ParentState, event: ParentCancelRequested | ParentSuspended | P
 
 def _intend(state: ParentState, event: ChildIntended) -> None:
     order, parent = event.child, state.parent
+    if not state.may_route:
+        raise IllegalTransitionError(f"expected no new child in {state.status}, got one - at {event.cl_ord_id}")
     if order.cl_ord_id in state.children or len(state.children) >= CHILDREN_MAX:
         raise InvariantError(f"I4: expected a new child id below {CHILDREN_MAX} children, got {order.cl_ord_id}")
     if order.order_qty < 1 or order.order_qty > state.unrouted_qty:
@@ -205,10 +209,12 @@ def _child(state: ParentState, event: children.ChildEvent) -> None:
         )
     cum, notional, fee = child_state.cum_qty, child_state.notional, child_state.fee_micros
     if isinstance(event, ChildTraded | ChildTradeCanceled | ChildTradeCorrected):
-        _count_once(state, child_state, event)
+        _check_once(state, child_state, event)
     elif isinstance(event, ChildReplaceRequested):
         _check_replace(state, child_state, event)
     children.apply(child_state, event)
+    if isinstance(event, ChildTraded | ChildTradeCanceled | ChildTradeCorrected):
+        state.exec_ids.add((child_state.child.mic, event.exec_id))
     state.cum_qty += child_state.cum_qty - cum
     state.notional += child_state.notional - notional
     state.fee_micros += child_state.fee_micros - fee
@@ -220,7 +226,7 @@ def _child(state: ParentState, event: children.ChildEvent) -> None:
     _check_child(state, child_state)
 
 
-def _count_once(
+def _check_once(
     state: ParentState, child_state: ChildState, event: ChildTraded | ChildTradeCanceled | ChildTradeCorrected
 ) -> None:
     key = (child_state.child.mic, event.exec_id)
@@ -228,7 +234,6 @@ def _count_once(
         raise InvariantError(f"I4: expected execution {key} to count once")
     if not isinstance(event, ChildTraded) and event.exec_ref_id not in child_state.executions:
         raise InvariantError(f"I5: expected a known execution, got {event.exec_ref_id} - at {event.exec_id}")
-    state.exec_ids.add(key)
 
 
 def _check_replace(state: ParentState, child_state: ChildState, event: ChildReplaceRequested) -> None:

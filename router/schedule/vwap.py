@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from router.domain.enums import Tactic
 from router.domain.errors import BadInputError, bad_value
+from router.domain.units import Nanos
 from router.schedule.pacing import BILLION, billionths, clock_of, elapsed_share, pace_along, quiet, release_paced
 from router.schedule.parameters import COMMON, Ranges, check_parameters
 from router.schedule.schedule import Release, ScheduleView
@@ -33,6 +34,28 @@ def u_shape(bins: int = 26) -> tuple[float, ...]:
     weights = [1.0 + 1.5 * (2.0 * (n + 0.5) / bins - 1.0) ** 2 for n in range(bins)]
     total = math.fsum(weights)
     return (*(math.fsum(weights[: n + 1]) / total for n in range(bins - 1)), 1.0)
+
+
+def curve_of_life(
+    session_curve: Sequence[float], open_at: Nanos, close_at: Nanos, start_at: Nanos, end_at: Nanos
+) -> tuple[float, ...]:
+    """Return the part of a session's curve (cumulative fractions at the ends of equal bins from open to close) that
+    falls into a life within it, as a curve over that life of as many bins; even where the session expects nothing.
+
+    >>> curve_of_life((0.5, 0.5, 1.0), 0, 30, 0, 15)
+    (0.5, 1.0, 1.0)
+    """
+    bins, span = len(session_curve), close_at - open_at
+    table = check_curve(session_curve)
+
+    def traded_by(at: Nanos) -> int:
+        return along(table, (at - open_at) * BILLION // span)
+
+    first, last = traded_by(start_at), traded_by(end_at)
+    ends = [start_at + (end_at - start_at) * (n + 1) // bins for n in range(bins - 1)]
+    if last <= first:
+        return (*((n + 1) / bins for n in range(bins - 1)), 1.0)
+    return (*((traded_by(at) - first) / (last - first) for at in ends), 1.0)
 
 
 class Vwap:
