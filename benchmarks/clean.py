@@ -44,13 +44,13 @@ def run_command(arguments: Sequence[str], environ: Mapping[str, str] | None = No
     return Command(wall_s, used["cpu_s"], used["peak_mb"], json.loads(printed.strip().splitlines()[-1]))
 
 
-def run_task(task: str, **arguments: Any) -> Any:
+def run_task(task: str, environ: Mapping[str, str] | None = None, **arguments: Any) -> Any:
     """Run a task of `tasks` by name and return its result.
 
     Raises:
         LinkError: it did not end well; says with which words.
     """
-    return _run(task, arguments, None)[0]
+    return _run(task, arguments, environ)[0]
 
 
 def _run(task: str, arguments: Mapping[str, Any], environ: Mapping[str, str] | None) -> tuple[Any, str]:

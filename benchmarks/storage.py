@@ -32,6 +32,9 @@ from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell
 BATCH = 32
 ROUNDS = 15
 
+SYNC = getattr(os, "fdatasync", os.fsync)
+"""What SQLite calls, where the system has it."""
+
 
 def real_payloads(n: int) -> list[bytes]:
     """Return the encoded events of a run, as its host journaled them, over and over up to `n`."""
@@ -91,7 +94,7 @@ def _append(store: SqliteJournal, group: list[bytes]) -> None:
 def _write(descriptor: int, group: list[bytes], *, is_synced: bool) -> None:
     os.write(descriptor, b"".join(group))
     if is_synced:
-        os.fsync(descriptor)
+        SYNC(descriptor)
 
 
 def _per_second(write: Callable[[list[bytes]], None], groups: list[list[bytes]]) -> float:

@@ -10,7 +10,7 @@ import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 
 def command(arguments: list[str]) -> dict[str, float]:
@@ -68,7 +68,7 @@ def codec(events: int) -> dict[str, float]:
     return storage.codec(events)
 
 
-def journal(durability: str, batches: int) -> dict[str, float]:
+def journal(durability: Literal["power", "process"], batches: int) -> dict[str, float]:
     """Time durable writes: events a second by name."""
     from benchmarks import storage
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ from scenarios.scenario import HostCrash, Scenario
 from scenarios.tables import RunSummary
 
 RUNTIMES = ("inprocess", "ray")
+PORT_MAX = 65_535
+CONNECT_TIMEOUT_S = 5.0
 
 if TYPE_CHECKING:
     # Importing these imports Ray, which a run in one process does not need.
@@ -64,7 +67,13 @@ def replay(
 
 @contextlib.contextmanager
 def local_ray(address: str | None, options: RayOptions) -> Iterator[None]:
-    """Join the cluster at `address`, or start one in this machine that ends with the block."""
+    """Join the cluster at `address`, or start one in this machine that ends with the block.
+
+    Raises:
+        ConfigError: nobody listens at `address`, or what listens is no Ray cluster.
+    """
+    if address is not None:
+        _check_listening(address)
     # Ray's workers are nice by default, and starve beside anything that is not.
     os.environ["RAY_worker_niceness"] = str(options.worker_niceness)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -84,6 +93,18 @@ def local_ray(address: str | None, options: RayOptions) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_listening(address: str) -> None:
+    """Ray itself tries an address for many minutes; a cluster that is there accepts a connection at once."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    expected = "HOST:PORT of a running Ray cluster"
+    if not host or not port.isdecimal() or int(port) > PORT_MAX:
+        raise ConfigError(bad_value("address", expected, address))
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as exc:
+        raise ConfigError(f"{bad_value('address', expected, address)} ({exc.strerror or exc})") from exc
 
 
 def replay_on_ray(

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cluster.cli.bench_command import bench
 from cluster.cli.compare_command import compare
 from cluster.cli.config_command import config
 from cluster.cli.demo_command import demo
@@ -26,7 +27,7 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback(invoke_without_command=True)(_root)
-    for command in (demo, replay, compare, report, scenarios, config):
+    for command in (demo, replay, compare, report, scenarios, bench, config):
         app.command()(command)
     return app
 

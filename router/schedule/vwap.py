@@ -42,8 +42,8 @@ def curve_of_life(
     """Return the part of a session's curve (cumulative fractions at the ends of equal bins from open to close) that
     falls into a life within it, as a curve over that life of as many bins; even where the session expects nothing.
 
-    >>> curve_of_life((0.5, 0.5, 1.0), 0, 30, 0, 15)
-    (0.5, 1.0, 1.0)
+    >>> [round(fraction, 3) for fraction in curve_of_life((0.5, 0.5, 1.0), 0, 30, 0, 15)]
+    [0.5, 1.0, 1.0]
     """
     bins, span = len(session_curve), close_at - open_at
     table = check_curve(session_curve)

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from learners.policies import censored
+from router.domain.errors import ScenarioError
 from router.schedule.arrival import Arrival
 from router.schedule.liquidity_seeking import LiquiditySeeking
 from router.schedule.parameters import COMMON
@@ -114,7 +115,20 @@ def test_page_has_every_parameter_of_our_policy_with_its_default() -> None:
     assert absent == []
 
 
+def example() -> str:
+    return section("## An example").partition("```toml\n")[2].partition("```")[0]
+
+
 def test_example_of_the_page_runs_and_holds() -> None:
-    example = section("## An example").partition("```toml\n")[2].partition("```")[0]
-    summary = run(scenario.parse_scenario(example, "two"), seed=1)
+    summary = run(scenario.parse_scenario(example(), "two"), seed=1)
     assert [check for check in summary.checks if not check[1]] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("volume_share = 0.6", "volume_share = 1.6"), ("end_s = 600", "stop_s = 600"), ("end_s", "start_s = 700\nend_s")],
+)
+def test_errors_of_the_page_are_what_is_said(old: str, new: str) -> None:
+    with pytest.raises(ScenarioError) as fault:
+        scenario.parse_scenario(example().replace(old, new, 1), "two", "two.toml")
+    assert f"error: {fault.value}" in section("## Exit codes and errors").splitlines()

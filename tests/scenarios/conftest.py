@@ -1,0 +1,30 @@
+"""Runs of library scenarios, each made once for all tests of this folder.
+
+Rule of this file: what it hands out was read back from the run's directory, as anybody else would read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+from scenarios.report.reading import RunData, read_run
+from scenarios.runner import run
+from scenarios.scenario import load_scenario
+
+Played = Callable[[str, int], RunData]
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """Return a function of (scenario, seed) that gives its run."""
+
+    @cache
+    def play(name: str, seed: int) -> RunData:
+        out = tmp_path_factory.mktemp(name) / "run"
+        run(load_scenario(name), seed=seed, out=out)
+        return read_run(out)
+
+    return play
