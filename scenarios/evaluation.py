@@ -42,7 +42,13 @@ class Costs(NamedTuple):
 
 
 def add_mids(recorder: Recorder, history: MidHistory) -> None:
-    """Write the mids at and after each execution, and our own impact then, into the execution rows."""
+    """Write the mids at and after each execution, and our own impact then, into the execution rows.
+
+    An order accepted before the first quote, as at the open, arrived at the first mid there was.
+    """
+    for order in recorder.orders.values():
+        if order["arrival_px"] is None:
+            order["arrival_px"] = history.first_mid(order["start_at"])
     rows = recorder.executions
     at: I64 = np.array([row["at"] for row in rows], dtype=np.int64)
     columns = {"mid_at_fill": history.mids(at)}

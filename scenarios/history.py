@@ -34,6 +34,11 @@ class MidHistory:
         k = bisect_right(self._at, at)
         return self._mid2[k - 1] if k else 0
 
+    def first_mid(self, at: Nanos) -> float | None:
+        """Return the mid in Px at a time, or the first one after it; None when there never was one."""
+        k = max(bisect_right(self._at, at) - 1, 0)
+        return next((mid2 / 2 for mid2 in self._mid2[k:] if mid2), None)
+
     def mids(self, at: I64) -> F64:
         """Return the mid in Px at each time; NaN where there was none or where the run had ended."""
         times = np.array(self._at, dtype=np.int64)

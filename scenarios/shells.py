@@ -26,7 +26,8 @@ from router.domain.messages import (
 )
 from router.domain.scores import ContextFrame, LaneScore, Outcome, PolicySnapshot
 from router.orders.host import OrderHost
-from router.route import public_rows
+from router.route import book_side, public_rows
+from scenarios.oracle import ORACLE
 from venues.venue import Venue
 
 
@@ -113,7 +114,7 @@ class LearnerShell:
         self.policy = policy
         self._specs = specs
         self._standard_qty = standard_qty
-        self._is_learning = policy.name not in (*NOT_LEARNING, "oracle")
+        self._is_learning = policy.name not in (*NOT_LEARNING, ORACLE)
         self._version = 0
         self._applied = 0
         self._view: _View | None = None
@@ -131,8 +132,7 @@ class LearnerShell:
         if not isinstance(batch, LearnerBatch) or batch.seq < self._last.seq:
             raise _out_of_turn("learner", self._last.seq, batch)
         sights = [_Sight(frame, self._terms(frame)) for frame in batch.frames]
-        # A policy that no outcome changes has one version for ever.
-        publications = [self._learn(outcome, sights) for outcome in batch.outcomes] if self._is_learning else []
+        publications = [self._learn(outcome, sights) for outcome in batch.outcomes]
         policies = tuple(self._publish(sight) for sight in sights)
         self._last = LearnerReply(seq=batch.seq, publications=tuple(publications), policies=policies)
         return self._last
@@ -141,7 +141,7 @@ class LearnerShell:
         self.policy.learn((outcome,))
         self._version += 1
         self._applied += 1
-        sight = next((s for s in sights if s.frame.side is outcome.side), None)
+        sight = next((s for s in sights if s.frame.side is book_side(outcome.side)), None)
         return Publication(
             policy_version=self._version,
             at=outcome.at,
@@ -168,7 +168,9 @@ class LearnerShell:
     def _look(self, sight: _Sight) -> _View:
         """Return what the policy makes of a sight now; asked twice in one version, the same answer again."""
         view = self._view
-        if view is None or view.sight is not sight or view.version != self._version:
+        # What no outcome changes is looked at once a sight: its versions differ in nothing but their number.
+        is_old = view is not None and view.version != self._version and self._is_learning
+        if view is None or view.sight is not sight or is_old:
             scores = self.policy.scores(sight.frame)
             probabilities = probabilities_on(self._standard_qty, sight.terms, scores, self.policy.mode)
             self._view = view = _View(self._version, sight, scores, probabilities)

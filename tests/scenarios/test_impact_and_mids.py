@@ -105,6 +105,12 @@ def test_the_mid_is_that_of_the_last_change_up_to_then() -> None:
     np.testing.assert_array_equal(mids, [np.nan, 101, 101, np.nan, np.nan, 107, 107])
 
 
+def test_who_arrives_before_the_first_quote_arrives_at_the_first_mid() -> None:
+    one = history()
+    assert [one.first_mid(at) for at in (0, 10, 15, 20, 25, 30, 99)] == [101, 101, 101, 104.5, 104.5, 107, 107]
+    assert MidHistory().first_mid(0) is None
+
+
 def test_beyond_the_last_window_there_is_no_mid() -> None:
     np.testing.assert_array_equal(history().mids(np.array([40, 41], dtype=np.int64)), [107, np.nan])
 

@@ -90,7 +90,7 @@ def test_a_link_keeps_the_order_of_what_it_carries_under_any_jitter() -> None:
     assert [name for _, name in reports] == [f"P.{n}" for n in range(100)]
     for times in ([at for at, _ in commands], [at for at, _ in reports]):
         assert times == sorted(times)
-        assert len(set(times)) > 5, "the jitter shows"
+        assert len(set(times)) > 3, "the jitter shows"
 
 
 def outage(start: float, end: float | None, mic: str = A) -> Outage:
