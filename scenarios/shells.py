@@ -12,7 +12,7 @@ from learners.policies.build import NOT_LEARNING
 from learners.policies.policy import Policy
 from router.allocation.allocate import LaneTerms, lane_terms, probabilities_on
 from router.domain.enums import Tactic
-from router.domain.errors import LinkError
+from router.domain.errors import FeatureError, LinkError
 from router.domain.instruments import VenueSpec
 from router.domain.messages import (
     HostBatch,
@@ -177,7 +177,11 @@ class LearnerShell:
         return view
 
     def _terms(self, frame: ContextFrame) -> LaneTerms:
-        return lane_terms(public_rows(frame, self._specs, 0), standard_opportunity(frame))
+        try:
+            rows = public_rows(frame, self._specs, 0)
+        except ValueError as exc:
+            raise FeatureError(f"expected a price, fee and size for each lane, got {exc} - at frame") from exc
+        return lane_terms(rows, standard_opportunity(frame))
 
 
 def standard_opportunity(frame: ContextFrame) -> float:

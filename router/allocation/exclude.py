@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from router.allocation.pricing import far_touch, quote_of, tiers_within
-from router.domain.enums import OrdType, SessionState, Tactic
+from router.domain.enums import OrdType, SessionState, Side, Tactic
 from router.domain.errors import BadInputError, bad_value
 from router.domain.instruments import Lane, VenueSpec
 from router.domain.market import MarketSnapshot, Quote
@@ -31,6 +31,7 @@ class ExclusionReason(StrEnum):
     VENUE_UNAVAILABLE = "VENUE_UNAVAILABLE"
     TACTIC_NOT_RELEASED = "TACTIC_NOT_RELEASED"
     NO_QUOTE = "NO_QUOTE"
+    TRADE_THROUGH = "TRADE_THROUGH"
     PRICE_LIMIT = "PRICE_LIMIT"
     OUTSIDE_LIMIT = "OUTSIDE_LIMIT"
     BELOW_MIN_QTY = "BELOW_MIN_QTY"
@@ -120,6 +121,23 @@ def _no_quote(case: _Case) -> str | None:
     return "no usable quote" if case.max_qty < 1 else None
 
 
+def _trade_through(case: _Case) -> str | None:
+    """A taking lane priced worse than the best displayed elsewhere: order protection (17 CFR 242.611, Regulation NMS).
+
+    A slice larger than the best displayed size takes that first; what it missed is routed again a moment later.
+    """
+    side, market = case.parent.side, case.market
+    best = market.ask_px if side is Side.BUY else market.bid_px
+    if case.lane.tactic is Tactic.QUOTE:
+        tiers = [t.ask_px if side is Side.BUY else t.bid_px for t in market.tiers if t.mic == case.lane.mic]
+        price = min((px for px in tiers if px), key=lambda px: side.sign * px, default=0)
+    else:
+        price = far_touch(case.quote, side) if case.lane.tactic is Tactic.TAKE else 0
+    if price and best and side.sign * (price - best) > 0:
+        return f"{px_text(price)} would trade through {px_text(best)}"
+    return None
+
+
 def _price_limit(case: _Case) -> str | None:
     """A taking lane whose price is beyond the parent's limit. Resting lanes are priced at the limit at worst."""
     if case.limit is None:
@@ -158,6 +176,7 @@ CHECKS: tuple[tuple[ExclusionReason, Callable[[_Case], str | None]], ...] = (
     (ExclusionReason.VENUE_UNAVAILABLE, _venue_unavailable),
     (ExclusionReason.TACTIC_NOT_RELEASED, _tactic_not_released),
     (ExclusionReason.NO_QUOTE, _no_quote),
+    (ExclusionReason.TRADE_THROUGH, _trade_through),
     (ExclusionReason.PRICE_LIMIT, _price_limit),
     (ExclusionReason.OUTSIDE_LIMIT, _outside_limit),
     (ExclusionReason.BELOW_MIN_QTY, _below_min_qty),

@@ -87,15 +87,19 @@ def test_every_report_in_every_status_gives_legal_events(status: OrdStatus, exec
     for changes, ord_status in product(EXTREMES, OrdStatus):
         state = parent_with(status)
         said = report(exec_type, ord_status=ord_status, **changes)
-        heard(state, said)
-        heard(state, said)
+        events = [*heard(state, said), *heard(state, said)]
+        fills = [event for event in events if isinstance(event, ChildTraded) and not event.is_inferred]
+        assert len(fills) <= 1, "said twice, counted once"
 
 
 @pytest.mark.parametrize(("status", "ord_status"), list(product(WAYS, OrdStatus)))
 def test_every_refusal_in_every_status_gives_legal_events(status: OrdStatus, ord_status: OrdStatus) -> None:
     for request, mic in product(("P1.0/4", "P1.0/9", ""), (MIC, "XXXX")):
         state = parent_with(status)
+        cum_qty, routed_qty = state.cum_qty, state.routed_qty
         heard(state, reject(request, ord_status, mic=mic))
+        assert state.cum_qty == cum_qty
+        assert state.routed_qty <= routed_qty, "a refusal frees or keeps, it never binds more"
 
 
 def test_an_acknowledgement_counts_once() -> None:

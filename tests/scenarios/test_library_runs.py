@@ -155,10 +155,11 @@ def test_what_may_still_be_live_at_a_dead_venue_is_not_routed_again(seed: int, p
     assert filled + may_still_fill <= wanted
 
 
-def test_what_may_still_fill_is_bound_at_every_moment_of_an_outage() -> None:
-    cut = '[[breaks]]\nkind = "outage"\nvenue = "XLTA"\nfrom_s = 45\n'
-    resting = ('strategy = "twap"\nstrategy_parameters = { interval_s = 5 }\nend_s = 300', "end_s = 300")
-    assembly = small(5, ("[holds]", f"{cut}[holds]"), (resting[1], resting[0]))
+@pytest.mark.parametrize(("seed", "from_s"), [(2, 45), (3, 60)])
+def test_what_may_still_fill_is_bound_at_every_moment_of_an_outage(seed: int, from_s: int) -> None:
+    cut = f'[[breaks]]\nkind = "outage"\nvenue = "XLTA"\nfrom_s = {from_s}\n'
+    resting = (("life_s = 9.5", "life_s = 40"), ("end_s = 300", 'end_s = 300\nstrategy = "twap"'))
+    assembly = small(seed, ("[holds]", f"{cut}[holds]"), *resting)
     link = ListeningLink(assembly, "volume_proportional")
     # The link checks I1..I8 after every batch: an unknown child counts in full at each of them.
     conduct(assembly, link, {"SMOKE-1": "host-0"}, "volume_proportional", runtime="test")
