@@ -32,6 +32,7 @@ from venues.feeds.taq import TaqDay, load_taq
 from venues.models.latency import Latency
 from venues.models.reference import MarketSetup, Regime
 from venues.types.tape import build_tape_venue, tape_specs
+from venues.types.tape_dark import TapeDarkParams
 from venues.venue import Venue
 
 CURVE_BINS = 78
@@ -187,8 +188,11 @@ def _parent(scenario: Scenario, i: int, setup: MarketSetup, specs: tuple[VenueSp
 def make_venue(assembly: Assembly, mic: str) -> Venue:
     """Return the venue engine of `mic`."""
     spec = next(spec for spec in assembly.specs if spec.mic == mic)
-    if assembly.day is not None:
-        return build_tape_venue(spec, assembly.day, seed=assembly.seed)
+    market = assembly.scenario.file.market
+    if assembly.day is not None and isinstance(market, TapeMarket):
+        is_dark = spec.venue_type is VenueType.DARK_ORDER_BOOK
+        params = TapeDarkParams(participation=market.dark_participation) if is_dark else None
+        return build_tape_venue(spec, assembly.day, params, assembly.seed)
     part = next(part for part in assembly.scenario.file.venues if part.mic == mic)
     return build_venue(spec, assembly.setup, part.parameters, assembly.seed)
 
@@ -235,7 +239,9 @@ def make_policy(assembly: Assembly, name: str) -> Policy:
     )
     if name == ORACLE:
         parts = {part.mic: part.parameters for part in assembly.scenario.file.venues}
-        return OraclePolicy(setup, truth_of(assembly.specs, assembly.setup, parts, assembly.day, setup))
+        market = assembly.scenario.file.market
+        share = market.dark_participation if isinstance(market, TapeMarket) else 1.0
+        return OraclePolicy(setup, truth_of(assembly.specs, assembly.setup, parts, assembly.day, setup, share))
     return build_policy(name, setup)
 
 

@@ -55,10 +55,11 @@ def truth_of(
     parameters: Mapping[str, VenueParameters],
     day: TaqDay | None,
     setup: PolicySetup,
+    dark_participation: float = 1.0,
 ) -> Truth:
     """Return the truth about all lanes as a function of time and side."""
     if day is not None:
-        return tape_truth(specs, day, setup)
+        return tape_truth(specs, day, setup, dark_participation)
 
     known: dict[Nanos, tuple[LaneScore, ...]] = {}
 
@@ -78,7 +79,7 @@ def truth_of(
     return truth
 
 
-def tape_truth(specs: tuple[VenueSpec, ...], day: TaqDay, setup: PolicySetup) -> Truth:
+def tape_truth(specs: tuple[VenueSpec, ...], day: TaqDay, setup: PolicySetup, dark_participation: float) -> Truth:
     """Return what a clairvoyant would say of a tape's lanes: what is going to print there within a standard life.
 
     Taking is certain; posting fills when the exchange is going to trade on our side; hidden liquidity is known.
@@ -96,6 +97,7 @@ def tape_truth(specs: tuple[VenueSpec, ...], day: TaqDay, setup: PolicySetup) ->
             qty = int(mine[mine[:, 3] == -side.sign, 2].sum())
         else:
             qty = hidden_liquidity(day, lane.mic, side, at, until).qty
+            qty = int(qty * dark_participation) if lane.tactic is Tactic.MID_PEG else qty
         return LaneScore(lane=str(lane), p=1.0 if qty else 0.0, mu=float(max(qty, 1)))
 
     return lambda at, side: tuple(score(lane, at, side) for lane in lanes)

@@ -57,6 +57,8 @@ class TapeMarket(_Part, frozen=True, tag_field="kind", tag="tape"):
 
     folder: str = "us_taq_venue_bbo_2018"
     day: str = "20180102"
+    dark_participation: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.25
+    """Share of each recorded midpoint print that can be ours: others stood in those pools too."""
     past_day: str | None = None
     """A recorded day before it, whose volume curve VWAP orders expect; without one a U-shape."""
 

@@ -204,14 +204,14 @@ def test_without_a_side_nothing_can_be_used() -> None:
     assert set(frame.price_bps) == {0.0}
 
 
-def test_a_dealer_lane_shows_its_best_price_and_its_largest_tier() -> None:
+def test_a_dealer_lane_shows_its_best_priced_tier() -> None:
     features = market(A, B)
     tiers = [(2_000, 399_950, 400_150), (500, 400_050, 400_120)]
     features.set_tiers(
         tuple(DealerTier(mic="XDLR", quote_id=f"q{n}", at=0, max_qty=n, bid_px=b, ask_px=a) for n, b, a in tiers)
     )
     _, price, _, size = lane(features.frame(SECOND, Side.BUY, OWN), "XDLR:QUOTE")
-    assert (price, size) == (pytest.approx(-1e4 * 20 / MID), 2_000)
+    assert (price, size) == (pytest.approx(-1e4 * 20 / MID), 500)
     _, price, _, size = lane(features.frame(SECOND, Side.SELL, OWN), "XDLR:QUOTE")
     assert price == pytest.approx(-1e4 * 50 / MID)
     features.set_session("XDLR", False)
