@@ -158,7 +158,6 @@ class ChildState:
     watched_age: Nanos = 0
     """Up to which age learners have heard of this child's exposure."""
     executions: dict[str, Execution] = field(default_factory=dict)
-    busts: set[str] = field(default_factory=set)
     bound_qty: Qty = 0
     """The most that it can come to, by what we asked for and by what the venue has said since."""
     version: int = 0
@@ -233,10 +232,8 @@ def _change(state: ChildState, event: ChildEvent) -> None:
             _trade(state, event)
         case ChildTradeCanceled():
             _bust(state, event.exec_ref_id, 0, 0)
-            state.busts.add(event.exec_id)
         case ChildTradeCorrected():
             _bust(state, event.exec_ref_id, event.last_qty, event.last_px)
-            state.busts.add(event.exec_id)
         case ChildOut():
             state.closing, state.closing_qty = event.ord_status, event.cum_qty
             state.out_at = event.transacted_at

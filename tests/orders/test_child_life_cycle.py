@@ -280,6 +280,7 @@ def test_a_larger_replacement_is_bound_while_it_is_asked_for_and_free_once_refus
     asked = ChildReplaceRequested(**ids(9), request_id="P1.0/4", order_qty=300, price=PX)
     parents.apply(state, asked)
     assert (child_of(state).leaves_qty, state.unrouted_qty) == (260, 700)
+    assert child_of(state).excess_qty == 0, "what we ask for is no excess"
     check_invariants(state)
     refused = deepcopy(state)
     parents.apply(refused, ChildRequestRefused(**ids(10), request_id="P1.0/4", ord_status=S.PARTIALLY_FILLED))

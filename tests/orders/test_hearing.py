@@ -277,6 +277,13 @@ def test_a_status_of_a_closed_order_closes_the_child(ord_status: OrdStatus) -> N
     assert (child.status, child.cum_qty, state.live) == (ord_status, 70, {})
 
 
+def test_a_status_that_was_overtaken_by_a_fill_does_not_undo_it() -> None:
+    state = parent_with(S.UNKNOWN)
+    (event,) = heard(state, status_report(S.CANCELED, 10))
+    assert event == ChildReconciled(**ids(50), ord_status=S.CANCELED, cum_qty=40, order_id="V1")
+    assert state.cum_qty == 40
+
+
 def test_an_order_that_never_arrived_is_rejected_and_its_quantity_is_free_again() -> None:
     state = new_parent()
     for event in (intended(), ChildSent(**ids()), ChildLost(**ids(), reason="no answer")):

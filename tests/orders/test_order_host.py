@@ -269,6 +269,28 @@ def test_an_over_fill_stops_the_parent_and_cancels_what_is_left_of_it() -> None:
     assert not any(isinstance(c, NewOrderSingle) and c.child.parent_id == state.parent.parent_id for c in commands)
 
 
+def _routed_again() -> tuple[OrderHost, HostBatch, ChildState, int]:
+    """Return a host that has routed again what a closed child left, its last batch, that child, and how many of its
+    shares would be one too many."""
+    for k in EVERY[1:]:
+        host, _ = host_until(k)
+        for child in children(host):
+            state = host.parents[child.child.parent_id]
+            left = child.order_qty - child.cum_qty
+            if not child.is_open and state.may_route and 0 <= state.unrouted_qty < left and state.live:
+                return host, day().batches[k - 1], child, state.unrouted_qty + 1
+    raise AssertionError("expected a day on which something is routed again")
+
+
+def test_a_late_fill_of_what_was_routed_again_stops_the_parent() -> None:
+    host, last, child, qty = _routed_again()
+    state = host.parents[child.child.parent_id]
+    host.handle(HostBatch(seq=last.seq + 2, now=last.now, reports=(_fill(child, qty, last.now),)))
+    assert child.cum_qty <= child.order_qty
+    assert (state.status, state.unrouted_qty) == (OrdStatus.SUSPENDED, -1)
+    check_invariants(state)
+
+
 def test_a_report_for_nobody_changes_nothing() -> None:
     host, last = _live_day()
     child = children(host)[0]
