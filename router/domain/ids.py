@@ -10,17 +10,20 @@ from router.domain.errors import BadInputError
 ID_MAX = 48
 """Longest client id: FIX venues truncate or refuse longer ones."""
 
+PARENT_ID_MAX = 36
+"""Longest parent id: its children's and their requests' ids add to it and must stay within `ID_MAX`."""
+
 _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/")
 
 
-def check_id(text: str, where: str) -> str:
+def check_id(text: str, where: str, longest: int = ID_MAX) -> str:
     """Return `text` if it can be an id.
 
     Raises:
-        BadInputError: empty, longer than `ID_MAX` or with a character outside letters, digits and `-_.:/`.
+        BadInputError: empty, longer than `longest` or with a character outside letters, digits and `-_.:/`.
     """
-    if not text or len(text) > ID_MAX or not _ALLOWED.issuperset(text):
-        raise BadInputError(f"expected an id of 1 to {ID_MAX} letters, digits or -_.:/, got {text!r} - at {where}")
+    if not text or len(text) > longest or not _ALLOWED.issuperset(text):
+        raise BadInputError(f"expected an id of 1 to {longest} letters, digits or -_.:/, got {text!r} - at {where}")
     return text
 
 

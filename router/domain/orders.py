@@ -9,7 +9,7 @@ import msgspec
 
 from router.domain.enums import ExecInst, OrdType, PegPriceType, Side, Tactic, TimeInForce
 from router.domain.errors import BadInputError, bad_value
-from router.domain.ids import check_id
+from router.domain.ids import PARENT_ID_MAX, check_id
 from router.domain.units import PX_MAX, QTY_MAX, Nanos, Px, Qty
 
 
@@ -121,7 +121,7 @@ def check_parent(parent: ParentOrder, where: str = "$") -> ParentOrder:
     Raises:
         BadInputError: says which field, what was expected and what came.
     """
-    check_id(parent.parent_id, f"{where}.parent_id")
+    check_id(parent.parent_id, f"{where}.parent_id", PARENT_ID_MAX)
     check_id(parent.client_order_id, f"{where}.client_order_id")
     rules: tuple[tuple[bool, str, str, object], ...] = (
         (bool(parent.symbol), "symbol", "a symbol", parent.symbol),
