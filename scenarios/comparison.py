@@ -18,7 +18,11 @@ from router.domain.market import F64
 from scenarios.intervals import CONFIDENCE, Interval, mean_interval
 from scenarios.tables import RunSummary
 
-Verdict = Literal["beats", "does not beat", "indistinguishable"]
+Verdict = Literal["beats", "does not beat", "indistinguishable", "not comparable"]
+
+FILLED_TOLERANCE = 0.002
+"""A policy that leaves more of its orders unfilled than another, by more than this share of them, has not beaten it:
+costs are those of what was executed, and what was left has none."""
 
 METRICS: dict[str, int] = {
     "routing_cost_bps": 1,
@@ -46,6 +50,8 @@ class PolicyResult(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     policy: str
+    filled_share: float
+    """Executed of ordered quantity, over all seeds."""
     values: tuple[float | None, ...]
     mean: float | None
     interval: Interval | None
@@ -61,7 +67,8 @@ class PairResult(msgspec.Struct, frozen=True, kw_only=True):
 
     `better`, `worse` and `equal` count seeds; `missing` names the seeds where either run has no value.
     `verdict` is "beats" or "does not beat" when the interval of the mean difference lies on one side of zero
-    (better or worse), otherwise "indistinguishable"; so also below two pairs, where there is no interval.
+    (better or worse), otherwise "indistinguishable"; so also below two pairs, where there is no interval. It is "not
+    comparable" when the better one left more unfilled (`FILLED_TOLERANCE`).
     """
 
     policy: str
@@ -139,6 +146,10 @@ def compare(
         for policy, runs in summaries.items()
     }
     sign = METRICS[metric]
+    filled = {
+        policy: sum(run.filled_qty for run in runs) / max(sum(run.order_qty for run in runs), 1)
+        for policy, runs in summaries.items()
+    }
     return Comparison(
         scenario=scenario,
         metric=metric,
@@ -147,8 +158,10 @@ def compare(
         seeds=seeds,
         static=static,
         oracle=oracle,
-        policies=tuple(_policy_result(name, values, static, oracle, sign, metric) for name in values),
-        pairs=tuple(_pair_result(a, b, values, seeds, sign) for a in values for b in values if a != b),
+        policies=tuple(_policy_result(name, values, filled[name], static, oracle, sign, metric) for name in values),
+        pairs=tuple(
+            _pair_result(a, b, values, seeds, sign, filled[a] - filled[b]) for a in values for b in values if a != b
+        ),
     )
 
 
@@ -176,7 +189,9 @@ def _check_paired(
     return first[0].scenario, seeds
 
 
-def _pair_result(a: str, b: str, values: Mapping[str, F64], seeds: tuple[int, ...], sign: int) -> PairResult:
+def _pair_result(
+    a: str, b: str, values: Mapping[str, F64], seeds: tuple[int, ...], sign: int, filled_more: float
+) -> PairResult:
     differences = values[a] - values[b]
     present = ~np.isnan(differences)
     known = differences[present]
@@ -192,18 +207,21 @@ def _pair_result(a: str, b: str, values: Mapping[str, F64], seeds: tuple[int, ..
         worse=int((sign * known > 0).sum()),
         equal=int((known == 0).sum()),
         missing=tuple(seed for seed, there in zip(seeds, present, strict=True) if not there),
-        verdict=_verdict(interval, sign),
+        verdict=_verdict(interval, sign, filled_more),
     )
 
 
-def _verdict(interval: Interval | None, sign: int) -> Verdict:
+def _verdict(interval: Interval | None, sign: int, filled_more: float) -> Verdict:
     if interval is None or interval.low <= 0.0 <= interval.high:
         return "indistinguishable"
-    return "beats" if sign * interval.high < 0.0 else "does not beat"
+    is_better = sign * interval.high < 0.0
+    if (filled_more if is_better else -filled_more) < -FILLED_TOLERANCE:
+        return "not comparable"
+    return "beats" if is_better else "does not beat"
 
 
 def _policy_result(
-    name: str, values: Mapping[str, F64], static: str, oracle: str, sign: int, metric: str
+    name: str, values: Mapping[str, F64], filled_share: float, static: str, oracle: str, sign: int, metric: str
 ) -> PolicyResult:
     x = values[name]
     known = x[~np.isnan(x)]
@@ -212,6 +230,7 @@ def _policy_result(
     gap, gap_interval = gap_closed(x, values[static], values[oracle], sign, f"{metric}:{name}")
     return PolicyResult(
         policy=name,
+        filled_share=filled_share,
         values=tuple(None if np.isnan(v) else float(v) for v in x),
         mean=estimate.mean if estimate else None,
         interval=estimate.interval if estimate else None,

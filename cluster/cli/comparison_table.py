@@ -24,7 +24,7 @@ def print_comparison(console: Console, comparison: Comparison, report: Path) -> 
     console.print(Text(title, style="bold"))
     table = Table(box=None, pad_edge=False)
     table.add_column("policy", no_wrap=True)
-    for head in ("mean", "5 % to 95 %", f"difference to {comparison.static}", "gap closed"):
+    for head in ("filled", "mean", "5 % to 95 %", f"difference to {comparison.static}", "gap closed"):
         table.add_column(head, justify="right")
     table.add_column("verdict")
     for result in comparison.policies:
@@ -33,7 +33,13 @@ def print_comparison(console: Console, comparison: Comparison, report: Path) -> 
         difference = "" if pair is None else f"{_number(pair.mean_difference)}{_around(pair.interval, 2)}"
         spread = f"{_number(result.quantile_05)} to {_number(result.quantile_95)}"
         table.add_row(
-            Text(result.policy), _number(result.mean), spread, difference, gap, pair.verdict if pair else "baseline"
+            Text(result.policy),
+            f"{result.filled_share:.1%}",
+            _number(result.mean),
+            spread,
+            difference,
+            gap,
+            pair.verdict if pair else "baseline",
         )
     console.print(table)
     for result in comparison.policies:

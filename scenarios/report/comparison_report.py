@@ -17,7 +17,12 @@ from scenarios.report import theme
 from scenarios.report.page import Cell, Section, key_figures, note, plot, render, table, text_cell, write_page
 from scenarios.report.theme import number, percent
 
-_COLOURS = {"beats": theme.GOOD, "does not beat": theme.BAD, "indistinguishable": "#8894a8"}
+_COLOURS = {
+    "beats": theme.GOOD,
+    "does not beat": theme.BAD,
+    "indistinguishable": "#8894a8",
+    "not comparable": "#8894a8",
+}
 
 
 def write_comparison_report(comparison: Comparison, path: Path) -> Path:
@@ -84,7 +89,7 @@ def _interval(interval: Interval | None, digits: int = 2) -> str:
 
 
 def _policies(comparison: Comparison) -> str:
-    heads = [text_cell("policy"), *map(Cell, ("mean", "95 % interval", "median", "5 %", "95 %"))]
+    heads = [text_cell("policy"), *map(Cell, ("filled", "mean", "95 % interval", "median", "5 %", "95 %"))]
     heads += [Cell("gap closed"), Cell("95 % interval"), Cell("runs")]
     ranked = sorted(comparison.policies, key=lambda result: _rank(comparison, result))
     return table(heads, [_policy_row(result) for result in ranked])
@@ -101,6 +106,7 @@ def _policy_row(result: PolicyResult) -> list[Cell]:
     known = sum(value is not None for value in result.values)
     return [
         text_cell(result.policy),
+        Cell(percent(result.filled_share, 1)),
         Cell(number(result.mean, 3, signed=True)),
         Cell(_interval(result.interval)),
         Cell(number(result.median, 3, signed=True)),
@@ -175,7 +181,7 @@ def _not_beaten(comparison: Comparison) -> str:
         own = [pair for pair in comparison.pairs if pair.policy == result.policy]
         beaten = [pair.against for pair in own if pair.verdict == "beats"]
         worse = [pair.against for pair in own if pair.verdict == "does not beat"]
-        level = [pair.against for pair in own if pair.verdict == "indistinguishable"]
+        level = [pair.against for pair in own if pair.verdict in ("indistinguishable", "not comparable")]
         rows.append(
             [
                 text_cell(result.policy),

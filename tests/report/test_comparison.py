@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from synthetic_run import summary
@@ -172,3 +173,17 @@ def test_comparison_report_of_one_seed_is_drawn(tmp_path: Path) -> None:
     comparison = compare({"a": runs("a", [9.0]), "b": runs("b", [1.0])}, "a", "b")
     page = write_comparison_report(comparison, tmp_path / "comparison.html").read_text(encoding="utf-8")
     assert "no interval" in page
+
+
+def test_who_leaves_orders_unfilled_has_not_beaten_who_fills_them() -> None:
+    all_runs = {name: runs(name, values) for name, values in (("static", STATIC), ("oracle", ORACLE), ("idle", GOOD))}
+    all_runs["idle"] = [msgspec.structs.replace(r, filled_qty=r.order_qty // 2) for r in all_runs["idle"]]
+    all_runs = {
+        n: [msgspec.structs.replace(r, filled_qty=r.order_qty) if n != "idle" else r for r in rs]
+        for n, rs in all_runs.items()
+    }
+    comparison = compare(all_runs, "static", "oracle")
+    assert comparison.pair("idle", "static").verdict == "not comparable"
+    assert comparison.pair("static", "idle").verdict == "not comparable"
+    assert comparison.pair("idle", "oracle").verdict == "does not beat"
+    assert comparison.policy("idle").filled_share == pytest.approx(0.5)

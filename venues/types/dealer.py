@@ -133,7 +133,8 @@ class DealerVenue:
         self._known: dict[str, tuple[DealerTier, Nanos | None]] = {}
         self._held: dict[int, _Held] = {}
         self._fills: dict[int, _Fill] = {}
-        self._n_quote = self._n_look = 0
+        self._n_quote = 0
+        self._looks: dict[str, int] = {}
         self._quotes: list[tuple[int, ...]] = []
         self._prints: list[tuple[int, ...]] = []
 
@@ -252,8 +253,10 @@ class DealerVenue:
         favourable = max(0.0, order.sign * (self._reference - held.reference) / held.reference * _BPS)
         chance = params.base_reject + params.move_slope * favourable
         chance = min(params.reject_max, chance + params.toxic_slope * max(0.0, self.toxicity_bps))
-        self._n_look += 1
-        if uniform(self._seed, self.spec.mic, "last_look", self._n_look) < chance:
+        # Keyed by the quote and side asked for: what the dealer decides does not depend on who asked for another.
+        asked = f"last_look/{order.child.quote_id}/{order.sign}"
+        self._looks[asked] = n_look = self._looks.get(asked, -1) + 1
+        if uniform(self._seed, self.spec.mic, asked, n_look) < chance:
             self._desk.reject(order, at, "last look")
             return
         self._desk.acknowledge(order, at)
