@@ -102,7 +102,8 @@ class Conductor:
         self._seq = 0
         self._next_at: dict[str, Nanos | None] = dict.fromkeys((s.mic for s in plan.specs), plan.open_at)
         self._is_up = dict.fromkeys((s.mic for s in plan.specs), True)
-        self._tiers: dict[str, tuple[DealerTier, ...]] = {s.mic: () for s in plan.specs}
+        self._said_tiers: dict[str, tuple[DealerTier, ...]] = {s.mic: () for s in plan.specs}
+        self._seen_tiers = dict(self._said_tiers)
         self._quotes: list[I64] = []
         self._prints: list[I64] = []
         self._wakes: dict[str, Nanos] = {}
@@ -173,7 +174,7 @@ class Conductor:
 
     def _take_venue(self, k: int, spec: VenueSpec, reply: VenueReply) -> None:
         self._next_at[spec.mic] = reply.next_at
-        self._tiers[spec.mic] = reply.tiers
+        self._said_tiers[spec.mic] = reply.tiers
         self.events += reply.events
         feed = self.plan.feed_ns[spec.mic]
         self._quotes.append(_seen(rows_from_bytes(reply.quotes, QUOTE_COLUMNS), k, feed))
@@ -192,12 +193,19 @@ class Conductor:
         prints, self._prints = _due(self._prints, until, 5)
         rows = self._view.advance(quotes, prints, until)
         self.history.extend(rows, until)
-        self._view.set_tiers([tier for spec in self.plan.specs for tier in self._tiers[spec.mic]])
+        self._see_tiers(until)
         for spec in self.plan.specs:
             is_up = self.network.is_up(spec.mic, until)
             if is_up != self._is_up[spec.mic]:
                 self._is_up[spec.mic] = is_up
                 self._view.set_session(spec.mic, is_up)
+
+    def _see_tiers(self, until: Nanos) -> None:
+        """Show the dealers' tiers that have reached us; newer ones still under way leave the last ones standing."""
+        for mic, tiers in self._said_tiers.items():
+            if all(tier.at + self.plan.feed_ns[mic] <= until for tier in tiers):
+                self._seen_tiers[mic] = tiers
+        self._view.set_tiers([tier for spec in self.plan.specs for tier in self._seen_tiers[spec.mic]])
 
     # 3 hosts hear
 
