@@ -135,7 +135,7 @@ def replay_on_ray(
         try:
             if progress is not None:
                 progress(0.0, "starting actors")
-            registry.start(recipes(assembly, host_of, name, data, folder, token))
+            registry.start(recipes(assembly, host_of, name, data, folder, token, options.link))
             link = make_link(registry, options.link, token)
             if wrap is not None:
                 link = wrap(link, registry)
@@ -159,7 +159,13 @@ def make_link(registry: Registry, kind: str, token: str) -> Link:
 
 
 def recipes(
-    assembly: Assembly, host_of: dict[str, str], policy: str, data: Path | None, folder: str, token: str
+    assembly: Assembly,
+    host_of: dict[str, str],
+    policy: str,
+    data: Path | None,
+    folder: str,
+    token: str,
+    link: str = "stream",
 ) -> list[Recipe]:
     """Return one recipe for each actor of the run: venues, the learner, hosts."""
     names = [(spec.mic, "venue") for spec in assembly.specs]
@@ -176,6 +182,7 @@ def recipes(
             data=str(data.resolve()) if data else None,
             journal=f"{folder}/{name}.sqlite",
             token=token,
+            link=link,
         )
         for name, role in names
     ]

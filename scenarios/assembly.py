@@ -24,9 +24,19 @@ from router.orders.desk import HostSetup
 from router.schedule.build import build_schedule
 from scenarios.conductor import Plan
 from scenarios.impact import OwnImpact
+from scenarios.limits import check_background, check_pace
 from scenarios.network import Network
 from scenarios.oracle import ORACLE, OraclePolicy, truth_of
-from scenarios.scenario import DAY_OPEN, Outage, Scenario, SyntheticMarket, TapeMarket, Unreliable, VenuePart
+from scenarios.scenario import (
+    DAY_OPEN,
+    Outage,
+    Scenario,
+    SyntheticMarket,
+    TapeMarket,
+    Unreliable,
+    VenuePart,
+    fault_at,
+)
 from venues.build import build_venue
 from venues.feeds.taq import TaqDay, load_taq
 from venues.models.latency import Latency
@@ -74,6 +84,8 @@ def assemble(scenario: Scenario, seed: int, data: Path | None) -> Assembly:
     file = scenario.file
     if isinstance(file.market, TapeMarket):
         day = _tape(file.market, scenario, data)
+        if file.symbol != day.symbol:
+            raise fault_at(scenario.path, "symbol", f"{day.symbol!r}, the tape's", file.symbol)
         specs = tape_specs(day)
         setup = MarketSetup(
             symbol=day.symbol, open_at=day.open_at, close_at=day.close_at, start_px=1_000_000, adv=day.total_qty
@@ -82,13 +94,27 @@ def assemble(scenario: Scenario, seed: int, data: Path | None) -> Assembly:
         day = None
         specs = tuple(_spec(part, scenario) for part in file.venues)
         setup = _setup(file.market, scenario)
-    for i, broken in enumerate(file.breaks):
-        if isinstance(broken, Outage) and broken.venue not in [spec.mic for spec in specs]:
-            expected = f"one of {', '.join(spec.mic for spec in specs)}"
-            raise ScenarioError(f"{scenario.path}: {bad_value(f'$.breaks[{i}].venue', expected, broken.venue)}")
-    parents = tuple(_parent(scenario, i, setup, specs) for i in range(len(file.orders)))
+    _check_mics(scenario, specs)
+    check_background(scenario, setup, specs)
+    parents = tuple(_parent(scenario, i, setup) for i in range(len(file.orders)))
+    check_pace(scenario, setup, parents)
     curve = _past_curve(file.market, data) if isinstance(file.market, TapeMarket) else ()
     return Assembly(scenario, seed, specs, setup, day, parents, curve)
+
+
+def _check_mics(scenario: Scenario, specs: tuple[VenueSpec, ...]) -> None:
+    """Refuse a venue that the run does not have: only here are those of a tape known."""
+    file, mics = scenario.file, [spec.mic for spec in specs]
+    named: list[tuple[str, tuple[str, ...]]] = [
+        (f"breaks[{i}].venue", (b.venue,)) for i, b in enumerate(file.breaks) if isinstance(b, Outage)
+    ]
+    for i, order in enumerate(file.orders):
+        named += [(f"orders[{i}].venues_allow", order.venues_allow), (f"orders[{i}].venues_deny", order.venues_deny)]
+    named += [("holds.no_fills_at", file.holds.no_fills_at), ("holds.fills_at", file.holds.fills_at)]
+    for key, given in named:
+        for mic in given:
+            if mic not in mics:
+                raise fault_at(scenario.path, key, f"one of {', '.join(mics)}", mic)
 
 
 def _tape(market: TapeMarket, scenario: Scenario, data: Path | None) -> TaqDay:
@@ -99,13 +125,13 @@ def _tape(market: TapeMarket, scenario: Scenario, data: Path | None) -> TaqDay:
     folder = data / market.folder
     if not folder.is_dir():
         raise TapeError(f"{scenario.path}: expected the tape's folder {folder}, got nothing there")
-    return load_taq(data, market.day)
+    return load_taq(data, market.day, folder=market.folder)
 
 
 def _past_curve(market: TapeMarket, data: Path | None) -> tuple[float, ...]:
     if market.past_day is None or data is None:
         return ()
-    shares = load_taq(data, market.past_day).volume_curve(CURVE_BINS)
+    shares = load_taq(data, market.past_day, folder=market.folder).volume_curve(CURVE_BINS)
     return (*np.cumsum(shares)[:-1].clip(0.0, 1.0).tolist(), 1.0)
 
 
@@ -126,7 +152,15 @@ def _setup(market: SyntheticMarket, scenario: Scenario) -> MarketSetup:
             regimes=regimes,
         )
     except ValueError as exc:
-        raise ScenarioError(f"{scenario.path}: {exc} - at `$.market`") from exc
+        raise _within(scenario, "market", exc) from exc
+
+
+def _within(scenario: Scenario, part: str, exc: Exception) -> ScenarioError:
+    """Return a part's own fault with the file's name, its place said as a key of the file."""
+    text, separator, place = str(exc).rpartition(" - at ")
+    if not separator:
+        return ScenarioError(f"{scenario.path}: {exc} - at `$.{part}`")
+    return ScenarioError(f"{scenario.path}: {text} - at `{place if place.startswith('$') else f'$.{part}.{place}'}`")
 
 
 def _spec(part: VenuePart, scenario: Scenario) -> VenueSpec:
@@ -145,20 +179,13 @@ def _spec(part: VenuePart, scenario: Scenario) -> VenueSpec:
     )
 
 
-def _parent(scenario: Scenario, i: int, setup: MarketSetup, specs: tuple[VenueSpec, ...]) -> ParentOrder:
+def _parent(scenario: Scenario, i: int, setup: MarketSetup) -> ParentOrder:
     part = scenario.file.orders[i]
     expected_volume = setup.adv if isinstance(scenario.file.market, TapeMarket) else setup.adv * setup.day_share
     qty = part.order_qty or max(round((part.share_of_volume or 0.0) * expected_volume), 1)
     end_at = setup.close_at if part.end_s is None else setup.open_at + seconds(part.end_s)
-    mics = [spec.mic for spec in specs]
-    for key in ("venues_allow", "venues_deny"):
-        for mic in getattr(part, key):
-            if mic not in mics:
-                expected = f"one of {', '.join(mics)}"
-                raise ScenarioError(f"{scenario.path}: {bad_value(f'$.orders[{i}].{key}', expected, mic)}")
     if end_at > setup.close_at:
-        where = f"$.orders[{i}].end_s"
-        raise ScenarioError(f"{scenario.path}: {bad_value(where, 'a time up to the close', part.end_s)}")
+        raise fault_at(scenario.path, f"orders[{i}].end_s", "a time up to the close", part.end_s)
     parent = ParentOrder(
         parent_id=part.id,
         client_order_id=part.id,
@@ -181,7 +208,7 @@ def _parent(scenario: Scenario, i: int, setup: MarketSetup, specs: tuple[VenueSp
         check_parent(parent, f"$.orders[{i}]")
         build_schedule(parent.strategy, parent.strategy_parameters)
     except Exception as exc:
-        raise ScenarioError(f"{scenario.path}: {exc} - at `$.orders[{i}]`") from exc
+        raise _within(scenario, f"orders[{i}]", exc) from exc
     return parent
 
 

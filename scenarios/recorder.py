@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from router.domain import codec
-from router.domain.enums import OrdStatus
+from router.domain.enums import OrdStatus, Tactic
 from router.domain.events import (
     ChildIntended,
     ChildOut,
@@ -30,7 +30,7 @@ from router.domain.instruments import VenueSpec
 from router.domain.market import I64, PRINT_COLUMNS, MarketSnapshot, rows_from_bytes
 from router.domain.messages import LearnerReply, VenueReply
 from router.domain.scores import Outcome, RoutingDecision
-from router.domain.units import Nanos
+from router.domain.units import Micros, Nanos
 from router.orders.child import CLOSED
 
 Row = dict[str, Any]
@@ -42,6 +42,7 @@ class Recorder:
     def __init__(self, specs: tuple[VenueSpec, ...], regime_of: Callable[[Nanos], str]) -> None:
         self.specs = specs
         self.type_of = {spec.mic: str(spec.venue_type) for spec in specs}
+        self._fees_of = {spec.mic: spec.fees for spec in specs}
         self._regime_of = regime_of
         self._hash = hashlib.sha256()
         self.market: list[Row] = []
@@ -49,6 +50,7 @@ class Recorder:
         self.schedule: list[Row] = []
         self.children: dict[str, Row] = {}
         self.executions: list[Row] = []
+        self._inferred: dict[str, list[Row]] = {}
         self.decisions: list[RoutingDecision] = []
         self.outcomes: list[Outcome] = []
         self.probabilities: list[Row] = []
@@ -161,27 +163,55 @@ class Recorder:
 
     def _traded(self, event: ChildTraded) -> None:
         child, order = self.children[event.cl_ord_id], self.orders[event.parent_id]
-        qty = event.last_qty - event.replaces_inferred_qty
+        qty = event.last_qty - self._replace_inferred(event, order)
+        row = self._execution(event, child)
+        self.executions.append(row)
+        if event.is_inferred:
+            self._inferred.setdefault(event.cl_ord_id, []).append(row)
         child["cum_qty"] += qty
         order["cum_qty"] += qty
-        order["notional"] += qty * event.last_px
-        order["fee_micros"] += event.fee_micros
+        order["notional"] += row["last_qty"] * row["last_px"]
+        order["fee_micros"] += row["fee_micros"]
         order["anomalies"] += int(event.is_late)
         is_full = child["cum_qty"] >= child["order_qty"]
-        child["ord_status"] = str(OrdStatus.FILLED if is_full else OrdStatus.PARTIALLY_FILLED)
-        child["closed_at"] = event.at if is_full else child["closed_at"]
-        if qty:
-            self.executions.append(self._execution(event, child, qty))
+        # A child that is closed stays what it is: a report that was under way moves its quantities alone.
+        if child["closed_at"] is None or (is_full and child["ord_status"] != OrdStatus.FILLED):
+            child["ord_status"] = str(OrdStatus.FILLED if is_full else OrdStatus.PARTIALLY_FILLED)
+            child["closed_at"] = event.at if is_full else None
 
-    def _execution(self, event: ChildTraded, child: Row, qty: int) -> Row:
+    def _replace_inferred(self, event: ChildTraded, order: Row) -> int:
+        """Take what a real execution replaces out of the child's inferred rows, oldest first; return its quantity."""
+        rows = self._inferred.get(event.cl_ord_id, [])
+        left = event.replaces_inferred_qty
+        while left and rows:
+            row = rows[0]
+            taken, whole = min(row["last_qty"], left), row["last_qty"]
+            fee = row["fee_micros"] * taken // whole  # exact: an expected fee is a rate times the quantity
+            row["last_qty"] -= taken
+            row["fee_micros"] -= fee
+            order["notional"] -= taken * row["last_px"]
+            order["fee_micros"] -= fee
+            left -= taken
+            if taken == whole:
+                self.executions.remove(rows.pop(0))
+        return event.replaces_inferred_qty - left
+
+    def _fee(self, event: ChildTraded, child: Row) -> Micros:
+        """Return what an execution cost: until its report comes, what the venue's schedule charges for the tactic."""
+        if not event.is_inferred:
+            return event.fee_micros
+        fees = self._fees_of[child["mic"]]
+        return event.last_qty * (fees.maker_micros if child["tactic"] == Tactic.POST else fees.taker_micros)
+
+    def _execution(self, event: ChildTraded, child: Row) -> Row:
         same = ("cl_ord_id", "parent_id", "decision_id", "mic", "venue_type", "tactic", "side", "mid_routed")
         return {
             **{name: child[name] for name in same},
             "exec_id": event.exec_id,
             "at": event.transacted_at or event.at,
-            "last_qty": qty,
+            "last_qty": event.last_qty,
             "last_px": event.last_px,
-            "fee_micros": event.fee_micros,
+            "fee_micros": self._fee(event, child),
             "last_liquidity_ind": str(event.last_liquidity_ind) if event.last_liquidity_ind else None,
             "sent_at": child["sent_at"],
         }

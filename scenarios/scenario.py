@@ -10,26 +10,32 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from router.domain.enums import OrdType, Side
-from router.domain.errors import ScenarioError, UnitError
+from router.domain.errors import ScenarioError, UnitError, bad_value
 from router.domain.units import SECOND, Nanos, px
 from venues.build import VenueParameters
 from venues.models.latency import LatencyParameters
 from venues.models.reference import REGIMES, RegimeMultipliers
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
-NotNegative = Annotated[float, Meta(ge=0.0)]
 Time = Annotated[float, Meta(ge=0.0, le=1e9)]
 """Seconds since the open; thirty years is for ever."""
 Span = Annotated[float, Meta(ge=1e-6, le=1e9)]
 """A length of time, a microsecond at least: what rounds to no time at all would never pass."""
+Pause = Annotated[float, Meta(ge=0.1, le=1e9)]
+"""A span after which we act again: shorter than 100 ms, a run would do little but act again."""
 Count = Annotated[int, Meta(ge=1)]
+Fee = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
+"""Micros a share; one unit of the currency a share is beyond what any venue charges."""
+Day = Annotated[str, Meta(pattern="^[0-9]{8}$")]
+"""A date as YYYYMMDD."""
 
 NUMBER_MAX = 2**62
 """Beyond it a number fits no column of 64 bits."""
@@ -47,7 +53,7 @@ class SyntheticMarket(_Part, frozen=True, tag_field="kind", tag="synthetic"):
 
     start_px: str
     daily_volatility: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.02
-    adv: Count = 2_000_000
+    adv: Annotated[int, Meta(ge=1, le=10_000_000_000)] = 2_000_000
     tick: str = "0.01"
     duration_s: Annotated[float, Meta(gt=0.0, le=86_400.0)] = 23_400.0
 
@@ -55,11 +61,11 @@ class SyntheticMarket(_Part, frozen=True, tag_field="kind", tag="synthetic"):
 class TapeMarket(_Part, frozen=True, tag_field="kind", tag="tape"):
     """A recorded day; `folder` is looked for in the data directory."""
 
-    folder: str = "us_taq_venue_bbo_2018"
-    day: str = "20180102"
+    folder: Annotated[str, Meta(min_length=1)] = "us_taq_venue_bbo_2018"
+    day: Day = "20180102"
     dark_participation: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.25
     """Share of each recorded midpoint print that can be ours: others stood in those pools too."""
-    past_day: str | None = None
+    past_day: Day | None = None
     """A recorded day before it, whose volume curve VWAP orders expect; without one a U-shape."""
 
 
@@ -82,8 +88,8 @@ class VenuePart(_Part, frozen=True):
     parameters: VenueParameters
     volume_share: Share = 0.0
     is_primary: bool = False
-    maker_micros: int = 0
-    taker_micros: int = 0
+    maker_micros: Fee = 0
+    taker_micros: Fee = 0
     lot: Count = 1
     latency: LatencyParameters = LatencyParameters()
 
@@ -127,12 +133,12 @@ class LearningPart(_Part, frozen=True):
 class TimingPart(_Part, frozen=True):
     """How the run's virtual time is cut and what silence means."""
 
-    window_max_s: Span = 10.0
-    life_s: Span = 9.5
-    reaction_ms: Annotated[float, Meta(ge=1e-3, le=1e6)] = 20.0
-    answer_timeout_s: Span = 2.0
-    heartbeat_s: Span = 30.0
-    grace_s: Span = 600.0
+    window_max_s: Annotated[float, Meta(ge=1e-3, le=1e9)] = 10.0
+    life_s: Pause = 9.5
+    reaction_ms: Annotated[float, Meta(ge=1.0, le=1e6)] = 20.0
+    answer_timeout_s: Pause = 2.0
+    heartbeat_s: Pause = 30.0
+    grace_s: Annotated[float, Meta(ge=1e-6, le=86_400.0)] = 600.0
     """After the last parent's end: how long open children may take to settle."""
 
 
@@ -140,7 +146,7 @@ class ImpactPart(_Part, frozen=True):
     """Our own impact on the reference price: each fill moves it by `coefficient_bps` times its share of ADV in
     percent, of which `permanent_share` stays and the rest decays with `half_life_s`."""
 
-    coefficient_bps: NotNegative = 0.0
+    coefficient_bps: Annotated[float, Meta(ge=0.0, le=1_000.0)] = 0.0
     permanent_share: Share = 0.4
     half_life_s: Span = 600.0
 
@@ -301,17 +307,21 @@ def _with_value(fault: str, raw: object) -> str:
     return f"{expected}, got {value!r}{separator}{place}"
 
 
+def fault_at(path: str, key: str, expected: str, got: object) -> ScenarioError:
+    """Return the fault of one key (without its `$.`) of the file at `path`."""
+    return ScenarioError(f"{path}: {bad_value(f'`$.{key}`', expected, got)}")
+
+
 def _check(file: ScenarioFile, path: str) -> None:
     """Refuse what only shows across keys."""
-
-    def fault(key: str, expected: str, got: object) -> ScenarioError:
-        return ScenarioError(f"{path}: expected {expected}, got {got!r} - at `$.{key}`")
-
+    fault = partial(fault_at, path)
     is_tape = isinstance(file.market, TapeMarket)
-    if is_tape and file.venues:
-        raise fault("venues", "no venues with a tape, which brings its own", len(file.venues))
-    if not is_tape and not file.venues:
+    if isinstance(file.market, TapeMarket):
+        _check_tape(file, file.market, fault)
+    elif not file.venues:
         raise fault("venues", "at least one venue", 0)
+    elif file.latency != LatencyParameters():
+        raise fault("latency", "none: each synthetic venue carries its own", file.latency)
     mics = [venue.mic for venue in file.venues]
     for i, mic in enumerate(mics):
         if mic in mics[:i]:
@@ -334,6 +344,21 @@ def _check(file: ScenarioFile, path: str) -> None:
     if isinstance(file.market, SyntheticMarket):
         for key in ("start_px", "tick"):
             _check_px(getattr(file.market, key), f"market.{key}", fault)
+
+
+def _check_tape(file: ScenarioFile, market: TapeMarket, fault: Fault) -> None:
+    """Refuse what a recorded day would not read."""
+    if file.venues:
+        raise fault("venues", "no venues with a tape, which brings its own", len(file.venues))
+    if file.regimes:
+        raise fault("regimes", "no regimes with a tape, which brings its own", len(file.regimes))
+    if file.impact != ImpactPart():
+        raise fault("impact", "no impact with a tape, which nothing moves", file.impact)
+    folder = PurePosixPath(market.folder)
+    if folder.is_absolute() or ".." in folder.parts:
+        raise fault("market.folder", "a folder inside the data directory", market.folder)
+    if market.past_day is not None and market.past_day >= market.day:
+        raise fault("market.past_day", f"a day before {market.day}", market.past_day)
 
 
 def _check_mics(given: tuple[str, ...], key: str, mics: list[str], fault: Fault) -> None:

@@ -83,7 +83,7 @@ class HostShell:
         """Hear or decide one batch.
 
         Raises:
-            LinkError: not a host's batch.
+            LinkError: not a host's batch, or one from the past.
         """
         if not isinstance(batch, HostBatch):
             raise _out_of_turn("host", -1, batch)

@@ -1,7 +1,7 @@
 """What runs in an actor process: one shell on one thread, reached by Ray calls and by a stream of framed bytes.
 
 Rule of this file: the shell is built, recovered and called on its own thread only, so that the process answers its
-health while the shell works, and two doors never reach it at once.
+health while the shell works, and two doors never reach it at once. What a shell raises is an answer, and ends nothing.
 """
 
 from __future__ import annotations
@@ -11,25 +11,44 @@ import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import msgspec
 
 from cluster.actors.recipe import Recipe, build
+from cluster.link.answers import fault_bytes, reply_bytes
 from cluster.link.frames import read_frame, write_frame
 from router.domain import codec
+from router.domain.errors import LinkError
+
+CONNECTIONS_MAX = 16
+"""A run has one driver, and each of its reconnections one stream: above this callers wait until somebody leaves."""
+
+TOKEN_TIMEOUT_S = 10.0
+"""Who has not shown the run's token by then is no caller of ours."""
 
 
 class ShellProcess:
-    """Hosts the shell of one recipe. Plain: `ShellActor` is this class, wrapped by Ray."""
+    """Hosts the shell of one recipe. Plain: `cluster.actors.supervisor` has it wrapped by Ray."""
 
     def __init__(self, recipe: bytes) -> None:
         self._recipe = msgspec.msgpack.decode(recipe, type=Recipe)
+        self._token = bytes.fromhex(self._recipe.token)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self._recipe.name)
-        self._shell = self._thread.submit(build, self._recipe).result()
+        self._building = self._thread.submit(build, self._recipe)
         self._server: socket.socket | None = None
+        self._seats = threading.Semaphore(CONNECTIONS_MAX)
+
+    def ready(self) -> None:
+        """Return when the shell is built.
+
+        Raises:
+            AnabranchError: why it cannot be: its journal, its data.
+        """
+        self._building.result()
 
     def handle(self, batch: bytes) -> bytes:
-        """Return the reply to one encoded batch."""
+        """Return the answer to one encoded batch: the reply, or the fault in its place (`cluster.link.answers`)."""
         return self._thread.submit(self._answer, batch).result()
 
     def health(self) -> tuple[str, int]:
@@ -44,22 +63,47 @@ class ShellProcess:
         address: tuple[str, int] = self._server.getsockname()[:2]
         return address
 
+    def close(self) -> None:
+        """Close the stream door and let the shell's thread end. Callers that are in stay until they leave."""
+        if self._server is not None:
+            # Closing alone does not wake who waits in `accept`.
+            with suppress(OSError):
+                self._server.shutdown(socket.SHUT_RDWR)
+            self._server.close()
+        self._thread.shutdown()
+
     def _answer(self, batch: bytes) -> bytes:
-        return codec.encode(self._shell.handle(codec.decode_message(batch)))
+        try:
+            return reply_bytes(self._building.result().handle(codec.decode_message(batch)))
+        except Exception as exc:
+            # Whatever the shell raises is for the driver to see: an end of this thread would look like our death,
+            # and the same batch would be sent again to the same end.
+            return fault_bytes(exc)
 
     def _accept(self, server: socket.socket) -> None:
+        """Let callers in, as many as there are seats; others wait at the door."""
         while True:
-            connection, _ = server.accept()
+            self._seats.acquire()
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         """Answer one caller's frames until it leaves. Its first frame must be the token."""
-        with connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            try:
-                if not hmac.compare_digest(read_frame(connection), bytes.fromhex(self._recipe.token)):
+        try:
+            with connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                # A caller whose machine went down without a word gives its seat back, some time.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                connection.settimeout(TOKEN_TIMEOUT_S)
+                if not hmac.compare_digest(read_frame(connection, len(self._token)), self._token):
                     return
+                connection.settimeout(None)
                 while True:
                     write_frame(connection, self.handle(read_frame(connection)))
-            except (ConnectionError, EOFError):
-                return
+        except (OSError, EOFError, LinkError):
+            return
+        finally:
+            self._seats.release()

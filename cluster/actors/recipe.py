@@ -14,7 +14,7 @@ import msgspec
 
 from cluster.journal.sqlite import SqliteJournal
 from router.domain import codec
-from router.domain.errors import AnabranchError
+from router.domain.errors import AnabranchError, JournalCorruptError, JournalError
 from router.domain.messages import Message
 from router.orders.host import OrderHost
 from router.orders.journal import Draft, Journal
@@ -27,7 +27,10 @@ STREAM = "batches"
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """One actor. `token` is the secret that whoever opens a stream to it must show, in hex."""
+    """One actor. `token` is the secret that whoever opens a stream to it must show, in hex.
+
+    `link` is "stream" or "ray": only for streams does the actor listen. `incarnation` counts its lives from 0.
+    """
 
     name: str
     role: Role
@@ -38,6 +41,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     data: str | None
     journal: str
     token: str
+    link: str = "stream"
+    incarnation: int = 0
 
     def scenario(self) -> Scenario:
         """Return the scenario of the run."""
@@ -76,11 +81,29 @@ class RecordedShell:
 
 
 def build(recipe: Recipe) -> Shell:
-    """Return the shell of a recipe, recovered from its journal when there is one."""
+    """Return the shell of a recipe, recovered from its journal.
+
+    Raises:
+        JournalError: a later life finds no journal of the lives before it; names the path.
+        BadInputError: the scenario or its data cannot be used.
+    """
     path = Path(recipe.journal)
+    if recipe.incarnation > 0:
+        _check_left_behind(path, recipe)
     path.parent.mkdir(parents=True, exist_ok=True)
     journal = SqliteJournal(path, durability="process")
     return _BUILDERS[recipe.role](recipe, journal)
+
+
+def _check_left_behind(path: Path, recipe: Recipe) -> None:
+    """A first life makes its journal before anybody may call it. Reading makes none: a loss stays a loss."""
+    try:
+        SqliteJournal(path, is_reader=True).close()
+    except JournalCorruptError:
+        raise
+    except JournalError as exc:
+        life = f"life {recipe.incarnation} of {recipe.name}"
+        raise JournalError(f"expected a journal of the lives before {life}, got none ({exc}) - at {path}") from exc
 
 
 def _venue(recipe: Recipe, journal: Journal) -> Shell:

@@ -16,7 +16,7 @@ from ray.exceptions import RayActorError, RayError
 from cluster.actors.recipe import Recipe
 from cluster.actors.supervisor import ACTOR_CPUS, SupervisorActor
 from cluster.link.cluster_link import Place
-from router.domain.errors import LinkError
+from router.domain.errors import AnabranchError, LinkError
 
 SUPERVISOR = "supervisor"
 CALL_TIMEOUT_S = 300.0
@@ -68,6 +68,8 @@ class ClusterRegistry:
                 self._supervisor = self._make()
             except RayError as exc:
                 cause = getattr(exc, "cause", None) or exc
+                if isinstance(cause, AnabranchError):
+                    raise cause from exc
                 raise LinkError(f"expected the supervisor to {method}, got {cause}") from exc
         raise LinkError(f"expected the supervisor to {method} within {ATTEMPTS_MAX} attempts, got none")
 
@@ -86,7 +88,7 @@ class ClusterRegistry:
         for _ in range(100):
             try:
                 supervisor = options.remote(self._namespace, self._journal)
-                ray.get(supervisor.status.remote(), timeout=CALL_TIMEOUT_S)
+                ray.get(supervisor.health.remote(), timeout=CALL_TIMEOUT_S)
                 return supervisor
             except (ValueError, RayActorError):
                 # Ray holds the name of the dead for a moment.

@@ -1,12 +1,16 @@
 """The supervisor: who should live against who does. It starts, names, watches and restarts every other actor.
 
 Rule of this file: what should live is journaled before it is started, so that a supervisor that comes back finds its
-actors by name and goes on; an actor is restarted once for each of its deaths, whoever reports it first.
+actors by name and goes on; an actor is restarted once for each of its deaths, whoever reports it first. What keeps
+an actor from living is kept, and told to whoever asks for it.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ from ray.exceptions import RayError
 from cluster.actors.process import ShellProcess
 from cluster.actors.recipe import Recipe
 from cluster.journal.sqlite import SqliteJournal
-from router.domain.errors import LinkError
+from router.domain.errors import AnabranchError, LinkError
 from router.orders.journal import Draft
 
 ACTOR_CPUS = 0.01
@@ -33,7 +37,21 @@ RESTARTS_MAX = 20
 
 _STREAM = "desired"
 
-ShellActor = ray.remote(ShellProcess)
+
+class NodeProcess(ShellProcess):
+    """The process of a shell on its node: where streams are the link, it listens there and nowhere else."""
+
+    def open(self) -> tuple[str, int] | None:
+        """Return the address of its stream, if any, when the shell is built.
+
+        Raises:
+            AnabranchError: why the shell cannot be built.
+        """
+        self.ready()
+        return self.listen(ray.util.get_node_ip_address()) if self._recipe.link == "stream" else None
+
+
+ShellActor = ray.remote(NodeProcess)
 
 
 class Supervisor:
@@ -47,7 +65,8 @@ class Supervisor:
         self._recipes: dict[str, Recipe] = {}
         self._incarnation: dict[str, int] = {}
         self._handles: dict[str, Any] = {}
-        self._addresses: dict[str, tuple[str, int]] = {}
+        self._addresses: dict[str, tuple[str, int] | None] = {}
+        self._faults: dict[str, AnabranchError] = {}
         self._is_stopping = False
         self._recover()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -57,36 +76,45 @@ class Supervisor:
 
         Raises:
             LinkError: one of them cannot be started.
+            AnabranchError: why the shell of one of them cannot be built.
         """
         wanted = msgspec.msgpack.decode(recipes, type=list[Recipe])
         with self._lock:
             fresh = [recipe for recipe in wanted if recipe.name not in self._recipes]
-            self._record(fresh)
+            self._record("ActorDesired", {recipe.name: msgspec.msgpack.encode(recipe) for recipe in fresh})
             for recipe in fresh:
                 self._recipes[recipe.name] = recipe
                 self._incarnation[recipe.name] = 0
-                self._handles[recipe.name] = self._create(recipe)
-            for recipe in fresh:
-                self._open(recipe.name)
+                with self._keeping(recipe.name):
+                    self._handles[recipe.name] = self._create(recipe.name)
+            self._open_new([recipe.name for recipe in fresh])
+            for recipe in wanted:
+                self._check(recipe.name)
 
-    def where(self, name: str) -> tuple[int, Any, tuple[str, int]]:
+    def health(self) -> int:
+        """Return the process id: that it answers is the news."""
+        return os.getpid()
+
+    def where(self, name: str) -> tuple[int, Any, tuple[str, int] | None]:
         """Return (incarnation, handle, stream address) of an actor.
 
         Raises:
             LinkError: no such actor.
+            AnabranchError: what keeps it from living.
         """
         with self._lock:
-            if name not in self._recipes:
-                raise LinkError(f"expected an actor of {', '.join(self._recipes)}, got {name!r}")
+            self._check(name)
             return self._incarnation[name], self._handles[name], self._addresses[name]
 
-    def revive(self, name: str, incarnation: int) -> tuple[int, Any, tuple[str, int]]:
+    def revive(self, name: str, incarnation: int) -> tuple[int, Any, tuple[str, int] | None]:
         """Restart an actor whose `incarnation` was found dead, unless that has been done already; say where it is.
 
         Raises:
-            LinkError: it died too often.
+            LinkError: no such actor, or it died too often.
+            AnabranchError: what keeps it from living.
         """
         with self._lock:
+            self._check(name)
             if self._incarnation[name] == incarnation and not self._answers(name):
                 self._restart(name)
             return self.where(name)
@@ -94,11 +122,18 @@ class Supervisor:
     def kill(self, name: str) -> None:
         """Kill an actor's process as a fault would: nothing is flushed and nobody is told."""
         with self._lock:
+            self._check(name)
             ray.kill(self._handles[name], no_restart=True)
 
     def status(self) -> list[tuple[str, str, int]]:
-        """Return (name, role, incarnation) of every actor."""
+        """Return (name, role, incarnation) of every actor.
+
+        Raises:
+            AnabranchError: what keeps one of them from living.
+        """
         with self._lock:
+            for name in self._faults:
+                self._check(name)
             return [(name, recipe.role, self._incarnation[name]) for name, recipe in self._recipes.items()]
 
     def stop(self) -> None:
@@ -108,9 +143,30 @@ class Supervisor:
             for handle in self._handles.values():
                 ray.kill(handle, no_restart=True)
 
-    def _create(self, recipe: Recipe) -> Any:
+    def _check(self, name: str) -> None:
+        if name in self._faults:
+            raise self._faults[name]
+        if name not in self._addresses:
+            raise LinkError(f"expected an actor of {', '.join(self._addresses)}, got {name!r}")
+
+    @contextmanager
+    def _keeping(self, name: str) -> Iterator[None]:
+        """Keep what is raised as the actor's fault: nobody may be told later that it lives."""
+        try:
+            yield
+        except AnabranchError as exc:
+            self._faults[name] = exc
+            raise
+        except Exception as exc:
+            # Ray has many ways to fail, and none may end the watch in silence.
+            fault = LinkError(f"expected actor {name} to live, got {type(exc).__name__}: {_last_line(exc)}")
+            self._faults[name] = fault
+            raise fault from exc
+
+    def _create(self, name: str) -> Any:
+        recipe = msgspec.structs.replace(self._recipes[name], incarnation=self._incarnation[name])
         return ShellActor.options(
-            name=recipe.name,
+            name=name,
             namespace=self._namespace,
             lifetime="detached",
             num_cpus=ACTOR_CPUS,
@@ -121,12 +177,21 @@ class Supervisor:
         ).remote(msgspec.msgpack.encode(recipe))
 
     def _open(self, name: str) -> None:
-        """Wait until an actor answers, and learn the address of its stream."""
+        """Wait until an actor's shell is built, and learn the address of its stream."""
         try:
-            listening = self._handles[name].listen.remote(ray.util.get_node_ip_address())
-            self._addresses[name] = ray.get(listening, timeout=START_TIMEOUT_S)
+            self._addresses[name] = ray.get(self._handles[name].open.remote(), timeout=START_TIMEOUT_S)
         except RayError as exc:
-            raise LinkError(f"expected actor {name} to start, got {_first_line(exc)}") from exc
+            cause = getattr(exc, "cause", None)
+            if isinstance(cause, AnabranchError):
+                raise cause from exc
+            raise LinkError(f"expected actor {name} to start, got {_last_line(exc)}") from exc
+
+    def _open_new(self, names: list[str]) -> None:
+        """Wait for first lives. Once all are journaled as started, a later life that finds no journal has lost it."""
+        for name in names:
+            with self._keeping(name):
+                self._open(name)
+        self._record("ActorStarted", dict.fromkeys(names, b""))
 
     def _answers(self, name: str) -> bool:
         try:
@@ -138,23 +203,28 @@ class Supervisor:
     def _restart(self, name: str) -> None:
         if self._is_stopping:
             return
-        if self._incarnation[name] >= RESTARTS_MAX:
-            raise LinkError(f"expected actor {name} to live, got {RESTARTS_MAX} deaths")
-        # A process that is cut off and not dead must not go on beside its successor.
-        ray.kill(self._handles[name], no_restart=True)
-        self._incarnation[name] += 1
-        self._handles[name] = self._create_again(self._recipes[name])
-        self._open(name)
+        with self._keeping(name):
+            if self._incarnation[name] >= RESTARTS_MAX:
+                raise LinkError(f"expected actor {name} to live, got {RESTARTS_MAX} deaths")
+            incarnation = self._incarnation[name] + 1
+            self._record("ActorRestarted", {name: msgspec.msgpack.encode(incarnation)})
+            self._incarnation[name] = incarnation
+            self._addresses.pop(name, None)
+            if name in self._handles:
+                # A process that is cut off and not dead must not go on beside its successor.
+                ray.kill(self._handles[name], no_restart=True)
+            self._handles[name] = self._create_again(name)
+            self._open(name)
 
-    def _create_again(self, recipe: Recipe) -> Any:
+    def _create_again(self, name: str) -> Any:
         """Create under a name that Ray may hold a moment longer for the dead."""
         pause = threading.Event()
         for _ in range(100):
             try:
-                return self._create(recipe)
+                return self._create(name)
             except ValueError:
                 pause.wait(0.1)
-        raise LinkError(f"expected the name {recipe.name} to become free, got it taken")
+        raise LinkError(f"expected the name {name} to become free, got it taken")
 
     def _watch(self) -> None:
         """Reconcile: now and then ask everyone, and restart who does not answer."""
@@ -162,14 +232,17 @@ class Supervisor:
         while not self._is_stopping:
             pause.wait(WATCH_EVERY_S)
             for name in tuple(self._recipes):
-                with self._lock:
-                    is_ready = name in self._addresses and not self._is_stopping
-                    if is_ready and not self._answers(name):
-                        self._restart(name)
+                # Its fault is kept, and told to who asks for the actor; the others are watched on.
+                with suppress(AnabranchError), self._lock:
+                    is_ready = name in self._addresses and name not in self._faults and not self._is_stopping
+                    with self._keeping(name):
+                        if is_ready and not self._answers(name):
+                            self._restart(name)
 
-    def _record(self, recipes: list[Recipe]) -> None:
+    def _record(self, kind: str, payloads: dict[str, bytes]) -> None:
+        """Make one fact of each of these actors durable."""
         journal = SqliteJournal(Path(self._journal_path), durability="process")
-        drafts = [Draft("ActorDesired", 0, recipe.name, msgspec.msgpack.encode(recipe)) for recipe in recipes]
+        drafts = [Draft(kind, 0, name, payload) for name, payload in payloads.items()]
         journal.append(_STREAM, journal.next_seq(_STREAM), drafts)
         journal.sync()
         journal.close()
@@ -178,21 +251,42 @@ class Supervisor:
         """Find the actors of an earlier life of this supervisor by name, and start those that are gone."""
         if not Path(self._journal_path).exists():
             return
+        started = self._read()
+        for name in self._recipes:
+            with suppress(ValueError):
+                self._handles[name] = ray.get_actor(name, namespace=self._namespace)
+        # Nobody was told of an actor that never was journaled as started: it may begin its first life again.
+        fresh = [name for name in self._recipes if name not in started]
+        for name in fresh:
+            with suppress(AnabranchError), self._keeping(name):
+                self._handles[name] = self._handles.get(name) or self._create_again(name)
+        with suppress(AnabranchError):
+            self._open_new([name for name in fresh if name in self._handles])
+        for name in started:
+            with suppress(AnabranchError), self._keeping(name):
+                if name in self._handles and self._answers(name):
+                    self._open(name)
+                else:
+                    self._restart(name)
+
+    def _read(self) -> list[str]:
+        """Read what should live and in which incarnation; return the names of those that have lived."""
+        started: list[str] = []
         journal = SqliteJournal(Path(self._journal_path), durability="process")
-        recipes = [msgspec.msgpack.decode(record.payload, type=Recipe) for record in journal.read()]
+        for record in journal.read():
+            name = record.causation_id
+            if record.kind == "ActorDesired":
+                self._recipes[name] = msgspec.msgpack.decode(record.payload, type=Recipe)
+                self._incarnation[name] = 0
+            elif record.kind == "ActorStarted":
+                started.append(name)
+            else:
+                self._incarnation[name] = msgspec.msgpack.decode(record.payload, type=int)
         journal.close()
-        for recipe in recipes:
-            self._recipes[recipe.name] = recipe
-            self._incarnation[recipe.name] = 0
-            try:
-                self._handles[recipe.name] = ray.get_actor(recipe.name, namespace=self._namespace)
-            except ValueError:
-                self._handles[recipe.name] = self._create_again(recipe)
-        for recipe in recipes:
-            self._open(recipe.name)
+        return started
 
 
-def _first_line(exc: BaseException) -> str:
+def _last_line(exc: BaseException) -> str:
     lines = [line for line in str(exc).splitlines() if line.strip()]
     return lines[-1] if lines else type(exc).__name__
 

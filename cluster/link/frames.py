@@ -1,6 +1,6 @@
 """Frames on a stream: four bytes of length, then that many bytes.
 
-Rule of this file: a length above `FRAME_MAX` is refused before a byte of it is read.
+Rule of this file: a length above what the reader allows is refused before a byte of it is read.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ def write_frame(connection: socket.socket, data: bytes) -> None:
     connection.sendall(_LENGTH.pack(len(data)) + data)
 
 
-def read_frame(connection: socket.socket) -> bytes:
-    """Return the next frame.
+def read_frame(connection: socket.socket, limit: int = FRAME_MAX) -> bytes:
+    """Return the next frame, of at most `limit` bytes.
 
     Raises:
-        LinkError: its length is not one of ours.
+        LinkError: it is longer.
         EOFError: the peer closed the stream.
+        TimeoutError: the connection has a time-out, and the peer was silent for that long.
     """
     (length,) = _LENGTH.unpack(_read(connection, _LENGTH.size))
-    if length > FRAME_MAX:
-        raise LinkError(f"expected a frame up to {FRAME_MAX} bytes, got {length}")
+    if length > limit:
+        raise LinkError(f"expected a frame up to {limit} bytes, got {length}")
     return _read(connection, length)
 
 

@@ -9,6 +9,7 @@ Rows that look odd say when they happen. CLOSED children accept only executions 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from router.domain.enums import OrdStatus
 from router.domain.errors import IllegalTransitionError
@@ -129,9 +130,16 @@ class Execution:
     fee_micros: Micros
 
 
+class InferredLot(NamedTuple):
+    """Quantity known only from the venue's cum_qty, at the price estimated then."""
+
+    qty: Qty
+    px: Px
+
+
 @dataclass(slots=True)
 class ChildState:
-    """One child's state. `cum_qty` includes `inferred_qty`, which is known only from the venue's cum_qty."""
+    """One child's state. `cum_qty` and `notional` include the inferred lots, which real executions replace."""
 
     child: ChildOrder
     intended_at: Nanos
@@ -141,9 +149,10 @@ class ChildState:
     order_qty: Qty = 0
     price: Px | None = None
     cum_qty: Qty = 0
-    inferred_qty: Qty = 0
-    inferred_px: Px = 0
+    inferred: list[InferredLot] = field(default_factory=list)
+    """What is inferred and not yet replaced, oldest first."""
     notional: int = 0
+    """The executions' and the inferred lots' quantity times price, in share-Px."""
     fee_micros: Micros = 0
     order_id: str = ""
     closing: OrdStatus | None = None
@@ -162,6 +171,11 @@ class ChildState:
     """The most that it can come to, by what we asked for and by what the venue has said since."""
     version: int = 0
     closed_at: Nanos = 0
+
+    @property
+    def inferred_qty(self) -> Qty:
+        """The part of `cum_qty` whose reports have not reached us."""
+        return sum(lot.qty for lot in self.inferred)
 
     @property
     def is_open(self) -> bool:
@@ -277,18 +291,29 @@ def _settle(state: ChildState, event: ChildEvent, target: Target, before: OrdSta
 
 
 def _trade(state: ChildState, event: ChildTraded) -> None:
-    replaced = min(event.replaces_inferred_qty, state.inferred_qty)
-    state.inferred_qty -= replaced
-    state.notional += event.last_px * event.last_qty - state.inferred_px * replaced
+    replaced = _replace_inferred(state, event.replaces_inferred_qty)
+    state.notional += event.last_px * event.last_qty
     state.cum_qty += event.last_qty - replaced
     state.fee_micros += event.fee_micros
     age = (event.transacted_at or event.at) - state.intended_at
     state.watched_age = max(state.watched_age, age)
     if event.is_inferred:
-        state.inferred_qty += event.last_qty
-        state.inferred_px = event.last_px
+        state.inferred.append(InferredLot(event.last_qty, event.last_px))
     else:
         state.executions[event.exec_id] = Execution(event.last_qty, event.last_px, event.fee_micros)
+
+
+def _replace_inferred(state: ChildState, qty: Qty) -> Qty:
+    """Take up to `qty` shares out of the inferred lots, oldest first, and return how many there were."""
+    left = qty
+    while left and state.inferred:
+        lot = state.inferred.pop(0)
+        taken = min(lot.qty, left)
+        left -= taken
+        state.notional -= taken * lot.px
+        if taken < lot.qty:
+            state.inferred.insert(0, InferredLot(lot.qty - taken, lot.px))
+    return qty - left
 
 
 def _bust(state: ChildState, exec_ref_id: str, qty: Qty, px: Px) -> None:

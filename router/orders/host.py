@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from router.domain import codec
 from router.domain.enums import OrdStatus
-from router.domain.errors import JournalError
+from router.domain.errors import JournalError, LinkError
 from router.domain.events import (
     ChildLost,
     ChildSent,
@@ -58,12 +58,16 @@ class OrderHost:
 
         Raises:
             BadInputError: an order among `accepts` that cannot be; nothing of the batch was done.
+            LinkError: a batch from the past; nothing of it was done.
             JournalError: the journal refused; the host is fenced and must be rebuilt from it.
         """
         if self._is_fenced:
             raise JournalError("expected a host whose journal accepts records, got a fenced one")
         if batch.seq == self._seq:
             return self._reply
+        if batch.seq < self._seq:
+            # Its reply was vouched for or given up long ago: performing it now would perform it twice.
+            raise LinkError(f"expected a host batch after {self._seq}, got {type(batch).__name__} {batch.seq}")
         for order in batch.accepts:
             # Before anything is recorded: a bad order is the client's fault and must not take this host with it.
             check_parent(order)

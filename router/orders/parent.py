@@ -272,3 +272,22 @@ def check_invariants(state: ParentState) -> None:
             raise InvariantError(f"I7: expected {child_state.child.cl_ord_id} to be live exactly while open")
     if not state.is_open and state.live:
         raise InvariantError("I7: expected no live child of a closed parent")
+    _check_money(state)
+
+
+def _check_money(state: ParentState) -> None:
+    """Assert the part of I3 that is money: lots add up to children, and children to the parent."""
+    for child_state in state.children.values():
+        executed = sum(e.qty * e.px for e in child_state.executions.values())
+        inferred = sum(lot.qty * lot.px for lot in child_state.inferred)
+        if executed + inferred != child_state.notional:
+            raise InvariantError(
+                f"I3: expected executions and inferred lots worth {child_state.notional}, got {executed} + {inferred}"
+                f" - at {child_state.child.cl_ord_id}"
+            )
+    notional = sum(s.notional for s in state.children.values())
+    if notional != state.notional:
+        raise InvariantError(f"I3: expected children's notional to sum to {state.notional}, got {notional}")
+    fee = sum(s.fee_micros for s in state.children.values())
+    if fee != state.fee_micros:
+        raise InvariantError(f"I3: expected children's fees to sum to {state.fee_micros}, got {fee}")

@@ -70,7 +70,9 @@ def outcome_of(state: ParentState, event: Event, was_open: bool, watched_from: N
             return _filled(child, event, qty, was_open, watched_from) if qty > 0 else None
         case ChildOut() | ChildRejected() | ChildReconciled() | ChildReplaced() | ChildTradeCorrected():
             child = state.children[event.cl_ord_id]
-            return _ended(child, event.at, watched_from) if was_open and not child.is_open else None
+            # A status answer carries the time of the query, not of the end, so only an out report dates it.
+            ended_at = (event.transacted_at if isinstance(event, ChildOut) else 0) or event.at
+            return _ended(child, event.at, ended_at, watched_from) if was_open and not child.is_open else None
         case ChildWatched():
             child = state.children[event.cl_ord_id]
             return _outcome(child, OutcomeKind.HEARTBEAT, event.at, watched_from, event.at - child.intended_at)
@@ -119,9 +121,10 @@ def _filled(child: ChildState, event: ChildTraded, qty: int, was_open: bool, wat
     )
 
 
-def _ended(child: ChildState, at: Nanos, watched_from: Nanos) -> Outcome:
+def _ended(child: ChildState, at: Nanos, ended_at: Nanos, watched_from: Nanos) -> Outcome:
+    """Return the end that we heard of at `at`; `ended_at` is the venue's time of it, or `at` where it gave none."""
     kind = _KIND_OF_END.get(child.status, OutcomeKind.FILL)
-    age_to = at - child.intended_at
+    age_to = ended_at - child.intended_at
     order = child.child
     if order.expire_time is not None:
         # What happened after its end, by the venue's clock, was no exposure.

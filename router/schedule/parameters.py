@@ -24,8 +24,8 @@ class Range(NamedTuple):
 Ranges = Mapping[str, Range]
 
 COMMON: Ranges = {
-    # Seconds between two slices.
-    "interval_s": Range(10.0, 0.001, 86_400.0),
+    # Seconds between two slices; below 100 ms a parent would do little but wake.
+    "interval_s": Range(10.0, 0.1, 86_400.0),
     # Seconds before the end in which the parent completes; never more than a quarter of its life.
     "completing_s": Range(30.0, 0.0, 86_400.0),
     # How far ahead of the target quantity may be released, as a share of one slice.
@@ -39,7 +39,7 @@ def check_parameters(strategy: str, ranges: Ranges, given: Mapping[str, float]) 
     Raises:
         BadInputError: an unknown name, or a value that is not a finite number in its range; names the key.
 
-    >>> check_parameters("twap", {"interval_s": Range(10.0, 0.001, 86_400.0)}, {"interval_s": 5})
+    >>> check_parameters("twap", {"interval_s": Range(10.0, 0.1, 86_400.0)}, {"interval_s": 5})
     {'interval_s': 5.0}
     """
     for name, value in given.items():

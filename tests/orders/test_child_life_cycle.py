@@ -209,6 +209,34 @@ def test_an_inferred_fill_gives_way_to_the_real_one(sizes: list[int], cum_qty: i
     check_invariants(state)
 
 
+def test_inferred_fills_of_two_prices_give_way_oldest_first_and_leave_the_real_notional() -> None:
+    state = parent_with(S.UNKNOWN)
+    child, before = child_of(state), child_of(state).notional
+    for n, (qty, price) in enumerate([(20, PX), (30, PX + 500)]):
+        parents.apply(state, traded(f"inferred:P1.0/{n}", qty, px=price, is_inferred=True))
+    assert child.notional == before + 20 * PX + 30 * (PX + 500)
+    parents.apply(state, traded("x5", 30, px=PX + 700, replaces_inferred_qty=30))
+    assert child.notional == before + 30 * (PX + 700) + 20 * (PX + 500)
+    check_invariants(state)
+    parents.apply(state, ChildTradeCorrected(**ids(9), exec_id="c1", exec_ref_id="x5", last_qty=25, last_px=PX))
+    check_invariants(state)
+    parents.apply(state, traded("x6", 20, px=PX - 100, replaces_inferred_qty=20))
+    assert (child.inferred, child.notional) == ([], before + 25 * PX + 20 * (PX - 100))
+    parents.apply(state, ChildTradeCanceled(**ids(9), exec_id="b1", exec_ref_id="x6"))
+    assert child.notional == state.notional == before + 25 * PX
+    check_invariants(state)
+
+
+@pytest.mark.parametrize("owner", ["child", "parent"])
+@pytest.mark.parametrize("what", ["notional", "fee_micros"])
+def test_money_that_does_not_add_up_is_found(owner: str, what: str) -> None:
+    state = parent_with(S.PARTIALLY_FILLED)
+    wrong = state if owner == "parent" else child_of(state)
+    setattr(wrong, what, getattr(wrong, what) + 1)
+    with pytest.raises(InvariantError, match="I3"):
+        check_invariants(state)
+
+
 @pytest.mark.parametrize("status", [*OPEN_WITH_FILL, S.FILLED, S.CANCELED, S.EXPIRED, S.REJECTED])
 def test_a_busted_execution_leaves_no_quantity_and_no_fee(status: OrdStatus) -> None:
     state = parent_with(status)

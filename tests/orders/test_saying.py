@@ -158,6 +158,20 @@ def test_exposure_ends_when_the_venues_clock_ended_the_child() -> None:
     assert (outcome.age_from_ns, outcome.age_to_ns, outcome.at) == (0, 20, 90)
 
 
+@pytest.mark.parametrize(("transacted_at", "age"), [(0, 40), (12, 12), (35, 20)])
+def test_exposure_ends_at_the_venues_time_of_the_end_or_at_its_expiry(transacted_at: int, age: int) -> None:
+    gtd = {"time_in_force": TimeInForce.GOOD_TILL_DATE, "expire_time": 20 if transacted_at else 50}
+    end = ChildOut(**ids(40), ord_status=S.CANCELED, cum_qty=0, transacted_at=transacted_at)
+    (outcome,) = told(*ACK, end, **gtd)
+    assert (outcome.age_from_ns, outcome.age_to_ns, outcome.at) == (0, age, 40)
+
+
+def test_exposure_that_was_watched_past_the_venues_end_is_not_taken_back() -> None:
+    end = ChildOut(**ids(40), ord_status=S.CANCELED, cum_qty=0, transacted_at=12)
+    outcomes = told(*ACK, ChildWatched(**ids(25)), end)
+    assert exposures(outcomes) == [(0, 25, 100), (25, 25, 100)]
+
+
 def test_the_real_report_of_an_inferred_fill_is_no_news() -> None:
     lost = (ChildLost(**ids(8), reason="x"), ChildReconciled(**ids(30), ord_status=S.NEW, cum_qty=50))
     inferred = traded("inferred:P1.0/5", 50, 30, is_inferred=True)

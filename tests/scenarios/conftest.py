@@ -5,16 +5,14 @@ Rule of this file: what it hands out was read back from the run's directory, as 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import pytest
+from small_market import Played
 
 from scenarios.report.reading import RunData, read_run
 from scenarios.runner import run
 from scenarios.scenario import load_scenario
-
-Played = Callable[[str, int], RunData]
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ Rule of this file: `text` refuses a change that changes nothing, so that a test 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from router.domain.messages import HostBatch, LearnerBatch, Message
 from router.orders.host import OrderHost
@@ -13,8 +13,12 @@ from router.orders.memory_journal import MemoryJournal
 from router.orders.parent import check_invariants
 from scenarios.assembly import Assembly, assemble, make_host_setup, make_policy, make_venue
 from scenarios.link import LocalLink
+from scenarios.report.reading import RunData
 from scenarios.scenario import Scenario, library, parse_scenario
 from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell
+
+Played = Callable[[str, int], RunData]
+"""A run of a library scenario, by name and seed."""
 
 SMOKE = library()["smoke"].read_text(encoding="utf-8")
 

@@ -6,17 +6,17 @@ Rule of this file: a run is read back from its directory; the same seed gives th
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import Played
-from small_market import ListeningLink, scenario, small
+from small_market import ListeningLink, Played, scenario, small, with_part
 
 from router.domain.units import SECOND, px
 from scenarios.assembly import Assembly, assemble
-from scenarios.report.reading import RunData
+from scenarios.report.reading import RunData, read_run
 from scenarios.runner import conduct, run
-from scenarios.scenario import DAY_OPEN, load_scenario
+from scenarios.scenario import DAY_OPEN, load_scenario, parse_scenario
 from scenarios.tables import TABLES, RunSummary
 
 SMALL = ("smoke", "one_share", "quiet_dark", "venue_dies")
@@ -70,6 +70,35 @@ def test_shares_add_up_from_executions_to_children_to_orders(name: str, played: 
         assert 0 < row["propensity"] <= 1
     for shares in tables["probabilities"]["routing_probabilities"]:
         assert math.fsum(shares) == pytest.approx(1.0)
+
+
+UNRELIABLE = {
+    "lossy": "to_s = 250.0\nlose_report = 0.3\nlose_command = 0.1\nrepeat_report = 0.2",
+    "delayed": "to_s = 250.0\ndelay_report = 0.6\ndelay_max_s = 12.0",
+    "lossy to its end": "lose_report = 0.4\ndelay_report = 0.3\ndelay_max_s = 12.0",
+}
+
+
+@pytest.mark.parametrize("name", UNRELIABLE)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_shares_money_and_fees_add_up_when_reports_are_lost_or_late(name: str, seed: int, tmp_path: Path) -> None:
+    unreliable = f'[[breaks]]\nkind = "unreliable"\n{UNRELIABLE[name]}\n'
+    run(parse_scenario(with_part(unreliable), "small", "small.toml"), seed=seed, out=tmp_path / "run")
+    tables = read_run(tmp_path / "run").tables
+    rows = tables["executions"].with_columns(paid=pl.col("last_qty") * pl.col("last_px"))
+    assert rows["last_qty"].min() > 0
+    inferred = rows.filter(pl.col("exec_id").str.starts_with("inferred:"))
+    assert inferred.height > 0 or name == "delayed", "where reports are lost, some fills are known by status alone"
+    assert (rows.filter(pl.col("mic") == "XLTA")["fee_micros"] != 0).all(), "no fill is free, inferred or not"
+    for row in tables["children"].iter_rows(named=True):
+        mine = rows.filter(pl.col("cl_ord_id") == row["cl_ord_id"])
+        assert row["cum_qty"] == mine["last_qty"].sum() <= row["order_qty"]
+        assert (row["closed_at"] is not None) == (row["ord_status"] in CLOSED)
+    for row in tables["orders"].iter_rows(named=True):
+        mine = rows.filter(pl.col("parent_id") == row["parent_id"])
+        assert row["cum_qty"] == mine["last_qty"].sum()
+        assert row["fee_micros"] == mine["fee_micros"].sum()
+        assert round(row["avg_px"] * row["cum_qty"]) == mine["paid"].sum()
 
 
 @pytest.mark.parametrize("name", SMALL)

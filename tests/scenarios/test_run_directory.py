@@ -168,11 +168,12 @@ def test_a_run_needs_a_name_for_its_folder() -> None:
 
 # What a recorder makes of events
 
+MAKER_MICROS, TAKER_MICROS = -2_000, 3_000
 SPEC = VenueSpec(
     mic="XLTA",
     venue_type=VenueType.CENTRAL_LIMIT_ORDER_BOOK,
     listing=Listing(symbol="S", mic="XLTA"),
-    fees=FeeSchedule(),
+    fees=FeeSchedule(maker_micros=MAKER_MICROS, taker_micros=TAKER_MICROS),
     tactics=(Tactic.TAKE, Tactic.POST),
 )
 PARENT = ParentOrder(
@@ -193,15 +194,17 @@ CHILD = ChildOrder(
 IDS = {"parent_id": "P", "cl_ord_id": "P.0"}
 
 
-def recorded(*events: Any) -> Recorder:
+def recorded(*events: Any, tactic: Tactic = Tactic.TAKE) -> Recorder:
+    child = msgspec.structs.replace(CHILD, tactic=tactic)
     recorder = Recorder((SPEC,), lambda at: "")
     recorder.host(0, [ParentAccepted(parent_id="P", at=0, parent=PARENT, arrival_px2=800_001)])
-    recorder.host(1, [ChildIntended(**IDS, at=1, child=CHILD, mid_routed2=800_000), *events])
+    recorder.host(1, [ChildIntended(**IDS, at=1, child=child, mid_routed2=800_000), *events])
     return recorder
 
 
 def traded(exec_id: str, qty: int, **changes: Any) -> ChildTraded:
-    return ChildTraded(**IDS, at=5, exec_id=exec_id, last_qty=qty, last_px=400_000, **changes)
+    fields = {"at": 5, "last_px": 400_000, **changes}
+    return ChildTraded(**IDS, exec_id=exec_id, last_qty=qty, **fields)
 
 
 def test_a_half_price_is_kept_as_it_is() -> None:
@@ -227,10 +230,44 @@ def test_a_childs_row_is_closed_when_the_child_is(
     assert (row["ord_status"], row["closed_at"], row["cum_qty"]) == (status, closed_at, cum_qty)
 
 
-def test_the_real_report_of_an_inferred_fill_is_no_second_execution() -> None:
-    recorder = recorded(traded("inferred:P.0/3", 20, is_inferred=True), traded("x1", 25, replaces_inferred_qty=20))
-    assert [(row["exec_id"], row["last_qty"]) for row in recorder.executions] == [("inferred:P.0/3", 20), ("x1", 5)]
-    assert (recorder.orders["P"]["cum_qty"], recorder.children["P.0"]["cum_qty"]) == (25, 25)
+REPLACED = [
+    pytest.param([(25, 20)], [("x0", 25)], id="by one larger report"),
+    pytest.param([(8, 8)], [("inferred:P.0/3", 2), ("inferred:P.0/5", 10), ("x0", 8)], id="in part, oldest first"),
+    pytest.param([(8, 8), (12, 12)], [("x0", 8), ("x1", 12)], id="across both estimates"),
+    pytest.param([], [("inferred:P.0/3", 10), ("inferred:P.0/5", 10)], id="never"),
+]
+
+
+@pytest.mark.parametrize(("real", "expected"), REPLACED)
+def test_real_reports_take_the_place_of_inferred_rows(
+    real: list[tuple[int, int]], expected: list[tuple[str, int]]
+) -> None:
+    guesses = [traded(f"inferred:P.0/{n}", 10, last_px=900 + n, is_inferred=True) for n in (3, 5)]
+    reports = [
+        traded(f"x{i}", qty, replaces_inferred_qty=replaced, fee_micros=7) for i, (qty, replaced) in enumerate(real)
+    ]
+    recorder = recorded(*guesses, *reports)
+    rows, order = recorder.executions, recorder.orders["P"]
+    assert [(row["exec_id"], row["last_qty"]) for row in rows] == expected
+    assert order["cum_qty"] == recorder.children["P.0"]["cum_qty"] == sum(row["last_qty"] for row in rows)
+    assert order["notional"] == sum(row["last_qty"] * row["last_px"] for row in rows)
+    assert order["fee_micros"] == sum(row["fee_micros"] for row in rows)
+    inferred = sum(row["last_qty"] for row in rows if row["exec_id"].startswith("inferred:"))
+    assert order["fee_micros"] == inferred * TAKER_MICROS + 7 * len(real)
+
+
+@pytest.mark.parametrize(("tactic", "rate"), [(t, MAKER_MICROS if t is Tactic.POST else TAKER_MICROS) for t in Tactic])
+def test_an_inferred_fill_is_charged_what_its_tactic_would_be(tactic: Tactic, rate: int) -> None:
+    recorder = recorded(traded("inferred:P.0/3", 20, is_inferred=True), tactic=tactic)
+    assert [row["fee_micros"] for row in recorder.executions] == [20 * rate]
+
+
+def test_the_late_report_of_a_closed_child_leaves_its_end_where_it_was() -> None:
+    guess = traded("inferred:P.0/3", 20, is_inferred=True)
+    end = ChildOut(**IDS, at=7, ord_status=OrdStatus.CANCELED, cum_qty=20)
+    recorder = recorded(guess, end, traded("x1", 20, at=9, replaces_inferred_qty=20, is_late=True))
+    row = recorder.children["P.0"]
+    assert (row["ord_status"], row["closed_at"], row["cum_qty"]) == ("CANCELED", 7, 20)
 
 
 def test_anomalies_are_counted_and_duplicates_are_none() -> None:

@@ -58,7 +58,7 @@ def views(draw: st.DrawFn) -> ScheduleView:
         taker_fee_bps=draw(st.floats(-10, 100)),
         volatility_bps=draw(st.floats(0, 1e4) | st.just(math.inf)),
         lot=draw(st.sampled_from([1, 100, 1_000])),
-        parameters={"interval_s": draw(st.floats(0.001, 86_400)), "completing_s": draw(st.floats(0, 86_400))},
+        parameters={"interval_s": draw(st.floats(0.1, 86_400)), "completing_s": draw(st.floats(0, 86_400))},
     )
 
 

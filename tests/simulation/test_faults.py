@@ -16,7 +16,8 @@ import pytest
 from router.domain.chance import uniforms
 from router.domain.codec import decode_event
 from router.domain.enums import OrdStatus
-from router.domain.events import ChildTraded
+from router.domain.events import ChildIntended, ChildTraded
+from router.domain.instruments import FeeSchedule
 from router.orders import child as child_table
 from router.orders import parent as parent_table
 from router.orders.host import OrderHost
@@ -28,9 +29,11 @@ from scenarios.faults import CrashingLink
 from scenarios.recorder import Recorder
 from scenarios.runner import HOST, local_link
 from scenarios.scenario import Scenario, parse_scenario
+from venues.models.fees import charge
 
 SEEDS = 300
 HEAL_S = 150.0
+Four = tuple[float, float, float, float]
 
 NEVER_HIT = {
     ("NEW", "ChildReplaceRequested"): "no schedule replaces a child yet: a slice's children expire and are routed anew",
@@ -76,22 +79,22 @@ class Verdict(NamedTuple):
     broken: str
 
 
+class Draws(NamedTuple):
+    """The uniform numbers of one seed, four to a row, from which all of its scenario is made."""
+
+    a: Four
+    b: Four
+    c: Four
+
+
 def scenario_of(seed: int) -> Scenario:
     """Draw a small market, its orders and its faults from one seed."""
-    a = uniforms(seed, "simulation", "faults", 0)
-    b = uniforms(seed, "simulation", "faults", 1)
-    c = uniforms(seed, "simulation", "faults", 2)
-    outage = f"""
-[[breaks]]
-kind = "outage"
-venue = "{("XLTA", "XDKA", "XSDA")[int(c[0] * 3)]}"
-from_s = {20 + int(c[1] * 80)}
-to_s = {110 + int(c[2] * 30)}
-"""
-    text = f"""
-title = "faults {seed}"
-description = "drawn"
-symbol = "SIMU"
+    draws = Draws(*(uniforms(seed, "simulation", "faults", row) for row in range(3)))
+    text = f'title = "faults {seed}"\ndescription = "drawn"\nsymbol = "SIMU"\n'
+    return parse_scenario(text + MARKET + _orders(draws) + _settings(draws) + _breaks(draws), f"faults-{seed}")
+
+
+MARKET = """
 [market]
 kind = "synthetic"
 start_px = "20.00"
@@ -101,15 +104,26 @@ duration_s = 420
 mic = "XLTA"
 is_primary = true
 volume_share = 0.5
-parameters = {{ kind = "lit", refresh_ns = 20_000_000_000 }}
+maker_micros = -2_000
+taker_micros = 3_000
+parameters = { kind = "lit", refresh_ns = 20_000_000_000 }
 [[venues]]
 mic = "XDKA"
 volume_share = 0.2
-parameters = {{ kind = "dark", zero_bin = 0.4 }}
+maker_micros = 1_000
+taker_micros = 1_000
+parameters = { kind = "dark", zero_bin = 0.4 }
 [[venues]]
 mic = "XSDA"
 volume_share = 0.3
-parameters = {{ kind = "dealer", base_reject = 0.2 }}
+taker_micros = 500
+parameters = { kind = "dealer", base_reject = 0.2 }
+"""
+
+
+def _orders(draws: Draws) -> str:
+    a, b, c = draws
+    return f"""
 [[orders]]
 id = "A"
 side = "BUY"
@@ -126,6 +140,12 @@ end_s = {60 + int(a[2] * 100)}
 strategy = "{("twap", "arrival", "pov", "vwap")[int(a[3] * 4)]}"
 urgency = {b[0]:.2f}
 limit_price = "{19.98 if b[1] < 0.5 else 18.0}"
+"""
+
+
+def _settings(draws: Draws) -> str:
+    b = draws.b
+    return f"""
 [learning]
 policy = "{("censored", "volume_proportional", "uniform")[int(b[2] * 3)]}"
 standard_qty = 100
@@ -134,6 +154,19 @@ window_max_s = 5.0
 life_s = {(4.5, 60.0)[int(b[3] * 2)]}
 answer_timeout_s = 1.0
 grace_s = 200
+"""
+
+
+def _breaks(draws: Draws) -> str:
+    a, b, c = draws
+    outage = f"""
+[[breaks]]
+kind = "outage"
+venue = "{("XLTA", "XDKA", "XSDA")[int(c[0] * 3)]}"
+from_s = {20 + int(c[1] * 80)}
+to_s = {110 + int(c[2] * 30)}
+"""
+    return f"""
 [[breaks]]
 kind = "unreliable"
 to_s = {HEAL_S}
@@ -150,7 +183,6 @@ probability = {0.03 * b[1]:.4f}
 lose_reply = {b[2]:.2f}
 {outage if c[3] < 0.6 else ""}
 """
-    return parse_scenario(text, f"faults-{seed}")
 
 
 def run_seed(seed: int) -> Verdict:
@@ -174,7 +206,7 @@ def run_seed(seed: int) -> Verdict:
     states = link.host.parents
     open_orders = [name for name, state in states.items() if state.is_open]
     faults = {"crashes": link.crashes, **{f"crash at {k}": v for k, v in link.steps_crashed.items()}}
-    lost = _against_venues(link, states) if not broken else []
+    lost = _against_venues(link, states, assembly.specs) if not broken else []
     missing = [p.parent_id for p in assembly.parents if p.parent_id not in states]
     return Verdict(seed, faults, dict(rows), dict(parent_rows), open_orders + missing, lost, broken)
 
@@ -220,20 +252,43 @@ def _check_replay(journal: MemoryJournal, host: OrderHost, assembly) -> None:  #
             counted.add(key)
 
 
-def _against_venues(link: CrashingLink, states) -> list[str]:  # type: ignore[no-untyped-def]
+def _against_venues(link: CrashingLink, states, specs) -> list[str]:  # type: ignore[no-untyped-def]
     """Compare what we believe of every child with what its venue holds: the witness of lost or doubled orders."""
     faults = []
+    charged = _charged(link.journal, {spec.mic: spec.fees for spec in specs})
     for state in states.values():
         for child in state.children.values():
+            name = child.child.cl_ord_id
             venue = link._shells[child.child.mic].venue
             desk = getattr(venue, "desk", None) or venue._desk  # tape venues name it otherwise
-            held = desk.orders.get(child.child.cl_ord_id)
-            there = held.cum_qty if held is not None else 0
+            held = desk.orders.get(name)
+            there, paid = (held.cum_qty, held.paid) if held is not None else (0, 0)
             if child.cum_qty != there:
-                faults.append(f"{child.child.cl_ord_id}: ours {child.cum_qty}, the venue's {there}")
+                faults.append(f"{name}: ours {child.cum_qty}, the venue's {there}")
             if child.status is OrdStatus.REJECTED and there:
-                faults.append(f"{child.child.cl_ord_id}: rejected here, executed there")
+                faults.append(f"{name}: rejected here, executed there")
+            if child.inferred:
+                continue  # its price is an estimate and its fee unknown, until the venue's reports come
+            if child.notional != paid:
+                faults.append(f"{name}: our notional {child.notional}, the venue's {paid}")
+            if child.fee_micros != charged[name]:
+                faults.append(f"{name}: our fee {child.fee_micros}, by the venue's schedule {charged[name]}")
     return faults
+
+
+def _charged(journal: MemoryJournal, fees_of: dict[str, FeeSchedule]) -> Counter[str]:
+    """Return what each child's executions cost by its venue's schedule. Venues keep no sum of their fees."""
+    charged: Counter[str] = Counter()
+    mics: dict[str, str] = {}
+    for record in journal.read():
+        event = decode_event(record.payload)
+        if isinstance(event, ChildIntended):
+            mics[event.cl_ord_id] = event.child.mic
+        elif isinstance(event, ChildTraded) and not event.is_inferred:
+            assert event.last_liquidity_ind is not None
+            fees = fees_of[mics[event.cl_ord_id]]
+            charged[event.cl_ord_id] += charge(fees, event.last_qty, event.last_liquidity_ind)
+    return charged
 
 
 def _run_all(seeds: range) -> list[Verdict]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from tape_days import (
+    LAST_QUOTE,
+    LAST_TRADE,
     QUOTE_HEADER,
     TRADE_HEADER,
     MakeDay,
@@ -26,7 +28,10 @@ from venues.feeds.taq import FOLDER, TaqDay, load_taq
 
 @pytest.fixture
 def write_day(tmp_path: Path) -> WriteDay:
-    """Write a day from rows, or from raw lines where a test wants them malformed; return the data directory."""
+    """Write a day from rows, or from raw lines where a test wants them malformed; return the data directory.
+
+    Unless it `is_cut`, the day ends as whole ones do: with a quote and a trade at the close, both out of hours.
+    """
 
     def write(
         quotes: list[QuoteRow] | None = None,
@@ -34,12 +39,13 @@ def write_day(tmp_path: Path) -> WriteDay:
         *,
         quote_lines: list[str] | None = None,
         trade_lines: list[str] | None = None,
+        is_cut: bool = False,
     ) -> Path:
         folder = tmp_path / FOLDER
         lines = quote_lines or [quote_line(row) for row in quotes or [(0, "N", "40.00", 5, "40.02", 5)]]
-        write_gz(folder / "xxx_quotes_20180102.csv.gz", [QUOTE_HEADER, *lines])
+        write_gz(folder / "xxx_quotes_20180102.csv.gz", [QUOTE_HEADER, *lines, *([] if is_cut else [LAST_QUOTE])])
         lines = trade_lines or [trade_line(row) for row in trades or [(23_000_000, "N", "40.01", 100, "")]]
-        write_gz(folder / "xxx_trades_20180102.csv.gz", [TRADE_HEADER, *lines])
+        write_gz(folder / "xxx_trades_20180102.csv.gz", [TRADE_HEADER, *lines, *([] if is_cut else [LAST_TRADE])])
         return tmp_path
 
     return write

@@ -33,6 +33,10 @@ def trade_line(row: TradeRow, corr: int = 0) -> str:
     return f"{OPEN_MS + ms},1,{ex[0]},{px},{size},{cond},{corr},{ex[1:]}"
 
 
+LAST_QUOTE = quote_line((23_400_000, "A", "0", 0, "0", 0))
+LAST_TRADE = trade_line((23_400_000, "N", "40", 1, ""))
+
+
 def write_gz(path: Path, lines: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0))

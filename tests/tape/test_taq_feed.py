@@ -16,13 +16,15 @@ OPEN = OPEN_MS * 1_000_000
 MS = 1_000_000
 GOOD_QUOTE = quote_line((0, "N", "40.00", 5, "40.02", 5))
 GOOD_TRADE = trade_line((5, "N", "40.01", 100, ""))
+AT_CLOSE = {"quotes.out_of_hours": 1, "trades.out_of_hours": 1}
+"""What `write_day` ends every day with."""
 
 
 def test_quotes_become_whole_numbers_and_the_last_one_before_the_open_is_carried_in(make_day):
     day = make_day([(-9, "N", "39", 1, "41", 1), (-5, "N", "40.01", 3, "40.03", 2), (7, "P", "40.005", 1, "40.02", 4)])
     assert day.quotes["XNYS"].tolist() == [[OPEN, 400_100, 300, 400_300, 200]]
     assert day.quotes["ARCX"].tolist() == [[OPEN + 7 * MS, 400_050, 100, 400_200, 400]]
-    assert day.skipped == {"quotes.out_of_hours": 1}
+    assert day.skipped == AT_CLOSE | {"quotes.out_of_hours": 2}
 
 
 def test_an_irregular_last_quote_before_the_open_is_not_carried_in(write_day):
@@ -54,13 +56,14 @@ def test_a_side_without_size_is_empty(make_day):
 )
 def test_a_trade_nobody_could_have_met_is_counted_by_its_reason(make_day, cond, reason):
     day = make_day(trades=[(5, "N", "40.01", 100, ""), (6, "N", "40.01", 100, cond)])
-    assert day.skipped == {f"trades.{reason}": 1}
+    assert day.skipped == AT_CLOSE | {f"trades.{reason}": 1}
     assert day.total_qty == 100
 
 
 def test_corrected_and_late_trades_are_counted(write_day):
     lines = [GOOD_TRADE, trade_line((6, "N", "40", 1, ""), corr=1), trade_line((23_400_000, "N", "40", 1, ""))]
-    assert load_taq(write_day(trade_lines=lines)).skipped == {"trades.corrected": 1, "trades.out_of_hours": 1}
+    skipped = load_taq(write_day(trade_lines=lines)).skipped
+    assert skipped == AT_CLOSE | {"trades.corrected": 1, "trades.out_of_hours": 2}
 
 
 def test_a_trade_is_judged_by_its_exchanges_quote_of_strictly_before(make_day):
@@ -169,6 +172,50 @@ def test_a_truncated_file_is_refused_with_the_record_it_breaks_in(write_day):
     path = taq_files(root)[0]
     path.write_bytes(path.read_bytes()[:-2_000])
     with pytest.raises(TapeError, match=r"a whole gzip file, got 'a truncated one' - at xxx_quotes.* record [1-9]"):
+        load_taq(root)
+
+
+BEFORE_CLOSE = 23_400_000 - 5 * 60_000
+
+
+@pytest.mark.parametrize(
+    ("quote_ms", "trade_ms", "cut"),
+    [
+        (BEFORE_CLOSE - 1, 23_399_999, "quotes"),
+        (23_399_999, BEFORE_CLOSE - 1, "trades"),
+        (12_600_000, 23_399_999, "quotes"),
+        (9_000_000, 9_000_001, "quotes"),
+        (24_000_000, 12_600_000, "trades"),
+    ],
+)
+def test_a_file_cut_between_two_lines_is_refused_with_both_last_times(write_day, quote_ms, trade_ms, cut):
+    quote, trade = (quote_ms, "N", "40.00", 5, "40.02", 5), (trade_ms, "N", "40.01", 100, "")
+    lines = {"quote_lines": [GOOD_QUOTE, quote_line(quote)], "trade_lines": [GOOD_TRADE, trade_line(trade)]}
+    with pytest.raises(TapeError, match=f"expected records up to the close.* - at xxx_{cut}_20180102") as refused:
+        load_taq(write_day(**lines, is_cut=True))
+    assert f"{OPEN + quote_ms * MS}" in str(refused.value)
+    assert f"{OPEN + trade_ms * MS}" in str(refused.value)
+
+
+def test_a_file_may_end_five_minutes_before_the_close(write_day):
+    lines = {"quote_lines": [GOOD_QUOTE, quote_line((BEFORE_CLOSE, "N", "40", 5, "41", 5))]}
+    root = write_day(**lines, trades=[(BEFORE_CLOSE, "N", "40", 1, "")], is_cut=True)
+    assert load_taq(root).close_at == session("20180102")[1]
+
+
+def test_a_half_day_closes_at_one_oclock(write_day):
+    quotes = [GOOD_QUOTE, quote_line((12_599_000, "N", "40.00", 5, "40.02", 5))]
+    trades = [GOOD_TRADE, trade_line((12_600_000, "N", "40.01", 100, ""))]
+    day = load_taq(write_day(quote_lines=quotes, trade_lines=trades, is_cut=True))
+    assert day.close_at == OPEN + 12_600_000 * MS
+    assert (day.total_qty, day.skipped) == (100, {"trades.out_of_hours": 1})
+
+
+def test_a_day_is_read_from_the_folder_it_is_said_to_be_in(write_day, tmp_path):
+    root = write_day()
+    (root / FOLDER).rename(tmp_path / "other")
+    assert len(load_taq(root, folder="other").quotes["XNYS"]) == 1
+    with pytest.raises(TapeError, match=r"expected a readable file, .* - at xxx_quotes"):
         load_taq(root)
 
 

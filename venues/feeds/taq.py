@@ -80,6 +80,13 @@ KNOWN_CONDITIONS = "@ABCDEFGHIKLMNOPQRSTUVWXYZ12345679 "
 
 CACHED_DAYS_MAX = 4
 
+SILENCE_MAX: Nanos = 5 * MINUTE
+"""How long before the close a file may end. Of a listed stock some exchange quotes every few seconds, and its closing
+auction prints after the close: a file that ends earlier was cut, also where the cut fell between two lines."""
+
+EARLY_CLOSE: Nanos = 3 * HOUR + 30 * MINUTE
+"""From the open to 13:00, when half-days end (the day after Thanksgiving, the eves of some holidays)."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaqDay:
@@ -111,19 +118,23 @@ class TaqDay:
         return shares
 
 
-def taq_files(data_dir: str | Path, day: str = "20180102", symbol: str = "XXX") -> tuple[Path, Path]:
-    """Return the paths of a day's quotes and trades below `data_dir`."""
-    folder = Path(data_dir) / FOLDER
-    return folder / f"{symbol.lower()}_quotes_{day}.csv.gz", folder / f"{symbol.lower()}_trades_{day}.csv.gz"
+def taq_files(
+    data_dir: str | Path, day: str = "20180102", symbol: str = "XXX", folder: str = FOLDER
+) -> tuple[Path, Path]:
+    """Return the paths of a day's quotes and trades in a folder below `data_dir`."""
+    place = Path(data_dir) / folder
+    return place / f"{symbol.lower()}_quotes_{day}.csv.gz", place / f"{symbol.lower()}_trades_{day}.csv.gz"
 
 
-def load_taq(data_dir: str | Path, day: str = "20180102", symbol: str = "XXX") -> TaqDay:
+def load_taq(data_dir: str | Path, day: str = "20180102", symbol: str = "XXX", folder: str = FOLDER) -> TaqDay:
     """Return a day, read once per process as long as its two files do not change.
+
+    On a half-day, whose files both end at 13:00, that is the close.
 
     Raises:
         TapeError: names the file and the record, with what was expected and what came.
     """
-    quotes, trades = taq_files(data_dir, day, symbol)
+    quotes, trades = taq_files(data_dir, day, symbol, folder)
     return _load(quotes, trades, _stamp(quotes), _stamp(trades), day, symbol)
 
 
@@ -169,12 +180,15 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _load(
     quotes: Path, trades: Path, _quotes_stamp: tuple[int, int], _trades_stamp: tuple[int, int], day: str, symbol: str
 ) -> TaqDay:
+    quote_table, quote_at = _read_times(quotes, QUOTE_FIELDS)
+    trade_table, trade_at = _read_times(trades, TRADE_FIELDS)
     open_at, close_at = session(day)
+    close_at = _close_of(quotes.name, quote_at, trades.name, trade_at, open_at, close_at)
     skipped: dict[str, int] = {}
-    stream, venue = _read_quotes(quotes, open_at, close_at, skipped)
+    stream, venue = _read_quotes(quotes, quote_table, quote_at, open_at, close_at, skipped)
     by_mic = {mic: stream[venue == v] for v, mic in enumerate(MICS.values())}
     nbbo = consolidate(stream[:, 0], venue, stream[:, 1:], len(MICS))
-    prints, letter, trf = _read_trades(trades, open_at, close_at, skipped)
+    prints, letter, trf = _read_trades(trades, trade_table, trade_at, open_at, close_at, skipped)
     on_exchange = {}
     for letter_of, mic in MICS.items():
         rows = prints[letter == letter_of]
@@ -199,15 +213,41 @@ def _load(
     )
 
 
-def _read_quotes(path: Path, open_at: Nanos, close_at: Nanos, skipped: dict[str, int]) -> tuple[I64, I64]:
+def _read_times(path: Path, fields: tuple[str, ...]) -> tuple[pl.DataFrame, I64]:
+    """Return a file's columns and each record's time (n,), which never goes back."""
+    table = read_columns(path, fields)
+    at = whole_numbers(path, table, "ms_utc") * MILLISECOND
+    check_order(path, at)
+    return table, at
+
+
+def _close_of(quotes: str, quote_at: I64, trades: str, trade_at: I64, open_at: Nanos, close_at: Nanos) -> Nanos:
+    """Return the day's close: the regular one, or the early one when both files end there.
+
+    Any record counts, also one that is left out later: what stands after the close shows that the file was not cut.
+
+    Raises:
+        TapeError: a file ends before the close; names its last time and the other file's.
+    """
+    ends = ((quotes, int(quote_at[-1])), (trades, int(trade_at[-1])))
+    early = open_at + EARLY_CLOSE
+    if all(abs(end - early) <= SILENCE_MAX for _, end in ends):
+        return early
+    (name, end), (other, other_end) = sorted(ends, key=lambda of: of[1])
+    if end < close_at - SILENCE_MAX:
+        expected = f"records up to the close at {close_at}, or five minutes before it"
+        raise TapeError(bad_value(name, expected, f"the last at {end}, of {other} at {other_end}"))
+    return close_at
+
+
+def _read_quotes(
+    path: Path, table: pl.DataFrame, at: I64, open_at: Nanos, close_at: Nanos, skipped: dict[str, int]
+) -> tuple[I64, I64]:
     """Return the session's quote rows of all exchanges (n, 5) and the index of each row's exchange (n,).
 
     The last row of an exchange before the open is carried in at `open_at` when it was firm. A row that is not firm
     empties its exchange's top, since what it replaced is gone; it is counted as `quotes.not_firm`.
     """
-    table = read_columns(path, QUOTE_FIELDS)
-    at = whole_numbers(path, table, "ms_utc") * MILLISECOND
-    check_order(path, at)
     letters = list(MICS)
     venue = np.full(len(at), -1, dtype=np.int64)
     letter = table["ex"].to_numpy()
@@ -239,11 +279,10 @@ def _read_quotes(path: Path, open_at: Nanos, close_at: Nanos, skipped: dict[str,
     return np.column_stack((np.maximum(at[keep], open_at), top[keep])), venue[keep]
 
 
-def _read_trades(path: Path, open_at: Nanos, close_at: Nanos, skipped: dict[str, int]) -> tuple[I64, Texts, Texts]:
+def _read_trades(
+    path: Path, table: pl.DataFrame, at: I64, open_at: Nanos, close_at: Nanos, skipped: dict[str, int]
+) -> tuple[I64, Texts, Texts]:
     """Return the session's usable prints (n, 4), aggressor 0, with each one's exchange letter and TRF letter."""
-    table = read_columns(path, TRADE_FIELDS)
-    at = whole_numbers(path, table, "ms_utc") * MILLISECOND
-    check_order(path, at)
     letter, trf = table["ex"].to_numpy(), table["trf"].to_numpy()
     letters = [*MICS, TRF_LETTER]
     _check_letters(path, f"an exchange letter out of {''.join(letters)}", letter, ~np.isin(letter, letters))
