@@ -36,7 +36,7 @@ _LN2 = math.log(2.0)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def first_fault(quotes: I64, prints: I64, venues: int, last: int, until: int) -> tuple[int, int]:  # pragma: no cover
+def first_fault(quotes: I64, prints: I64, venues: int, last: int, until: int) -> tuple[int, int]:
     """Return (ORDERED, 0), or which table and which row is out of order, out of [last, until) or of no venue."""
     at = last
     for i in range(quotes.shape[0]):
@@ -52,7 +52,7 @@ def first_fault(quotes: I64, prints: I64, venues: int, last: int, until: int) ->
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def consolidate(book: I64, is_counted: Flags, best: I64) -> bool:  # pragma: no cover
+def consolidate(book: I64, is_counted: Flags, best: I64) -> bool:
     """Write the best prices over the counted venues, with all the shares at them; return whether they changed.
 
     A side of a venue is usable when its price and its quantity are both above 0.
@@ -77,7 +77,7 @@ def consolidate(book: I64, is_counted: Flags, best: I64) -> bool:  # pragma: no 
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _see_mid(at: int, best: I64, whole: I64, sums: F64) -> None:  # pragma: no cover
+def _see_mid(at: int, best: I64, whole: I64, sums: F64) -> None:
     if best[0] == 0 or best[2] == 0:
         return
     mid2 = best[0] + best[2]
@@ -95,7 +95,7 @@ def _see_mid(at: int, best: I64, whole: I64, sums: F64) -> None:  # pragma: no c
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _see_print(row: I64, best: I64, whole: I64, sums: F64) -> None:  # pragma: no cover
+def _see_print(row: I64, best: I64, whole: I64, sums: F64) -> None:
     at, px, qty, aggressor = row[0], row[2], row[3], row[4]
     if px <= 0 or qty <= 0:
         return
@@ -119,9 +119,7 @@ def _see_print(row: I64, best: I64, whole: I64, sums: F64) -> None:  # pragma: n
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def fold(  # pragma: no cover
-    quotes: I64, prints: I64, book: I64, is_counted: Flags, best: I64, whole: I64, sums: F64, out: I64
-) -> int:
+def fold(quotes: I64, prints: I64, book: I64, is_counted: Flags, best: I64, whole: I64, sums: F64, out: I64) -> int:
     """Apply sorted rows to the state; write (at, *best) to `out` after every time at which the best changed and
     return how many rows that were.
 

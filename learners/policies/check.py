@@ -245,7 +245,7 @@ def _check_refusals(make: Make) -> None:
     nan, infinite = float("nan"), float("inf")
     for x in ((1.0, nan, 0.0), (1.0, infinite, 0.0), (1.0, 0.0), (), (1.0, 0.0, 0.0, 0.0), (1.0, 1e300, 0.0)):
         _check_refused(policy, before, msgspec.structs.replace(good, x=x))
-    _check_refused(policy, before, msgspec.structs.replace(good, lane="XXXX:TAKE"))
+    _check_refused(policy, before, msgspec.structs.replace(good, lane="XNIL:TAKE"))
     _check_refused(policy, before, msgspec.structs.replace(good, kind=OutcomeKind.MARKOUT, markout_bps=nan))
     _check_refused(policy, before, msgspec.structs.replace(good, price_bps=infinite))
     frame = example_frame(setup, START)
@@ -270,7 +270,7 @@ def _check_refused(policy: Policy, before: str, outcome: Outcome) -> None:
     try:
         policy.learn((outcome,))
     except FeatureError as error:
-        unknown = outcome.lane == "XXXX:TAKE"
+        unknown = outcome.lane == "XNIL:TAKE"
         _require(not unknown or outcome.lane in str(error), "the refusal of an unknown lane names it")
         _require(policy.digest() == before, "a refused outcome changes nothing")
         return

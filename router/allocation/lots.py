@@ -20,7 +20,7 @@ LOT_NOISE = 1e-9
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def to_lots(v: F64, lot: I64, minimum: I64, cap: I64, total: int) -> I64:  # pragma: no cover
+def to_lots(v: F64, lot: I64, minimum: I64, cap: I64, total: int) -> I64:
     """Return whole quantities (int64) near `v`: each is 0 or a multiple of its lot in [minimum, cap].
 
     `cap` and `minimum` are multiples of the lot; a lane with cap 0 is closed. First every lane gets its whole lots,

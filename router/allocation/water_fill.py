@@ -27,7 +27,7 @@ BISECTIONS_MAX = 200
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _volume(level: float, worth: F64, mu: F64, lower: F64, cap: F64, v: F64) -> float:  # pragma: no cover
+def _volume(level: float, worth: F64, mu: F64, lower: F64, cap: F64, v: F64) -> float:
     total = 0.0
     for k in range(v.shape[0]):
         v[k] = min(max(mu[k] * (worth[k] - level), lower[k]), cap[k]) if cap[k] > 0.0 else 0.0
@@ -36,7 +36,7 @@ def _volume(level: float, worth: F64, mu: F64, lower: F64, cap: F64, v: F64) -> 
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _pour(worth: F64, mu: F64, lower: F64, cap: F64, total: float) -> F64:  # pragma: no cover
+def _pour(worth: F64, mu: F64, lower: F64, cap: F64, total: float) -> F64:
     """Return v with sum `total`, or `cap` where the caps do not reach it; lanes with cap 0 do not take part."""
     v = np.zeros_like(cap)
     if cap.sum() <= total:
@@ -64,7 +64,7 @@ def _pour(worth: F64, mu: F64, lower: F64, cap: F64, total: float) -> F64:  # pr
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _value(gain: F64, mu: F64, v: F64) -> float:  # pragma: no cover
+def _value(gain: F64, mu: F64, v: F64) -> float:
     total = 0.0
     for k in range(v.shape[0]):
         if v[k] > 0.0:
@@ -73,7 +73,7 @@ def _value(gain: F64, mu: F64, v: F64) -> float:  # pragma: no cover
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def water_fill(p: F64, mu: F64, c: F64, minimum: F64, cap: F64, total: float) -> F64:  # pragma: no cover
+def water_fill(p: F64, mu: F64, c: F64, minimum: F64, cap: F64, total: float) -> F64:
     """Return the real quantities v (float64, one per lane) of the best split of `total`.
 
     All arguments are float64 arrays over lanes: probability of a fill, mean quantity met, value in bps per share,

@@ -45,7 +45,7 @@ def _sums(events: list[Event]) -> Accumulator:
     return sums
 
 
-def _assert_same(one: Accumulator, two: Accumulator) -> None:
+def assert_same(one: Accumulator, two: Accumulator) -> None:
     assert one.epoch == two.epoch
     for mine, theirs in ((one.a, two.a), (one.b, two.b)):
         np.testing.assert_allclose(mine, theirs, rtol=0.0, atol=1e-12 * max(1.0, np.abs(one.a).max()))
@@ -56,7 +56,7 @@ def _assert_same(one: Accumulator, two: Accumulator) -> None:
 def test_updates_commute(events: list[Event], shuffle: object) -> None:
     shuffled = list(events)
     shuffle.shuffle(shuffled)  # type: ignore[attr-defined]
-    _assert_same(_sums(events), _sums(shuffled))
+    assert_same(_sums(events), _sums(shuffled))
 
 
 @settings(max_examples=60, deadline=None)
@@ -64,7 +64,7 @@ def test_updates_commute(events: list[Event], shuffle: object) -> None:
 def test_merged_shards_equal_one(events: list[Event], cut: int) -> None:
     left, right = _sums(events[:cut]), _sums(events[cut:])
     left.merge(right)
-    _assert_same(left, _sums(events))
+    assert_same(left, _sums(events))
 
 
 def test_moving_the_epoch_changes_no_bit_of_what_is_read() -> None:
