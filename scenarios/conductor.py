@@ -34,7 +34,7 @@ from router.domain.messages import (
     LearnerBatch,
     LearnerReply,
     MidObserved,
-    Shift,
+    Ripple,
     VenueBatch,
     VenueReply,
 )
@@ -157,15 +157,15 @@ class Conductor:
 
     def _advance_venues(self, until: Nanos) -> None:
         shift = self.impact.shift(self._now)
-        shifts: tuple[Shift, ...] = () if shift is None else (shift,)
+        ripples: tuple[Ripple, ...] = () if shift is None else (shift,)
         for spec in self.plan.specs:
             mic = spec.mic
             arrivals = self.network.arrivals(mic, until)
             sessions = self.network.sessions(mic, self._now, until)
             due = self._next_at[mic]
-            if arrivals or sessions or shifts or (due is not None and due < until):
+            if arrivals or sessions or ripples or (due is not None and due < until):
                 self._seq += 1
-                batch = VenueBatch(seq=self._seq, until=until, arrivals=arrivals, shifts=shifts, sessions=sessions)
+                batch = VenueBatch(seq=self._seq, until=until, arrivals=arrivals, ripples=ripples, sessions=sessions)
                 self.link.send(mic, batch)
         replies = _of_type(self.link.receive(), VenueReply)
         for k, spec in enumerate(self.plan.specs):

@@ -60,7 +60,7 @@ class VenueShell:
             return self._last
         if not isinstance(batch, VenueBatch) or batch.seq < self._last.seq:
             raise _out_of_turn("venue", self._last.seq, batch)
-        out = self.venue.advance(batch.until, batch.arrivals, batch.shifts, batch.sessions)
+        out = self.venue.advance(batch.until, batch.arrivals, batch.ripples, batch.sessions)
         self._last = VenueReply(
             seq=batch.seq,
             reports=tuple(out.reports),

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from router.domain.instruments import VenueSpec
 from router.domain.market import I64, DealerTier
-from router.domain.messages import Arrival, SessionChange, Shift
+from router.domain.messages import Arrival, Ripple, SessionChange
 from router.domain.reports import Report
 from router.domain.units import Nanos
 
@@ -39,11 +39,11 @@ class Venue(Protocol):
         self,
         until: Nanos,
         arrivals: Sequence[Arrival] = (),
-        shifts: Sequence[Shift] = (),
+        ripples: Sequence[Ripple] = (),
         sessions: Sequence[SessionChange] = (),
     ) -> VenueOutput:
         """Process everything before `until`, in order of time; at equal times the venue's own events come first,
-        then session changes, shifts and arrivals in the order given. Arrivals lie in [last until, until).
+        then session changes, ripples and arrivals in the order given. Arrivals lie in [last until, until).
 
         A command arrives once or many times (a resend after a crash): a `cl_ord_id` the venue has seen is answered
         with that order's current state (exec_type ORDER_STATUS) and changes nothing. OrderStatusRequest for an

@@ -13,7 +13,7 @@ from router.domain.market import DealerTier, MarketSnapshot
 from router.domain.orders import Command, ParentOrder
 from router.domain.reports import Report
 from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
-from router.domain.units import Nanos, Px
+from router.domain.units import Nanos, Px, Qty
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -23,11 +23,31 @@ class Arrival(msgspec.Struct, frozen=True):
     command: Command
 
 
-class Shift(msgspec.Struct, frozen=True):
+class Shift(msgspec.Struct, frozen=True, tag="shift"):
     """From `at` on, our own past trades move the market's reference price by `px` in all (may be negative)."""
 
     at: Nanos
     px: Px
+
+
+class Fade(msgspec.Struct, frozen=True, tag="fade"):
+    """At `at`, makers who saw us take elsewhere pull `share` (0..1) of what they show against orders of `sign`."""
+
+    at: Nanos
+    sign: int
+    share: float
+
+
+class Hedge(msgspec.Struct, frozen=True, tag="hedge"):
+    """At `at`, somebody who traded with us elsewhere takes `qty` here: a buy with `sign` +1, a sell with -1."""
+
+    at: Nanos
+    sign: int
+    qty: Qty
+
+
+Ripple = Shift | Fade | Hedge
+"""What our trading makes others do at a venue, apart from trading with us there."""
 
 
 class SessionChange(msgspec.Struct, frozen=True):
@@ -43,7 +63,7 @@ class VenueBatch(msgspec.Struct, frozen=True, kw_only=True, tag="venue_batch"):
     seq: int
     until: Nanos
     arrivals: tuple[Arrival, ...] = ()
-    shifts: tuple[Shift, ...] = ()
+    ripples: tuple[Ripple, ...] = ()
     sessions: tuple[SessionChange, ...] = ()
 
 

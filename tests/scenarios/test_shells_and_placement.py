@@ -180,7 +180,7 @@ def test_a_venue_shell_passes_on_what_its_engine_said() -> None:
     batch = asked()["XLTA"][0]
     assert isinstance(batch, VenueBatch)
     reply = venue_shell().handle(batch)
-    out = make_venue(small(), "XLTA").advance(batch.until, batch.arrivals, batch.shifts, batch.sessions)
+    out = make_venue(small(), "XLTA").advance(batch.until, batch.arrivals, batch.ripples, batch.sessions)
     assert (reply.quotes, reply.prints) == (out.quotes.tobytes(), out.prints.tobytes())
     assert (reply.events, reply.next_at) == (out.events, out.next_at)
 

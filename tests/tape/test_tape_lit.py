@@ -51,9 +51,9 @@ def order(name: str, ms: float, qty: int, px: int | None, side: Side = Side.BUY,
     return Arrival(OPEN + int(ms * MS), NewOrderSingle(ChildOrder(**(fields | changes))))  # type: ignore[arg-type]
 
 
-def fills(venue: TapeLitVenue, until_ms: float, *arrivals: Arrival, shifts: tuple[Shift, ...] = ()) -> list:
+def fills(venue: TapeLitVenue, until_ms: float, *arrivals: Arrival, ripples: tuple[Shift, ...] = ()) -> list:
     """Advance and return (order, ms, quantity, price) of each execution."""
-    out = venue.advance(OPEN + int(until_ms * MS), arrivals, shifts)
+    out = venue.advance(OPEN + int(until_ms * MS), arrivals, ripples)
     trades = [r for r in out.reports if isinstance(r, ExecutionReport) and r.exec_type is ExecType.TRADE]
     return [(r.cl_ord_id, (r.transact_time - OPEN) / MS, r.last_qty, r.last_px) for r in trades]
 
@@ -241,7 +241,7 @@ def test_our_impact_moves_quotes_trades_and_queues(make_day):
 def test_a_shift_across_our_price_fills_us(make_day):
     venue = exchange(make_day, QUOTES)
     shift = (Shift(OPEN + 5 * MS, -200),)
-    assert fills(venue, 20, order("o", 1, 500, 400_000), shifts=shift) == [("o", 5.0, 300, 400_000)]
+    assert fills(venue, 20, order("o", 1, 500, 400_000), ripples=shift) == [("o", 5.0, 300, 400_000)]
     assert venue.advance(OPEN + 21 * MS).quotes.tolist() == []
 
 

@@ -62,7 +62,7 @@ def test_a_venue_of_the_recorded_day_passes_the_examiner(recorded, mic):
 
 
 def some_inputs(day: TaqDay, mic: str) -> tuple[list[Arrival], list[Shift], list[SessionChange]]:
-    """Return a mix of orders, cancels, shifts and a lost link that does much at a venue of any type."""
+    """Return a mix of orders, cancels, ripples and a lost link that does much at a venue of any type."""
     rng = np.random.default_rng(3)
     spec = spec_of(day, mic)
     kinds: dict[VenueType, dict[str, object]] = {
@@ -99,16 +99,16 @@ def some_inputs(day: TaqDay, mic: str) -> tuple[list[Arrival], list[Shift], list
         if k % 7 == 0:
             request = OrderCancelRequest(mic=mic, cl_ord_id=f"P.{k}/1", orig_cl_ord_id=f"P.{k}", parent_id="P")
             arrivals.append(Arrival(at + 90 * MS, request))
-    shifts = [Shift(day.open_at + s * SECOND, px) for s, px in ((24, 130), (26, -270), (28, 0))]
+    ripples = [Shift(day.open_at + s * SECOND, px) for s, px in ((24, 130), (26, -270), (28, 0))]
     sessions = [SessionChange(day.open_at + 22 * SECOND, False), SessionChange(day.open_at + 23 * SECOND, True)]
-    return sorted(arrivals, key=lambda a: a.at), shifts, sessions
+    return sorted(arrivals, key=lambda a: a.at), ripples, sessions
 
 
 @pytest.mark.parametrize("mic", LETTERS)
 def test_windows_of_any_cut_give_the_same(make_day, mic):
     day = a_busy_day(make_day)
     spec = spec_of(day, mic)
-    arrivals, shifts, sessions = some_inputs(day, mic)
+    arrivals, ripples, sessions = some_inputs(day, mic)
     seen = []
     for step in (60 * SECOND, 777 * MS, 10 * MS):
         venue = build_tape_venue(spec, day)
@@ -116,7 +116,7 @@ def test_windows_of_any_cut_give_the_same(make_day, mic):
         last = day.open_at
         while last < day.close_at + SECOND:
             until = last + step
-            inside = [[x for x in xs if last <= x.at < until] for xs in (arrivals, shifts, sessions)]
+            inside = [[x for x in xs if last <= x.at < until] for xs in (arrivals, ripples, sessions)]
             out = venue.advance(until, *inside)  # type: ignore[arg-type]
             reports += out.reports
             quotes += out.quotes.tolist()

@@ -104,8 +104,8 @@ def test_the_examiner_catches_a_venue_that_depends_on_its_windows() -> None:
             self.inner = build(KINDS["lit"])
             self.spec = self.inner.spec
 
-        def advance(self, until: int, arrivals=(), shifts=(), sessions=()) -> VenueOutput:  # type: ignore[no-untyped-def]
-            return self.inner.advance(until, arrivals, shifts, sessions)._replace(events=1)
+        def advance(self, until: int, arrivals=(), ripples=(), sessions=()) -> VenueOutput:  # type: ignore[no-untyped-def]
+            return self.inner.advance(until, arrivals, ripples, sessions)._replace(events=1)
 
     with pytest.raises(VenueProtocolError, match="windows against one"):
         check_venue(Forgetful, open_at=OPEN, close_at=SETUP.close_at, price=SETUP.start_px)
@@ -117,8 +117,8 @@ def test_the_examiner_catches_a_venue_that_loses_a_report() -> None:
             self.inner = build(KINDS["lit"])
             self.spec = self.inner.spec
 
-        def advance(self, until: int, arrivals=(), shifts=(), sessions=()) -> VenueOutput:  # type: ignore[no-untyped-def]
-            output = self.inner.advance(until, arrivals, shifts, sessions)
+        def advance(self, until: int, arrivals=(), ripples=(), sessions=()) -> VenueOutput:  # type: ignore[no-untyped-def]
+            output = self.inner.advance(until, arrivals, ripples, sessions)
             return output._replace(reports=[r for r in output.reports if r.cl_ord_id != "day"])
 
     with pytest.raises(VenueProtocolError, match="silence"):

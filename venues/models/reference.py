@@ -60,6 +60,14 @@ class Regime(msgspec.Struct, frozen=True, kw_only=True):
     multipliers: RegimeMultipliers = RegimeMultipliers()
 
 
+class Halt(msgspec.Struct, frozen=True, kw_only=True):
+    """Trading stands still in [from_at, to_at) at the venues named, or at all of them when none is."""
+
+    from_at: Nanos
+    to_at: Nanos
+    mics: tuple[str, ...] = ()
+
+
 class MarketSetup(msgspec.Struct, frozen=True, kw_only=True):
     """The market of one symbol in one run: what is common to its venues. `daily_volatility` is a share (0.02)."""
 
@@ -71,6 +79,7 @@ class MarketSetup(msgspec.Struct, frozen=True, kw_only=True):
     daily_volatility: float = 0.02
     adv: Qty = 2_000_000
     regimes: tuple[Regime, ...] = ()
+    halts: tuple[Halt, ...] = ()
 
     def __post_init__(self) -> None:
         times = [regime.from_at for regime in self.regimes]
@@ -82,6 +91,7 @@ class MarketSetup(msgspec.Struct, frozen=True, kw_only=True):
             (0.0 < self.daily_volatility <= 0.5, "daily_volatility", "a share in (0, 0.5]", self.daily_volatility),
             (self.adv >= 0, "adv", "a quantity from 0", self.adv),
             (times == sorted(set(times)), "regimes", "rising from_at", times),
+            (all(halt.from_at < halt.to_at for halt in self.halts), "halts", "to_at after from_at", self.halts),
         )
         for holds, key, expected, got in rules:
             if not holds:
@@ -96,6 +106,18 @@ class MarketSetup(msgspec.Struct, frozen=True, kw_only=True):
         """Return the regime in force; before the first one it is calm, multiplying nothing."""
         k = bisect_right([regime.from_at for regime in self.regimes], at)
         return self.regimes[k - 1] if k else Regime(from_at=self.open_at, name="calm")
+
+    def halts_of(self, mic: str) -> tuple[tuple[Nanos, Nanos], ...]:
+        """Return the (from, to) of a venue's halts within the session, in order; those that meet are one."""
+        spans: list[tuple[Nanos, Nanos]] = []
+        for halt in sorted(self.halts, key=lambda h: h.from_at):
+            start, end = max(halt.from_at, self.open_at), min(halt.to_at, self.close_at)
+            if (halt.mics and mic not in halt.mics) or start >= end:
+                continue
+            if spans and start <= spans[-1][1]:
+                start, end = spans[-1][0], max(end, spans.pop()[1])
+            spans.append((start, end))
+        return tuple(spans)
 
     def segments(self) -> tuple[tuple[Nanos, Nanos, Regime], ...]:
         """Return (from, to, regime) over the session, in order, without gaps."""

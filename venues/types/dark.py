@@ -17,7 +17,7 @@ from router.domain.enums import ExecType, LastLiquidityInd, OrdType, PegPriceTyp
 from router.domain.errors import bad_value
 from router.domain.instruments import VenueSpec
 from router.domain.market import F64, I64, PRINT_COLUMNS, QUOTE_COLUMNS, no_rows
-from router.domain.messages import Arrival, SessionChange, Shift
+from router.domain.messages import Arrival, Ripple, SessionChange, Shift
 from router.domain.orders import ChildOrder
 from router.domain.units import MILLISECOND, MINUTE, SECOND, Nanos, Px, Qty
 from venues.book.naive import Execution, NaiveBook
@@ -104,12 +104,12 @@ class DarkVenue:
         self,
         until: Nanos,
         arrivals: Sequence[Arrival] = (),
-        shifts: Sequence[Shift] = (),
+        ripples: Sequence[Ripple] = (),
         sessions: Sequence[SessionChange] = (),
     ) -> VenueOutput:
         """See `Venue.advance`."""
         self._prints = []
-        events = self._timeline.advance(until, arrivals, shifts, sessions)
+        events = self._timeline.advance(until, arrivals, ripples, sessions)
         prints = np.array(self._prints, dtype=np.int64).reshape(-1, len(PRINT_COLUMNS))
         reports = self._desk.take_reports()
         return VenueOutput(reports, no_rows(QUOTE_COLUMNS), prints, (), events, self._timeline.next_at())
@@ -136,9 +136,11 @@ class DarkVenue:
     def on_later(self, at: Nanos, kind: int, key: int) -> None:
         """Nothing in a dark pool is asked for later."""
 
-    def on_shift(self, at: Nanos, px: int) -> None:
+    def on_ripple(self, at: Nanos, ripple: Ripple) -> None:
         """The mid follows our own impact at once: it is the consolidated mid."""
-        self._shift_px = px
+        if not isinstance(ripple, Shift):
+            return
+        self._shift_px = ripple.px
         if at < self._setup.close_at:
             self._move(at)
 

@@ -16,7 +16,7 @@ from router.domain.enums import LastLiquidityInd, OrdType, Side, TimeInForce
 from router.domain.errors import bad_value
 from router.domain.instruments import VenueSpec
 from router.domain.market import I64, PRINT_COLUMNS, QUOTE_COLUMNS, DealerTier
-from router.domain.messages import Arrival, SessionChange, Shift
+from router.domain.messages import Arrival, Ripple, SessionChange, Shift
 from router.domain.orders import ChildOrder
 from router.domain.units import MILLISECOND, MINUTE, SECOND, Nanos, Px, Qty, round_to_tick
 from venues.models.flow import geometric_sizes, signs, u_shaped_times
@@ -142,12 +142,12 @@ class DealerVenue:
         self,
         until: Nanos,
         arrivals: Sequence[Arrival] = (),
-        shifts: Sequence[Shift] = (),
+        ripples: Sequence[Ripple] = (),
         sessions: Sequence[SessionChange] = (),
     ) -> VenueOutput:
         """See `Venue.advance`."""
         self._quotes, self._prints = [], []
-        events = self._timeline.advance(until, arrivals, shifts, sessions)
+        events = self._timeline.advance(until, arrivals, ripples, sessions)
         return VenueOutput(
             self._desk.take_reports(),
             np.array(self._quotes, dtype=np.int64).reshape(-1, len(QUOTE_COLUMNS)),
@@ -187,9 +187,11 @@ class DealerVenue:
         else:
             self._quote(at)
 
-    def on_shift(self, at: Nanos, px: int) -> None:
+    def on_ripple(self, at: Nanos, ripple: Ripple) -> None:
         """The dealer sees our impact at once and quotes it at his next refresh."""
-        self._shift_px = px
+        if not isinstance(ripple, Shift):
+            return
+        self._shift_px = ripple.px
         refresh = self._params.refresh_ns
         if self._setup.open_at <= at:
             grid = self._setup.open_at + ((at - self._setup.open_at) // refresh + 1) * refresh

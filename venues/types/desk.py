@@ -5,14 +5,14 @@ Rule of this file: everything a venue says about an order of ours is said here, 
 
 A venue type builds a `Desk` with itself as the floor and drives it so:
 
-    for item in in_order(self.at, until, arrivals, shifts, sessions):
+    for item in in_order(self.at, until, arrivals, ripples, sessions):
         self._run(item.at)                      # own events up to and including item.at, desk.expire_due among them
         if isinstance(item, Arrival):
             self.desk.receive(item.at, item.command)
         elif isinstance(item, SessionChange):
             self.desk.session(item.at, item.is_up)
         else:
-            self._shift(item)
+            self._ripple(item)
     self._run(until - 1)
     reports = self.desk.take_reports()
 
@@ -28,7 +28,7 @@ from typing import Protocol, TypeAlias
 from router.domain.enums import ExecInst, ExecType, LastLiquidityInd, OrdStatus, OrdType, TimeInForce
 from router.domain.errors import BadInputError, bad_value
 from router.domain.instruments import VenueSpec
-from router.domain.messages import Arrival, SessionChange, Shift
+from router.domain.messages import Arrival, Fade, Hedge, Ripple, SessionChange, Shift
 from router.domain.orders import (
     ChildOrder,
     Command,
@@ -44,10 +44,10 @@ from venues.models.fees import charge
 OPEN = (OrdStatus.PENDING_NEW, OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
 """The states in which an order can still trade."""
 
-Input: TypeAlias = Arrival | SessionChange | Shift
+Input: TypeAlias = Arrival | SessionChange | Ripple
 
 UNKNOWN_ORDER = "unknown order"
-_RANK: dict[type, int] = {SessionChange: 0, Shift: 1, Arrival: 2}
+_RANK: dict[type, int] = {SessionChange: 0, Shift: 1, Fade: 1, Hedge: 1, Arrival: 2}
 
 
 class HeldOrder:
@@ -111,17 +111,17 @@ def in_order(
     last: Nanos,
     until: Nanos,
     arrivals: Sequence[Arrival],
-    shifts: Sequence[Shift],
+    ripples: Sequence[Ripple],
     sessions: Sequence[SessionChange],
 ) -> list[Input]:
-    """Return a window's inputs by time; at equal times sessions, then shifts, then arrivals, each as given.
+    """Return a window's inputs by time; at equal times sessions, then ripples, then arrivals, each as given.
 
     Raises:
         BadInputError: an input lies outside [last, until), or `until` is before `last`.
     """
     if until < last:
         raise BadInputError(bad_value("until", f"a time from {last}", until))
-    items: list[Input] = [*sessions, *shifts, *arrivals]
+    items: list[Input] = [*sessions, *ripples, *arrivals]
     for item in items:
         if not last <= item.at < until:
             raise BadInputError(bad_value(f"{type(item).__name__}.at", f"a time in [{last}, {until})", item.at))

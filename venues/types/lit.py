@@ -13,7 +13,7 @@ import numpy as np
 from router.domain.enums import ExecInst, ExecType, LastLiquidityInd, OrdType, PegPriceType, TimeInForce
 from router.domain.instruments import VenueSpec
 from router.domain.market import PRINT_COLUMNS, QUOTE_COLUMNS
-from router.domain.messages import Arrival, SessionChange, Shift
+from router.domain.messages import Arrival, Ripple, SessionChange, Shift
 from router.domain.orders import ChildOrder
 from router.domain.units import Nanos, Px, Qty
 from venues.book.naive import Execution, NaiveBook
@@ -67,12 +67,12 @@ class LitVenue:
         self,
         until: Nanos,
         arrivals: Sequence[Arrival] = (),
-        shifts: Sequence[Shift] = (),
+        ripples: Sequence[Ripple] = (),
         sessions: Sequence[SessionChange] = (),
     ) -> VenueOutput:
         """See `Venue.advance`."""
         self._quotes, self._prints = [], []
-        events = self._timeline.advance(until, arrivals, shifts, sessions)
+        events = self._timeline.advance(until, arrivals, ripples, sessions)
         return VenueOutput(
             self._desk.take_reports(),
             np.array(self._quotes, dtype=np.int64).reshape(-1, len(QUOTE_COLUMNS)),
@@ -116,11 +116,11 @@ class LitVenue:
         """A maker answers a shift of the reference."""
         self._requote(at, kind, key)
 
-    def on_shift(self, at: Nanos, px: int) -> None:
+    def on_ripple(self, at: Nanos, ripple: Ripple) -> None:
         """Makers follow our own impact as they follow any move, each after its own reaction."""
-        if px == self._shift_px:
+        if not isinstance(ripple, Shift) or ripple.px == self._shift_px:
             return
-        self._shift_px = px
+        self._shift_px = ripple.px
         if self._setup.open_at <= at < self._setup.close_at:
             self._executed(at, self.book.set_mid(self._reference))
             for maker in range(self._params.makers):

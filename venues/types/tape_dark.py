@@ -17,7 +17,7 @@ import msgspec
 
 from router.domain.enums import ExecType, LastLiquidityInd, OrdType, PegPriceType
 from router.domain.instruments import VenueSpec
-from router.domain.messages import Arrival, SessionChange, Shift
+from router.domain.messages import Arrival, Ripple, SessionChange
 from router.domain.orders import ChildOrder
 from router.domain.units import Nanos, Px, Qty
 from venues.feeds.taq import TaqDay
@@ -53,15 +53,15 @@ class TapeDarkVenue:
         self,
         until: Nanos,
         arrivals: Sequence[Arrival] = (),
-        shifts: Sequence[Shift] = (),
+        ripples: Sequence[Ripple] = (),
         sessions: Sequence[SessionChange] = (),
     ) -> VenueOutput:
         """Process everything before `until`; see `venues.venue.Venue`."""
-        if not (arrivals or shifts or sessions):
+        if not (arrivals or ripples or sessions):
             own = self._desk.next_expiry() or NEVER
             if not self._resting or until <= min(self._stream.next, own):
                 return self._stream.skim(until, own)
-        for item in in_order(self._stream.at, until, arrivals, shifts, sessions):
+        for item in in_order(self._stream.at, until, arrivals, ripples, sessions):
             self._run(item.at)
             if isinstance(item, Arrival):
                 self._desk.receive(item.at, item.command)

@@ -22,7 +22,7 @@ import numpy as np
 from router.domain.enums import LastLiquidityInd, OrdType, Side
 from router.domain.instruments import VenueSpec
 from router.domain.market import DealerTier
-from router.domain.messages import Arrival, SessionChange, Shift
+from router.domain.messages import Arrival, Ripple, SessionChange, Shift
 from router.domain.orders import ChildOrder
 from router.domain.units import Nanos, Px, Qty
 from venues.feeds.taq import TaqDay
@@ -57,22 +57,22 @@ class TapeDealerVenue:
         self,
         until: Nanos,
         arrivals: Sequence[Arrival] = (),
-        shifts: Sequence[Shift] = (),
+        ripples: Sequence[Ripple] = (),
         sessions: Sequence[SessionChange] = (),
     ) -> VenueOutput:
         """Process everything before `until`; see `venues.venue.Venue`."""
         own = self._next_own()
-        if until <= own and not (arrivals or shifts or sessions):
+        if until <= own and not (arrivals or ripples or sessions):
             output = self._stream.skim(until, own)
             tiers = self._standing()
             return output._replace(tiers=tiers) if tiers else output
-        for item in in_order(self._stream.at, until, arrivals, shifts, sessions):
+        for item in in_order(self._stream.at, until, arrivals, ripples, sessions):
             self._run(item.at)
             if isinstance(item, Arrival):
                 self._desk.receive(item.at, item.command)
             elif isinstance(item, SessionChange):
                 self._desk.session(item.at, item.is_up)
-            else:
+            elif isinstance(item, Shift):
                 self._shift(item)
         self._run(until - 1)
         self._stream.at = until

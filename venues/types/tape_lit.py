@@ -26,7 +26,7 @@ import numpy as np
 from router.domain.enums import ExecInst, ExecType, LastLiquidityInd, OrdType, TimeInForce
 from router.domain.instruments import VenueSpec
 from router.domain.market import I64
-from router.domain.messages import Arrival, SessionChange, Shift
+from router.domain.messages import Arrival, Ripple, SessionChange, Shift
 from router.domain.orders import ChildOrder
 from router.domain.units import Nanos, Px, Qty
 from venues.feeds.taq import TaqDay
@@ -78,22 +78,22 @@ class TapeLitVenue:
         self,
         until: Nanos,
         arrivals: Sequence[Arrival] = (),
-        shifts: Sequence[Shift] = (),
+        ripples: Sequence[Ripple] = (),
         sessions: Sequence[SessionChange] = (),
     ) -> VenueOutput:
         """Process everything before `until`; see `venues.venue.Venue`."""
-        if not (arrivals or shifts or sessions):
+        if not (arrivals or ripples or sessions):
             own = self._desk.next_expiry() or NEVER
             if not self._is_walking or until <= min(self._stream.next, own):
                 return self._stream.skim(until, own)
-        for item in in_order(self._stream.at, until, arrivals, shifts, sessions):
+        for item in in_order(self._stream.at, until, arrivals, ripples, sessions):
             self._run(item.at)
             self._step_in()
             if isinstance(item, Arrival):
                 self._desk.receive(item.at, item.command)
             elif isinstance(item, SessionChange):
                 self._desk.session(item.at, item.is_up)
-            else:
+            elif isinstance(item, Shift):
                 self._shift(item)
         self._run(until - 1)
         self._stream.at = until

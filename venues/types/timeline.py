@@ -1,7 +1,7 @@
 """The one loop that every synthetic venue runs: background events, what they lead to, expiries, and our inputs.
 
 Rule of this file: time only goes forward, and ties have one order: background flow, then what is due later, then
-expiries, then sessions, shifts and arrivals. Nothing depends on where a window ends.
+expiries, then sessions, ripples and arrivals. Nothing depends on where a window ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from router.domain.market import I64
-from router.domain.messages import Arrival, SessionChange, Shift
+from router.domain.messages import Arrival, Ripple, SessionChange
 from router.domain.units import Nanos
 from venues.types.desk import Desk, in_order
 
@@ -34,8 +34,8 @@ class Machine(Protocol):
         """Process what the machine asked for with `Timeline.later`."""
         ...
 
-    def on_shift(self, at: Nanos, px: int) -> None:
-        """Note what our own trades have added to the reference, in all."""
+    def on_ripple(self, at: Nanos, ripple: Ripple) -> None:
+        """Note what our own trades have added to the reference, in all, or what others do because of us."""
         ...
 
     def settle(self, at: Nanos) -> None:
@@ -79,7 +79,7 @@ class Timeline:
         return None if at >= _NEVER else at
 
     def advance(
-        self, until: Nanos, arrivals: Sequence[Arrival], shifts: Sequence[Shift], sessions: Sequence[SessionChange]
+        self, until: Nanos, arrivals: Sequence[Arrival], ripples: Sequence[Ripple], sessions: Sequence[SessionChange]
     ) -> int:
         """Process everything before `until`; return the number of events.
 
@@ -87,15 +87,15 @@ class Timeline:
             BadInputError: `until` lies in the past, or an input outside the window.
         """
         before = self.events
-        for item in in_order(self.at, until, arrivals, shifts, sessions):
+        for item in in_order(self.at, until, arrivals, ripples, sessions):
             self._run(item.at)
             self.events += 1
             if isinstance(item, Arrival):
                 self._desk.receive(item.at, item.command)
-            elif isinstance(item, Shift):
-                self._machine.on_shift(item.at, item.px)
-            else:
+            elif isinstance(item, SessionChange):
                 self._desk.session(item.at, item.is_up)
+            else:
+                self._machine.on_ripple(item.at, item)
             self._machine.settle(item.at)
         self._run(until - 1)
         self.at = until
