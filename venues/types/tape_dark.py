@@ -17,7 +17,7 @@ import msgspec
 
 from router.domain.enums import ExecType, LastLiquidityInd, OrdType, PegPriceType
 from router.domain.instruments import VenueSpec
-from router.domain.messages import Arrival, Ripple, SessionChange
+from router.domain.messages import Arrival, Ripple, SessionChange, Shift
 from router.domain.orders import ChildOrder
 from router.domain.units import Nanos, Px, Qty
 from venues.feeds.taq import TaqDay
@@ -67,7 +67,7 @@ class TapeDarkVenue:
                 self._desk.receive(item.at, item.command)
             elif isinstance(item, SessionChange):
                 self._desk.session(item.at, item.is_up)
-            else:
+            elif isinstance(item, Shift):
                 self._stream.move(item.px)
         self._run(until - 1)
         self._stream.at = until
