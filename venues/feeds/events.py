@@ -79,7 +79,7 @@ class Skipped(NamedTuple):
     """Records that a feed read and left out: why, how many, and where the first one stood."""
 
     reason: str
-    count: int
+    records: int
     first: str
 
 
