@@ -177,8 +177,10 @@ class Conductor:
         self._said_tiers[spec.mic] = reply.tiers
         self.events += reply.events
         feed = self.plan.feed_ns[spec.mic]
-        self._quotes.append(_seen(rows_from_bytes(reply.quotes, QUOTE_COLUMNS), k, feed))
-        self._prints.append(_seen(rows_from_bytes(reply.prints, PRINT_COLUMNS), k, feed))
+        if reply.quotes:
+            self._quotes.append(_seen(rows_from_bytes(reply.quotes, QUOTE_COLUMNS), k, feed))
+        if reply.prints:
+            self._prints.append(_seen(rows_from_bytes(reply.prints, PRINT_COLUMNS), k, feed))
         for report in reply.reports:
             if isinstance(report, ExecutionReport) and report.exec_type is ExecType.TRADE:
                 parent = self._parent_of[report.cl_ord_id]

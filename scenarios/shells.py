@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from learners.policies.build import NOT_LEARNING
-from learners.policies.policy import Policy
+from learners.policies.policy import Policy, TablePolicy
 from router.allocation.allocate import LaneTerms, lane_terms, probabilities_on
+from router.allocation.published import TermArrays, table_probabilities, term_arrays
 from router.domain.enums import Tactic
 from router.domain.errors import FeatureError, LinkError
 from router.domain.instruments import VenueSpec
+from router.domain.market import F64
 from router.domain.messages import (
     HostBatch,
     HostReply,
@@ -95,6 +97,7 @@ class _Sight(NamedTuple):
 
     frame: ContextFrame
     terms: LaneTerms
+    arrays: TermArrays
 
 
 class _View(NamedTuple):
@@ -102,7 +105,9 @@ class _View(NamedTuple):
 
     version: int
     sight: _Sight
+    table: F64 | None
     scores: tuple[LaneScore, ...]
+    """Empty where only a table was asked for."""
     probabilities: tuple[float, ...]
 
 
@@ -114,6 +119,7 @@ class LearnerShell:
         self.policy = policy
         self._specs = specs
         self._standard_qty = standard_qty
+        self._tables = policy if isinstance(policy, TablePolicy) else None
         self._is_learning = policy.name not in (*NOT_LEARNING, ORACLE)
         self._version = 0
         self._applied = 0
@@ -131,7 +137,7 @@ class LearnerShell:
             return self._last
         if not isinstance(batch, LearnerBatch) or batch.seq < self._last.seq:
             raise _out_of_turn("learner", self._last.seq, batch)
-        sights = [_Sight(frame, self._terms(frame)) for frame in batch.frames]
+        sights = [self._sight(frame) for frame in batch.frames]
         publications = [self._learn(outcome, sights) for outcome in batch.outcomes]
         policies = tuple(self._publish(sight) for sight in sights)
         self._last = LearnerReply(seq=batch.seq, publications=tuple(publications), policies=policies)
@@ -159,7 +165,7 @@ class LearnerShell:
             at=sight.frame.at,
             side=sight.frame.side,
             mode=self.policy.mode,
-            scores=view.scores,
+            scores=view.scores or self.policy.scores(sight.frame),
             routing_probabilities=view.probabilities,
             outcomes_applied=self._applied,
             model_digest=self.policy.digest(),
@@ -171,10 +177,23 @@ class LearnerShell:
         # What no outcome changes is looked at once a sight: its versions differ in nothing but their number.
         is_old = view is not None and view.version != self._version and self._is_learning
         if view is None or view.sight is not sight or is_old:
-            scores = self.policy.scores(sight.frame)
-            probabilities = probabilities_on(self._standard_qty, sight.terms, scores, self.policy.mode)
-            self._view = view = _View(self._version, sight, scores, probabilities)
+            self._view = view = self._view_of(sight, view)
         return view
+
+    def _view_of(self, sight: _Sight, last: _View | None) -> _View:
+        if self._tables is not None:
+            table = self._tables.table(sight.frame)
+            if last is not None and last.sight is sight and last.table is table:
+                return last._replace(version=self._version)
+            probabilities = table_probabilities(self._standard_qty, sight.arrays, table)
+            return _View(self._version, sight, table, (), probabilities)
+        scores = self.policy.scores(sight.frame)
+        probabilities = probabilities_on(self._standard_qty, sight.terms, scores, self.policy.mode)
+        return _View(self._version, sight, None, scores, probabilities)
+
+    def _sight(self, frame: ContextFrame) -> _Sight:
+        terms = self._terms(frame)
+        return _Sight(frame, terms, term_arrays(terms))
 
     def _terms(self, frame: ContextFrame) -> LaneTerms:
         try:

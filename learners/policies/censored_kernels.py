@@ -9,12 +9,16 @@ parameters known when it came, as (w, z) with w z = w θᵀx + residual.
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from learners.state.accumulator import add_kernel, posterior_kernel, posterior_numpy
 from router.domain.market import F64, I64
+
+B8: TypeAlias = NDArray[np.bool_]
 
 ETA_MAX = 8.0
 """Linear predictors are clipped to ±8 before exp: rates from 1/3000 to 3000 of their unit."""
@@ -24,6 +28,9 @@ WEIGHT_MIN, WEIGHT_MAX, RESIDUAL_MAX = 0.05, 5.0, 3.0
 
 NU = 4.0
 """Degrees of freedom of the Student-t weights on markouts."""
+
+P_MIN, P_MAX = 1e-4, 1.0 - 1e-4
+"""No lane is ever certain to fill, or certain not to."""
 
 LOGISTIC, POISSON, LINEAR = 0, 1, 2
 
@@ -134,3 +141,26 @@ def predict_numpy(a: F64, b: F64, pools: I64, decay: float, priors: F64, shifts:
         theta = posterior_numpy(a[k], b[k], decay, own[2], shared)
         out[k] = theta[:d] @ x[k] + (theta[d:] if bins else 0.0)
     return out
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def fill_chances(etas: F64, is_immediate: B8, lengths: F64, out: F64) -> None:
+    """Write each lane's fill probability within a standard life into `out`, clipped to [P_MIN, P_MAX].
+
+    `etas` is (lanes, bins): log odds (an immediate lane, first column) or log hazards per bin of `lengths` lives.
+    """
+    for k in range(etas.shape[0]):
+        total = 0.0
+        for g in range(lengths.shape[0]):
+            total += math.exp(min(max(etas[k, g], -ETA_MAX), ETA_MAX)) * lengths[g]
+        odds = math.exp(min(max(etas[k, 0], -ETA_MAX), ETA_MAX))
+        p = odds / (1.0 + odds) if is_immediate[k] else -math.expm1(-total)
+        out[k] = min(max(p, P_MIN), P_MAX)
+
+
+def fill_chances_numpy(etas: F64, is_immediate: B8, lengths: F64) -> F64:
+    """The plain twin of `fill_chances`; returns what it writes."""
+    hazard = np.exp(np.clip(etas, -ETA_MAX, ETA_MAX))
+    resting = -np.expm1(-hazard @ lengths)
+    chance: F64 = np.clip(np.where(is_immediate, hazard[:, 0] / (1.0 + hazard[:, 0]), resting), P_MIN, P_MAX)
+    return chance

@@ -7,10 +7,11 @@ hidden state, a clock, or another policy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from router.domain.enums import AllocationMode
 from router.domain.instruments import VenueSpec
+from router.domain.market import F64
 from router.domain.scores import ContextFrame, LaneScore, Outcome
 from router.domain.units import Qty
 
@@ -53,4 +54,18 @@ class Policy(Protocol):
 
     def digest(self) -> str:
         """Return a hex digest of everything learned: equal exactly when the state is equal."""
+        ...
+
+
+@runtime_checkable
+class TablePolicy(Policy, Protocol):
+    """A WATER_FILL policy that also gives its scores as one array, for those who ask after every outcome."""
+
+    def table(self, frame: ContextFrame) -> F64:
+        """Return `scores` as float64 (3, lanes): p, mu and markout_bps. The same array again means that nothing it
+        shows has changed; the caller does not write to it.
+
+        Raises:
+            FeatureError: as `scores`.
+        """
         ...

@@ -99,7 +99,8 @@ def posterior_numpy(a: F64, b: F64, scale: float, precision: F64, mean: F64) -> 
 class Accumulator:
     """Discounted sums in information form for `rows` models over `width` features each.
 
-    `a` is (rows, width, width) and `b` (rows, width), float64, both relative to `epoch` (in half-lives).
+    `a` is (rows, width, width) and `b` (rows, width), float64, both relative to `epoch` (in half-lives). `changes`
+    counts the writes: what was read at one count still holds at the same count.
 
     >>> sums = Accumulator(rows=2, width=1, half_life_ns=10)
     >>> sums.add(0, at=0, x=np.array([1.0]), weight=1.0, pull=3.0)
@@ -114,6 +115,7 @@ class Accumulator:
         self.b: F64 = np.zeros((rows, width))
         self.half_life_ns = half_life_ns
         self.epoch = 0
+        self.changes = 0
         self._row_digests: list[bytes] = [b""] * rows
 
     def event_weight(self, at: Nanos) -> float:
@@ -145,6 +147,7 @@ class Accumulator:
 
     def touch(self, row: int) -> None:
         """Note that a kernel wrote to a row, so that the next digest hashes it again."""
+        self.changes += 1
         self._row_digests[row] = b""
 
     def read(self, row: int, at: Nanos, precision: F64, mean: F64) -> F64:
@@ -188,4 +191,5 @@ class Accumulator:
         self._touch_all()
 
     def _touch_all(self) -> None:
+        self.changes += 1
         self._row_digests = [b""] * len(self._row_digests)

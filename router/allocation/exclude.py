@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from router.allocation.pricing import far_touch, quote_of, tiers_within
+from router.allocation.pricing import far_touch, tiers_within
 from router.domain.enums import OrdType, SessionState, Side, Tactic
 from router.domain.errors import BadInputError, bad_value
 from router.domain.instruments import Lane, VenueSpec
@@ -40,7 +40,6 @@ class ExclusionReason(StrEnum):
 class _Case(NamedTuple):
     lane: Lane
     parent: ParentOrder
-    spec: VenueSpec
     max_qty: Qty
     tactics: Container[Tactic]
     market: MarketSnapshot
@@ -72,6 +71,8 @@ def exclusions(
         BadInputError: a lane that is not in `frame` or whose venue is not in `specs`.
     """
     spec_of = {spec.mic: spec for spec in specs}
+    quotes = {quote.mic: quote for quote in market.quotes}
+    checks = [(reason, check) for reason, check, concerns in CHECKS if concerns(parent, unavailable)]
     max_qty = dict(zip(frame.lanes, frame.max_qty, strict=True))
     left = parent.order_qty if left_qty is None else left_qty
     found = []
@@ -79,20 +80,13 @@ def exclusions(
         name = str(lane)
         if name not in max_qty or lane.mic not in spec_of:
             raise BadInputError(bad_value("exclusions.lanes", f"lanes of {', '.join(frame.lanes)}", name))
-        quote = quote_of(market, lane.mic)
-        case = _Case(lane, parent, spec_of[lane.mic], max_qty[name], tactics, market, quote, unavailable, left)
-        exclusion = _first(case, name)
-        if exclusion is not None:
-            found.append(exclusion)
+        case = _Case(lane, parent, max_qty[name], tactics, market, quotes.get(lane.mic), unavailable, left)
+        for reason, check in checks:
+            detail = check(case)
+            if detail is not None:
+                found.append(Exclusion(name, reason.value, detail))
+                break
     return tuple(found)
-
-
-def _first(case: _Case, name: str) -> Exclusion | None:
-    for reason, check in CHECKS:
-        detail = check(case)
-        if detail is not None:
-            return Exclusion(name, reason.value, detail)
-    return None
 
 
 def _venue_not_allowed(case: _Case) -> str | None:
@@ -169,16 +163,31 @@ def _below_min_qty(case: _Case) -> str | None:
     return f"min_qty {case.parent.min_qty} above {most}" if most < case.parent.min_qty else None
 
 
-CHECKS: tuple[tuple[ExclusionReason, Callable[[_Case], str | None]], ...] = (
-    (ExclusionReason.VENUE_NOT_ALLOWED, _venue_not_allowed),
-    (ExclusionReason.VENUE_DENIED, _venue_denied),
-    (ExclusionReason.SESSION_DOWN, _session_down),
-    (ExclusionReason.VENUE_UNAVAILABLE, _venue_unavailable),
-    (ExclusionReason.TACTIC_NOT_RELEASED, _tactic_not_released),
-    (ExclusionReason.NO_QUOTE, _no_quote),
-    (ExclusionReason.TRADE_THROUGH, _trade_through),
-    (ExclusionReason.PRICE_LIMIT, _price_limit),
-    (ExclusionReason.OUTSIDE_LIMIT, _outside_limit),
-    (ExclusionReason.BELOW_MIN_QTY, _below_min_qty),
+def _any(parent: ParentOrder, unavailable: Mapping[str, str]) -> bool:
+    return True
+
+
+def _with_limit(parent: ParentOrder, unavailable: Mapping[str, str]) -> bool:
+    return parent.ord_type is OrdType.LIMIT
+
+
+CHECKS: tuple[
+    tuple[
+        ExclusionReason,
+        Callable[[_Case], str | None],
+        Callable[[ParentOrder, Mapping[str, str]], bool],
+    ],
+    ...,
+] = (
+    (ExclusionReason.VENUE_NOT_ALLOWED, _venue_not_allowed, lambda parent, _: bool(parent.venues_allow)),
+    (ExclusionReason.VENUE_DENIED, _venue_denied, lambda parent, _: bool(parent.venues_deny)),
+    (ExclusionReason.SESSION_DOWN, _session_down, _any),
+    (ExclusionReason.VENUE_UNAVAILABLE, _venue_unavailable, lambda _, unavailable: bool(unavailable)),
+    (ExclusionReason.TACTIC_NOT_RELEASED, _tactic_not_released, _any),
+    (ExclusionReason.NO_QUOTE, _no_quote, _any),
+    (ExclusionReason.TRADE_THROUGH, _trade_through, _any),
+    (ExclusionReason.PRICE_LIMIT, _price_limit, _with_limit),
+    (ExclusionReason.OUTSIDE_LIMIT, _outside_limit, _with_limit),
+    (ExclusionReason.BELOW_MIN_QTY, _below_min_qty, lambda parent, _: parent.min_qty > 0),
 )
-"""Every reason and its check, in the order of asking."""
+"""Every reason and its check, in the order of asking, with the orders that it can concern at all."""

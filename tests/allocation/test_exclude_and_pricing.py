@@ -142,7 +142,7 @@ def test_too_little_left_for_the_minimum_shuts_out_dark_lanes_alone() -> None:
 
 
 def test_every_reason_has_one_check_and_unknown_lanes_are_refused() -> None:
-    assert [reason for reason, _ in CHECKS] == list(ExclusionReason)
+    assert [reason for reason, _, _ in CHECKS] == list(ExclusionReason)
     with pytest.raises(BadInputError, match="XNYS:TAKE"):
         exclusions(parent(), (Lane("XNYS", Tactic.TAKE),), SPECS, frame(), tuple(Tactic), MARKET, {})
 

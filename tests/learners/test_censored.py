@@ -17,6 +17,8 @@ from learners.policies.censored_kernels import (
     LINEAR,
     LOGISTIC,
     POISSON,
+    fill_chances,
+    fill_chances_numpy,
     observe_kernel,
     predict_kernel,
     predict_numpy,
@@ -328,3 +330,11 @@ def test_learning_the_same_twice_gives_one_digest_and_one_outcome_less_another()
     less.learn(outcomes[:-1])
     assert one.digest() == two.digest()
     assert one.digest() != less.digest()
+
+
+def test_the_kernel_of_fill_chances_agrees_with_its_twin() -> None:
+    rng = np.random.default_rng(5)
+    etas, lengths = rng.normal(0, 4, (40, 3)), np.array([1 / 16, 3 / 16, 3 / 4])
+    is_immediate, out = rng.random(40) < 0.5, np.empty(40)
+    fill_chances(etas, is_immediate, lengths, out)
+    np.testing.assert_allclose(out, fill_chances_numpy(etas, is_immediate, lengths), rtol=1e-12)
