@@ -23,9 +23,11 @@ from router.domain.events import Event
 from router.orders.host import OrderHost
 from router.orders.journal import Draft
 from router.orders.memory_journal import MemoryJournal
-from scenarios.assembly import assemble, make_host_setup, make_policy, make_venue
+from scenarios.assembly import assemble, make_host_setup, make_venue
+from scenarios.day import HOST, LEARNER
 from scenarios.link import LocalLink
-from scenarios.runner import HOST, LEARNER, conduct
+from scenarios.policies import make_policy
+from scenarios.runner import conduct
 from scenarios.scenario import load_scenario
 from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell
 

@@ -19,9 +19,11 @@ from cluster.actors.placement import place
 from cluster.actors.recipe import Recipe
 from cluster.config import RayOptions
 from router.domain.errors import ConfigError, LinkError, bad_value
-from scenarios.assembly import Assembly, assemble, policy_names
+from scenarios.assembly import Assembly, assemble
+from scenarios.day import LEARNER, Progress
 from scenarios.link import Link
-from scenarios.runner import LEARNER, Progress, conduct, run
+from scenarios.policies import policy_names
+from scenarios.runner import conduct, run
 from scenarios.scenario import HostCrash, Scenario
 from scenarios.tables import RunSummary
 

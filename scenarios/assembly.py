@@ -11,22 +11,20 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from learners.features.names import FEATURES
-from learners.policies.build import POLICIES, build_policy
-from learners.policies.policy import Policy, PolicySetup
 from router.allocation.allocate import Exploration
 from router.domain.enums import Tactic, VenueType
-from router.domain.errors import ConfigError, ScenarioError, TapeError, bad_value
-from router.domain.instruments import FeeSchedule, Listing, VenueSpec
+from router.domain.errors import ScenarioError, TapeError
+from router.domain.instruments import Listing, VenueSpec
 from router.domain.orders import ParentOrder, check_parent
 from router.domain.units import MILLISECOND, Nanos, px, seconds
 from router.orders.desk import HostSetup
 from router.schedule.build import build_schedule
 from scenarios.conductor import Plan
+from scenarios.frictions import TradingHalt
 from scenarios.impact import OwnImpact
 from scenarios.limits import check_background, check_pace
 from scenarios.network import Network
-from scenarios.oracle import ORACLE, OraclePolicy, truth_of
+from scenarios.reactions import Reactions
 from scenarios.scenario import (
     DAY_OPEN,
     Outage,
@@ -39,8 +37,10 @@ from scenarios.scenario import (
 )
 from venues.build import build_venue
 from venues.feeds.taq import TaqDay, load_taq
+from venues.models.fade import Fading
 from venues.models.latency import Latency
 from venues.models.reference import MarketSetup, Regime
+from venues.types.dealer_parameters import DealerParameters
 from venues.types.tape import build_tape_venue, tape_specs
 from venues.types.tape_dark import TapeDarkParams
 from venues.venue import Venue
@@ -93,7 +93,7 @@ def assemble(scenario: Scenario, seed: int, data: Path | None) -> Assembly:
     else:
         day = None
         specs = tuple(_spec(part, scenario) for part in file.venues)
-        setup = _setup(file.market, scenario)
+        setup = _setup(file.market, scenario, seed)
     _check_mics(scenario, specs)
     check_background(scenario, setup, specs)
     parents = tuple(_parent(scenario, i, setup) for i in range(len(file.orders)))
@@ -135,21 +135,30 @@ def _past_curve(market: TapeMarket, data: Path | None) -> tuple[float, ...]:
     return (*np.cumsum(shares)[:-1].clip(0.0, 1.0).tolist(), 1.0)
 
 
-def _setup(market: SyntheticMarket, scenario: Scenario) -> MarketSetup:
+def _setup(market: SyntheticMarket, scenario: Scenario, seed: int) -> MarketSetup:
+    close_at = DAY_OPEN + seconds(market.duration_s)
+    chain = scenario.file.regime_chain
     regimes = tuple(
         Regime(from_at=DAY_OPEN + seconds(part.from_s), name=part.name, multipliers=part.in_force())
         for part in scenario.file.regimes
     )
+    halts = tuple(b.halt(DAY_OPEN) for b in scenario.file.breaks if isinstance(b, TradingHalt))
+    if chain is not None:
+        try:
+            regimes = chain.path(seed, scenario.file.symbol, DAY_OPEN, close_at)
+        except ValueError as exc:
+            raise _within(scenario, "regime_chain", exc) from exc
     try:
         return MarketSetup(
             symbol=scenario.file.symbol,
             open_at=DAY_OPEN,
-            close_at=DAY_OPEN + seconds(market.duration_s),
+            close_at=close_at,
             start_px=px(market.start_px),
             tick=px(market.tick),
             daily_volatility=market.daily_volatility,
             adv=market.adv,
             regimes=regimes,
+            halts=halts,
         )
     except ValueError as exc:
         raise _within(scenario, "market", exc) from exc
@@ -168,14 +177,19 @@ def _spec(part: VenuePart, scenario: Scenario) -> VenueSpec:
     venue_type, tactics = _TYPES[str(kind)]
     market = scenario.file.market
     tick = px(market.tick) if isinstance(market, SyntheticMarket) else 100
+    try:
+        fees = part.fees.schedule(part.maker_micros, part.taker_micros)
+    except ValueError as exc:
+        raise _within(scenario, f"venues[{scenario.file.venues.index(part)}].fees", exc) from exc
     return VenueSpec(
         mic=part.mic,
         venue_type=venue_type,
         listing=Listing(symbol=scenario.file.symbol, mic=part.mic, tick=tick, lot=part.lot),
-        fees=FeeSchedule(maker_micros=part.maker_micros, taker_micros=part.taker_micros),
+        fees=fees,
         tactics=tactics,
         is_primary=part.is_primary,
         volume_share=part.volume_share,
+        rfq_max_qty=part.parameters.rfq_qty if isinstance(part.parameters, DealerParameters) else 0,
     )
 
 
@@ -242,34 +256,13 @@ def make_impact(assembly: Assembly) -> OwnImpact:
     return OwnImpact(part, max(assembly.setup.adv, 1), assembly.setup.start_px)
 
 
-def policy_names() -> tuple[str, ...]:
-    """Return every policy a run may name; the oracle is for the evaluation."""
-    return (*POLICIES, ORACLE)
-
-
-def make_policy(assembly: Assembly, name: str) -> Policy:
-    """Return a policy that has learned nothing.
-
-    Raises:
-        ConfigError: an unknown name, or parameters that it cannot have.
-    """
-    learning, timing = assembly.scenario.file.learning, assembly.scenario.file.timing
-    if name not in policy_names():
-        raise ConfigError(bad_value("policy", f"one of {', '.join(policy_names())}", name))
-    setup = PolicySetup(
-        specs=assembly.specs,
-        feature_names=FEATURES,
-        standard_qty=learning.standard_qty,
-        standard_life_ns=seconds(timing.life_s),
-        seed=assembly.seed,
-        parameters=learning.parameters if name == learning.policy else {},
-    )
-    if name == ORACLE:
-        parts = {part.mic: part.parameters for part in assembly.scenario.file.venues}
-        market = assembly.scenario.file.market
-        share = market.dark_participation if isinstance(market, TapeMarket) else 1.0
-        return OraclePolicy(setup, truth_of(assembly.specs, assembly.setup, parts, assembly.day, setup, share))
-    return build_policy(name, setup)
+def make_reactions(assembly: Assembly) -> Reactions:
+    """Return what others do because of us; on a tape nobody does anything."""
+    file = assembly.scenario.file
+    dealers = {p.mic: p.parameters for p in file.venues if isinstance(p.parameters, DealerParameters)}
+    lit = [spec.mic for spec in assembly.specs if spec.venue_type is VenueType.CENTRAL_LIMIT_ORDER_BOOK]
+    fading = Fading(assembly.seed, lit, file.fading.parameters())
+    return Reactions(assembly.specs, None if assembly.is_tape else fading, dealers)
 
 
 def make_host_setup(assembly: Assembly) -> HostSetup:

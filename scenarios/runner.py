@@ -7,39 +7,21 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from router.domain.errors import RunError
-from router.domain.units import Nanos
-from router.orders.host import OrderHost
-from router.orders.memory_journal import MemoryJournal
-from scenarios.assembly import (
-    Assembly,
-    assemble,
-    make_host_setup,
-    make_impact,
-    make_network,
-    make_plan,
-    make_policy,
-    make_venue,
-)
+from scenarios.assembly import Assembly, assemble
 from scenarios.checkers import check_holds
 from scenarios.conductor import Conductor
-from scenarios.evaluation import add_mids, costs
-from scenarios.faults import CrashingLink
-from scenarios.link import Link, LocalLink
-from scenarios.recorder import Recorder
+from scenarios.day import HOST, Progress, drive, link_of
+from scenarios.evaluation import costs
+from scenarios.link import Link
+from scenarios.policies import make_policy
 from scenarios.run_output import write_run
-from scenarios.scenario import HostCrash, Scenario
-from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell
+from scenarios.scenario import Scenario
 from scenarios.tables import RunSummary
-
-Progress = Callable[[float, str], None]
-HOST = "host-0"
-LEARNER = "learner"
 
 
 def run(
@@ -66,16 +48,8 @@ def run(
 
 
 def local_link(assembly: Assembly, policy: str) -> Link:
-    """Return every shell of the run, in this process."""
-    shells: dict[str, Shell] = {spec.mic: VenueShell(make_venue(assembly, spec.mic)) for spec in assembly.specs}
-    standard = assembly.scenario.file.learning.standard_qty
-    shells[LEARNER] = LearnerShell(LEARNER, make_policy(assembly, policy), assembly.specs, standard)
-    setup = make_host_setup(assembly)
-    crashes = [broken for broken in assembly.scenario.file.breaks if isinstance(broken, HostCrash)]
-    if crashes:
-        return CrashingLink(shells, HOST, setup, crashes, assembly.setup.open_at, assembly.seed)
-    shells[HOST] = HostShell(OrderHost(MemoryJournal(), setup))
-    return LocalLink(shells)
+    """Return every shell of the run, in this process, with the policy of that name."""
+    return link_of(assembly, make_policy(assembly, policy))
 
 
 def conduct(
@@ -90,23 +64,14 @@ def conduct(
 ) -> RunSummary:
     """Drive a run over any link to its end, evaluate it and write it down."""
     started = time.perf_counter()
-    recorder = Recorder(assembly.specs, lambda at: _regime(assembly, at))
-    conductor = Conductor(
-        make_plan(assembly, host_of), link, make_network(assembly), make_impact(assembly), recorder, progress
-    )
-    conductor.run()
-    add_mids(recorder, conductor.history)
+    conductor = drive(assembly, link, host_of, progress)
     summary = _summary(assembly, conductor, policy, runtime, time.perf_counter() - started)
     if out is not None:
         summary = msgspec.structs.replace(summary, out=str(out))
         if out == Path():
             raise RunError("expected a folder for the run, got an empty path")
-        write_run(out, assembly.scenario, recorder, summary)
+        write_run(out, assembly.scenario, conductor.recorder, summary)
     return summary
-
-
-def _regime(assembly: Assembly, at: Nanos) -> str:
-    return "" if assembly.is_tape or not assembly.setup.regimes else assembly.setup.regime_at(at).name
 
 
 def _summary(assembly: Assembly, conductor: Conductor, policy: str, runtime: str, wall_s: float) -> RunSummary:

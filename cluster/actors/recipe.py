@@ -18,7 +18,8 @@ from router.domain.errors import AnabranchError, JournalCorruptError, JournalErr
 from router.domain.messages import Message
 from router.orders.host import OrderHost
 from router.orders.journal import Draft, Journal
-from scenarios.assembly import Assembly, assemble, make_host_setup, make_policy, make_venue
+from scenarios.assembly import Assembly, assemble, make_host_setup, make_venue
+from scenarios.policies import make_policy
 from scenarios.scenario import Scenario, parse_scenario
 from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell
 

@@ -14,7 +14,7 @@ def check_policy(name: str, where: str) -> str:
     Raises:
         BadInputError: there is none; the known ones are listed.
     """
-    from scenarios.assembly import policy_names
+    from scenarios.policies import policy_names
 
     known = policy_names()
     if name not in known:

@@ -32,7 +32,8 @@ UNUSABLE: Final = LaneView(0, 0, None, None)
 class VenueView(NamedTuple):
     """One venue that is up, with the consolidated market around it, seen from one side: `near` is the bid for a buy.
 
-    Prices of an empty side are 0. `tiers` are the dealer's (price on our far side, max_qty), best price first.
+    Prices of an empty side are 0. `tiers` are the dealer's (price on our far side, max_qty), best price first;
+    `rfq_max_qty` is the largest size for which he answers a request for quote.
     """
 
     s: int
@@ -44,6 +45,7 @@ class VenueView(NamedTuple):
     best_near_px: Px
     best_far_px: Px
     tiers: tuple[tuple[Px, Qty], ...]
+    rfq_max_qty: Qty = 0
 
 
 def post_px(s: int, best_near_px: Px, best_far_px: Px, tick: Px) -> Px:
@@ -79,6 +81,9 @@ def _mid(view: VenueView) -> LaneView:
 
 
 def _quote(view: VenueView) -> LaneView:
+    if not view.tiers and view.rfq_max_qty and view.best_far_px:
+        # He is asked, with the consolidated far touch as limit: that is the worst price, and the only public one.
+        return LaneView(2 * view.best_far_px, view.rfq_max_qty, view.rfq_max_qty, True)
     if not view.tiers:
         return UNUSABLE
     # The best-priced tier alone: a larger size at its worse price is another matter, that only pressure decides.
@@ -94,6 +99,3 @@ VIEWS: Final[dict[Tactic, Callable[[VenueView], LaneView]]] = {
     Tactic.QUOTE: _quote,
 }
 """The consolidated market must have both sides when these are asked."""
-
-MAKER_TACTICS: Final = (Tactic.POST,)
-"""Tactics that pay the maker's fee; all others pay the taker's."""

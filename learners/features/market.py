@@ -18,13 +18,14 @@ import numpy as np
 from learners.features import fold as layout
 from learners.features import names
 from learners.features.fold import ORDERED, QUOTE_FAULT, Flags, consolidate, first_fault, fold
-from learners.features.lanes import MAKER_TACTICS, UNUSABLE, VIEWS, LaneView, VenueView
+from learners.features.lanes import UNUSABLE, VIEWS, LaneView, VenueView
 from router.domain.enums import SessionState, Side, VenueType
 from router.domain.errors import BadInputError, FeatureError, bad_value
+from router.domain.fees import expected_rates, rates_bps
 from router.domain.instruments import VenueSpec, lanes_of
 from router.domain.market import F64, I64, DealerTier, MarketSnapshot, Quote
 from router.domain.scores import ContextFrame
-from router.domain.units import MICROS_PER_PX, MINUTE, Nanos, Px, Qty
+from router.domain.units import MINUTE, Nanos, Px, Qty
 
 PRIOR_VOLATILITY_BPS = 8.0
 PRIOR_SPAN_MIN = 0.5
@@ -51,7 +52,7 @@ class MarketFeatures:
         self._open_at, self._session_ns = open_at, close_at - open_at
         self._index = {spec.mic: i for i, spec in enumerate(specs)}
         self._lanes = tuple(
-            (self._index[lane.mic], VIEWS[lane.tactic], specs[self._index[lane.mic]].fees, lane.tactic in MAKER_TACTICS)
+            (self._index[lane.mic], VIEWS[lane.tactic], specs[self._index[lane.mic]].fees, lane.tactic)
             for lane in lanes_of(specs)
         )
         self._lane_names = tuple(str(lane) for lane in lanes_of(specs))
@@ -65,6 +66,7 @@ class MarketFeatures:
         self._whole[layout.FIRST_MID_AT] = -1
         self._sums: F64 = np.zeros(3, dtype=np.float64)
         self._last: Nanos = 0
+        self._traded: list[Qty] = [0] * len(specs)
         self._unseen: I64 | None = None
         """The consolidated market as callers last saw it, while a session change has moved it since."""
 
@@ -139,6 +141,16 @@ class MarketFeatures:
                 raise BadInputError(bad_value("MarketFeatures.set_tiers", f"one of {', '.join(self._index)}", tier.mic))
             by_venue[i].append(tier)
         self._tiers = tuple(tuple(group) for group in by_venue)
+
+    def traded(self, mic: str, qty: Qty) -> None:
+        """Count an execution of ours: what we have traded at a venue that day names the tier of its fees.
+
+        Raises:
+            BadInputError: an unknown venue.
+        """
+        if mic not in self._index:
+            raise BadInputError(bad_value("MarketFeatures.traded.mic", f"one of {', '.join(self._index)}", mic))
+        self._traded[self._index[mic]] += qty
 
     def mid2(self) -> Px:
         """Return consolidated bid plus ask, twice the mid and so whole; 0 when a side is empty."""
@@ -220,13 +232,12 @@ class MarketFeatures:
         common = self._common_row(now, s)
         rows: list[list[float]] = []
         prices, fees_bps, sizes = [], [], []
-        for venue, view_of, fees, is_maker in self._lanes:
+        for venue, view_of, fees, tactic in self._lanes:
             venue_view = views[venue]
             view = UNUSABLE if venue_view is None else view_of(venue_view)
             rows.append(common + _own_row(view, own_fills[venue]))
             prices.append(s * (mid2 - view.px2) / mid2 * 1e4 if view.max_qty else 0.0)
-            fee = fees.maker_micros if is_maker else fees.taker_micros
-            fees_bps.append(fee * 2e4 / (MICROS_PER_PX * mid2) if mid2 else 0.0)
+            fees_bps.append(rates_bps(expected_rates(fees, tactic, self._traded[venue]), mid2) if mid2 else 0.0)
             sizes.append(view.max_qty)
         x = np.array(rows, dtype=np.float64).reshape(len(rows), len(names.FEATURES))
         return ContextFrame(
@@ -268,7 +279,8 @@ class MarketFeatures:
             bid, ask = _usable(row[1], row[2]), _usable(row[3], row[4])
             near, far = (bid, ask) if s > 0 else (ask, bid)
             offered = _offered(tiers, s) if tiers else ()
-            views.append(VenueView(s, spec.listing.tick, *near, *far, *best, offered) if is_up else None)
+            view = VenueView(s, spec.listing.tick, *near, *far, *best, offered, spec.rfq_max_qty)
+            views.append(view if is_up else None)
         return views
 
 

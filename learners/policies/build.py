@@ -5,9 +5,14 @@ Rule of this file: a policy that is not in `POLICIES` does not exist; one that i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from learners.policies.bandits import RiverBanditPolicy, river_policies
 from learners.policies.censored import CensoredPolicy
+from learners.policies.cont_kukanov import ContKukanovPolicy
 from learners.policies.policy import Policy, PolicySetup
+from learners.policies.programme import ProgrammePolicy
+from learners.policies.ranked import RankedPolicy
 from learners.policies.static import PrimaryOnly, Uniform, VolumeProportional
 from router.domain.errors import ConfigError, bad_value
 
@@ -18,11 +23,25 @@ POLICIES: tuple[str, ...] = (
     PrimaryOnly.name,
     VolumeProportional.name,
     Uniform.name,
+    ContKukanovPolicy.name,
+    ProgrammePolicy.name,
     *(RIVER_PREFIX + name for name in river_policies()),
 )
 """All names, ours first."""
 
-NOT_LEARNING: tuple[str, ...] = (PrimaryOnly.name, VolumeProportional.name, Uniform.name, "river:RandomPolicy")
+QUARTERLY, DAILY, BEST_STATIC = "quarterly", "daily_reranked", "best_static"
+"""Policies that go by past days, or in hindsight by the day itself: a shell has to find out what to tell them."""
+
+NOT_LEARNING: tuple[str, ...] = (
+    PrimaryOnly.name,
+    VolumeProportional.name,
+    Uniform.name,
+    ProgrammePolicy.name,
+    QUARTERLY,
+    DAILY,
+    BEST_STATIC,
+    "river:RandomPolicy",
+)
 """Those whose choices no outcome changes: baselines."""
 
 
@@ -36,10 +55,25 @@ def build_policy(name: str, setup: PolicySetup) -> Policy:
         raise ConfigError(bad_value("policy", f"one of {', '.join(POLICIES)}", name))
     if name.startswith(RIVER_PREFIX):
         return RiverBanditPolicy(name.removeprefix(RIVER_PREFIX), setup)
-    if name == PrimaryOnly.name:
-        return PrimaryOnly(setup)
-    if name == VolumeProportional.name:
-        return VolumeProportional(setup)
-    if name == Uniform.name:
-        return Uniform(setup)
-    return CensoredPolicy(setup)
+    return _OURS[name](setup)
+
+
+def build_ranked(name: str, setup: PolicySetup) -> Policy:
+    """Return a policy that goes by `setup.past`, under the name that says how the past was looked at.
+
+    Raises:
+        ConfigError: another name, parameters, or a past that is not one score per lane.
+    """
+    if name not in (QUARTERLY, DAILY):
+        raise ConfigError(bad_value("policy", f"{QUARTERLY} or {DAILY}", name))
+    return RankedPolicy(name, setup)
+
+
+_OURS: dict[str, Callable[[PolicySetup], Policy]] = {
+    CensoredPolicy.name: CensoredPolicy,
+    PrimaryOnly.name: PrimaryOnly,
+    VolumeProportional.name: VolumeProportional,
+    Uniform.name: Uniform,
+    ContKukanovPolicy.name: ContKukanovPolicy,
+    ProgrammePolicy.name: ProgrammePolicy,
+}

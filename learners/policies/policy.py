@@ -18,7 +18,8 @@ from router.domain.units import Qty
 
 class PolicySetup(NamedTuple):
     """What a policy is built from: the venues as the public knows them, the standard slice, the life of a resting
-    child in ns, the seed of its own keyed draws, and parameters by name (checked by the policy)."""
+    child in ns, the seed of its own keyed draws, parameters by name (checked by the policy), and what past days said of
+    each lane, for the policies that go by it."""
 
     specs: tuple[VenueSpec, ...]
     feature_names: tuple[str, ...]
@@ -26,6 +27,7 @@ class PolicySetup(NamedTuple):
     standard_life_ns: int
     seed: int
     parameters: dict[str, float]
+    past: tuple[LaneScore, ...] = ()
 
 
 class Policy(Protocol):

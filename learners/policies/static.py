@@ -35,6 +35,11 @@ class StaticPolicy:
         self._gate = ContextGate(setup)
         self._weights = tuple(weights)
 
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The weights as given, one per lane."""
+        return self._weights
+
     def learn(self, outcomes: Sequence[Outcome]) -> None:
         """Check outcomes and forget them.
 

@@ -13,9 +13,10 @@ from router.orders.desk import HostSetup
 from router.orders.host import OrderHost
 from router.orders.journal import Draft, Record
 from router.orders.memory_journal import MemoryJournal
-from scenarios.assembly import assemble, make_host_setup, make_impact, make_network, make_plan, make_policy, make_venue
+from scenarios.assembly import assemble, make_host_setup, make_impact, make_network, make_plan, make_venue
 from scenarios.conductor import Conductor
 from scenarios.link import LocalLink
+from scenarios.policies import make_policy
 from scenarios.recorder import Recorder
 from scenarios.scenario import parse_scenario
 from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell

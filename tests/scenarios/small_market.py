@@ -11,8 +11,9 @@ from router.domain.messages import HostBatch, LearnerBatch, Message
 from router.orders.host import OrderHost
 from router.orders.memory_journal import MemoryJournal
 from router.orders.parent import check_invariants
-from scenarios.assembly import Assembly, assemble, make_host_setup, make_policy, make_venue
+from scenarios.assembly import Assembly, assemble, make_host_setup, make_venue
 from scenarios.link import LocalLink
+from scenarios.policies import make_policy
 from scenarios.report.reading import RunData
 from scenarios.scenario import Scenario, library, parse_scenario
 from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell

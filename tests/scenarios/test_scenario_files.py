@@ -14,7 +14,8 @@ from small_market import SMOKE, scenario, text, with_part
 from router.domain.enums import OrdType, Side
 from router.domain.errors import ConfigError, ScenarioError, TapeError
 from router.domain.units import SECOND, px
-from scenarios.assembly import assemble, make_host_setup, make_impact, make_network, make_plan, make_policy, make_venue
+from scenarios.assembly import assemble, make_host_setup, make_impact, make_network, make_plan, make_venue
+from scenarios.policies import make_policy
 from scenarios.scenario import (
     DAY_OPEN,
     HostCrash,

@@ -28,8 +28,9 @@ from router.domain.messages import HostBatch, LearnerBatch, Message, VenueBatch
 from router.domain.scores import ContextFrame
 from router.domain.units import SECOND
 from router.orders.memory_journal import MemoryJournal
-from scenarios.assembly import make_policy, make_venue
+from scenarios.assembly import make_venue
 from scenarios.oracle import ORACLE
+from scenarios.policies import make_policy
 from scenarios.runner import conduct
 from scenarios.shells import LearnerShell, Shell, VenueShell, standard_opportunity
 

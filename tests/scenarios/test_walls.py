@@ -20,8 +20,8 @@ from router.domain import codec
 from router.domain.errors import ConfigError
 from router.domain.messages import HostBatch, LearnerBatch
 from router.domain.scores import ContextFrame
-from scenarios.assembly import policy_names
 from scenarios.oracle import ORACLE
+from scenarios.policies import policy_names
 from scenarios.runner import conduct, local_link
 from scenarios.scenario import RegimePart
 from venues.models.reference import REGIMES

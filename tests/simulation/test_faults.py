@@ -25,9 +25,10 @@ from router.orders.memory_journal import MemoryJournal
 from router.orders.parent import check_invariants
 from scenarios.assembly import assemble, make_host_setup, make_impact, make_network, make_plan
 from scenarios.conductor import Conductor
+from scenarios.day import HOST
 from scenarios.faults import CrashingLink
 from scenarios.recorder import Recorder
-from scenarios.runner import HOST, local_link
+from scenarios.runner import local_link
 from scenarios.scenario import Scenario, parse_scenario
 from venues.models.fees import charge
 
