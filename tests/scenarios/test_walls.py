@@ -20,6 +20,7 @@ from router.domain import codec
 from router.domain.errors import ConfigError
 from router.domain.messages import HostBatch, LearnerBatch
 from router.domain.scores import ContextFrame
+from scenarios.clairvoyant import CLAIRVOYANT
 from scenarios.oracle import ORACLE
 from scenarios.policies import policy_names
 from scenarios.runner import conduct, local_link
@@ -83,9 +84,14 @@ def test_engines_do_not_reach_each_other(one: str, other: str) -> None:
             assert not {name for name in reach(module) if name.startswith(f"{b}.") and ".domain" not in name}
 
 
-def test_only_shells_name_the_oracle() -> None:
-    users = {name for name in sources() if "scenarios.oracle" in imports_of(name)}
-    assert "scenarios.assembly" in users
+SEERS = ("scenarios.oracle", "scenarios.clairvoyant", "venues.truth", "venues.foresight")
+"""What sees hidden parameters, or hidden liquidity itself."""
+
+
+@pytest.mark.parametrize("seer", SEERS)
+def test_only_the_evaluation_names_those_who_see(seer: str) -> None:
+    users = {name for name in sources() if seer in imports_of(name)}
+    assert users
     assert {user.split(".")[0] for user in users} <= {"scenarios", "cluster"}
     assert not {user for user in users if user.split(".")[-1] in ("conductor", "network", "recorder", "link")}
 
@@ -95,22 +101,23 @@ def test_the_reach_that_is_asserted_here_is_real() -> None:
     assert "learners.policies.censored" in reach("scenarios.shells")
 
 
-def test_the_oracle_is_no_policy_of_the_learners() -> None:
-    assert ORACLE not in POLICIES
-    assert ORACLE in policy_names()
+@pytest.mark.parametrize("name", [ORACLE, CLAIRVOYANT])
+def test_who_sees_is_no_policy_of_the_learners(name: str) -> None:
+    assert name not in POLICIES
+    assert name in policy_names()
     setup = PolicySetup(
         specs=small().specs, feature_names=FEATURES, standard_qty=100, standard_life_ns=1, seed=1, parameters={}
     )
-    with pytest.raises(ConfigError, match="got 'oracle'"):
-        build_policy(ORACLE, setup)
+    with pytest.raises(ConfigError, match=f"got '{name}'"):
+        build_policy(name, setup)
 
 
 HIDDEN = {
     *REGIMES,
     *(name for kind in (LitParameters, DarkParameters, DealerParameters) for name in kind.__struct_fields__),
     *(name for name in RegimePart.__struct_fields__ if name != "name"),
-} - {"tiers"}
-"""Words of what only the venues know. A dealer's tiers are his public quotes."""
+} - {"tiers", "segments"}
+"""Words of what only the venues know. A dealer's tiers are his public quotes, and a pool names its segments."""
 
 
 def _struct_names(kind: type[msgspec.Struct]) -> set[str]:
