@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from benchmarks.rows import Row, Settings
 from cluster.compare import run_comparison
+from scenarios.clairvoyant import CLAIRVOYANT
 from scenarios.comparison import Comparison, PairResult, PolicyResult
 from scenarios.intervals import Interval
 from scenarios.oracle import ORACLE
@@ -14,7 +15,20 @@ from scenarios.scenario import load_scenario
 
 FLAGSHIP, SMALL = "midcap_500k", "smoke"
 OURS = "censored"
-POLICIES = (OURS, "volume_proportional", "uniform", "primary", "river:LinUCBDisjoint", ORACLE)
+POLICIES = (
+    OURS,
+    "volume_proportional",
+    "uniform",
+    "primary",
+    "best_static",
+    "quarterly",
+    "daily_reranked",
+    "cont_kukanov",
+    "dp_split",
+    "river:LinUCBDisjoint",
+    ORACLE,
+    CLAIRVOYANT,
+)
 SEEDS_QUICK = 2
 
 GAP_CLOSED = 0.70

@@ -15,7 +15,7 @@ from router.domain.errors import BadInputError, ScenarioError, TapeError
 from router.domain.units import SECOND
 from scenarios.assembly import assemble, make_venue
 from scenarios.limits import background_events
-from scenarios.scenario import library, load_scenario, parse_scenario
+from scenarios.scenario import SyntheticMarket, library, load_scenario, parse_scenario
 
 ADV, DAY_S, WINDOW = "adv = 2_000_000", "duration_s = 360", "window_max_s = 5.0"
 START, QTY, IMPACT = 'start_px = "40.00"', "order_qty = 3_000", "coefficient_bps = 7.5"
@@ -116,7 +116,7 @@ def test_many_orders_wake_no_more_often_than_one_may() -> None:
         assemble(parse_scenario(file, "bad", "bad.toml"), 1, None)
 
 
-@pytest.mark.parametrize("name", [name for name in library() if name != "tape_day"])
+@pytest.mark.parametrize("name", [n for n in library() if isinstance(load_scenario(n).file.market, SyntheticMarket)])
 def test_a_venue_has_about_as_many_events_as_expected(name: str) -> None:
     assembly = assemble(load_scenario(name), 1, None)
     for spec, part in zip(assembly.specs, assembly.scenario.file.venues, strict=True):

@@ -116,8 +116,9 @@ HIDDEN = {
     *REGIMES,
     *(name for kind in (LitParameters, DarkParameters, DealerParameters) for name in kind.__struct_fields__),
     *(name for name in RegimePart.__struct_fields__ if name != "name"),
-} - {"tiers", "segments"}
-"""Words of what only the venues know. A dealer's tiers are his public quotes, and a pool names its segments."""
+} - {"tiers", "segments", "mode"}
+"""Words of what only the venues know. A dealer's tiers are his public quotes, his mode shows in them, and a pool names
+its segments."""
 
 
 def _struct_names(kind: type[msgspec.Struct]) -> set[str]:
