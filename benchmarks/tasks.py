@@ -82,8 +82,22 @@ def link(n: int) -> dict[str, float]:
     return round_trips.all_us(n)
 
 
+def tape_merges(events: int) -> dict[str, float]:
+    """Time the merges of sixteen made-up streams: nanoseconds an event by name."""
+    from benchmarks import tape_replay
+
+    return tape_replay.merges_ns(events)
+
+
+def tape_queue(path: str) -> float:
+    """Time a recorded day of orders through its venue: nanoseconds an event."""
+    from benchmarks import tape_replay
+
+    return tape_replay.queue_ns(path)
+
+
 TASKS: dict[str, Callable[..., Any]] = {
-    function.__name__: function for function in (command, digest, learning, codec, journal, link)
+    function.__name__: function for function in (command, digest, learning, codec, journal, link, tape_merges, tape_queue)
 }
 
 

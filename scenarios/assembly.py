@@ -5,15 +5,13 @@ Rule of this file: every process builds the same parts from (scenario, seed, dat
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-import numpy as np
-
 from router.allocation.allocate import Exploration
 from router.domain.enums import Tactic, VenueType
-from router.domain.errors import ScenarioError, TapeError
+from router.domain.errors import ScenarioError
 from router.domain.instruments import Listing, VenueSpec
 from router.domain.orders import ParentOrder, check_parent
 from router.domain.units import MILLISECOND, Nanos, px, seconds
@@ -35,18 +33,14 @@ from scenarios.scenario import (
     VenuePart,
     fault_at,
 )
+from scenarios.tapes import RecordedMarket, recorded_market
 from venues.build import build_venue
-from venues.feeds.taq import TaqDay, load_taq
 from venues.models.fade import Fading
 from venues.models.latency import Latency
 from venues.models.reference import MarketSetup, Regime
+from venues.types.dark_flow import DarkParameters
 from venues.types.dealer_parameters import DealerParameters
-from venues.types.tape import build_tape_venue, tape_specs
-from venues.types.tape_dark import TapeDarkParams
 from venues.venue import Venue
-
-CURVE_BINS = 78
-"""Bins of five minutes in a US session: finer ones would follow one day's accidents."""
 
 _TYPES = {
     "lit": (VenueType.CENTRAL_LIMIT_ORDER_BOOK, (Tactic.TAKE, Tactic.POST)),
@@ -63,7 +57,7 @@ class Assembly(NamedTuple):
     specs: tuple[VenueSpec, ...]
     setup: MarketSetup
     """The market's session and price; on a tape its reference price moves by the tape, not by this."""
-    day: TaqDay | None
+    day: RecordedMarket | None
     parents: tuple[ParentOrder, ...]
     volume_curve: tuple[float, ...] = ()
     """Cumulative share of a past day's volume, by equal bins of the session."""
@@ -83,27 +77,22 @@ def assemble(scenario: Scenario, seed: int, data: Path | None) -> Assembly:
     """
     file = scenario.file
     if isinstance(file.market, TapeMarket):
-        day = _tape(file.market, scenario, data)
-        if file.symbol != day.symbol:
-            raise fault_at(scenario.path, "symbol", f"{day.symbol!r}, the tape's", file.symbol)
-        specs = tape_specs(day)
-        setup = MarketSetup(
-            symbol=day.symbol, open_at=day.open_at, close_at=day.close_at, start_px=1_000_000, adv=day.total_qty
-        )
+        day = recorded_market(scenario, file.market, data)
+        specs, setup = day.specs, day.setup()
     else:
         day = None
         specs = tuple(_spec(part, scenario) for part in file.venues)
         setup = _setup(file.market, scenario, seed)
     _check_mics(scenario, specs)
     check_background(scenario, setup, specs)
-    parents = tuple(_parent(scenario, i, setup) for i in range(len(file.orders)))
+    px_unit = "0.0001" if day is None else day.px_unit
+    parents = tuple(_parent(scenario, i, setup, px_unit) for i in range(len(file.orders)))
     check_pace(scenario, setup, parents)
-    curve = _past_curve(file.market, data) if isinstance(file.market, TapeMarket) else ()
-    return Assembly(scenario, seed, specs, setup, day, parents, curve)
+    return Assembly(scenario, seed, specs, setup, day, parents, () if day is None else day.volume_curve)
 
 
 def _check_mics(scenario: Scenario, specs: tuple[VenueSpec, ...]) -> None:
-    """Refuse a venue that the run does not have: only here are those of a tape known."""
+    """Refuse a venue, or a segment, that the run does not have: only here are the venues of a tape known."""
     file, mics = scenario.file, [spec.mic for spec in specs]
     named: list[tuple[str, tuple[str, ...]]] = [
         (f"breaks[{i}].venue", (b.venue,)) for i, b in enumerate(file.breaks) if isinstance(b, Outage)
@@ -115,24 +104,12 @@ def _check_mics(scenario: Scenario, specs: tuple[VenueSpec, ...]) -> None:
         for mic in given:
             if mic not in mics:
                 raise fault_at(scenario.path, key, f"one of {', '.join(mics)}", mic)
-
-
-def _tape(market: TapeMarket, scenario: Scenario, data: Path | None) -> TaqDay:
-    if data is None:
-        raise TapeError(
-            f"{scenario.path}: expected a data directory with {market.folder} (--data or ANABRANCH_DATA), got none"
-        )
-    folder = data / market.folder
-    if not folder.is_dir():
-        raise TapeError(f"{scenario.path}: expected the tape's folder {folder}, got nothing there")
-    return load_taq(data, market.day, folder=market.folder)
-
-
-def _past_curve(market: TapeMarket, data: Path | None) -> tuple[float, ...]:
-    if market.past_day is None or data is None:
-        return ()
-    shares = load_taq(data, market.past_day, folder=market.folder).volume_curve(CURVE_BINS)
-    return (*np.cumsum(shares)[:-1].clip(0.0, 1.0).tolist(), 1.0)
+    segments = sorted({name for spec in specs for name in spec.segments})
+    for i, order in enumerate(file.orders):
+        for name in order.segments_deny:
+            if name not in segments:
+                key = f"orders[{i}].segments_deny"
+                raise fault_at(scenario.path, key, f"one of {', '.join(segments) or 'no segments'}", name)
 
 
 def _setup(market: SyntheticMarket, scenario: Scenario, seed: int) -> MarketSetup:
@@ -175,6 +152,10 @@ def _within(scenario: Scenario, part: str, exc: Exception) -> ScenarioError:
 def _spec(part: VenuePart, scenario: Scenario) -> VenueSpec:
     kind = part.parameters.__struct_config__.tag
     venue_type, tactics = _TYPES[str(kind)]
+    segments: tuple[str, ...] = ()
+    if isinstance(part.parameters, DarkParameters):
+        segments = tuple(segment.name for segment in part.parameters.segments)
+        tactics += (Tactic.CONDITIONAL,) if part.parameters.conditional else ()
     market = scenario.file.market
     tick = px(market.tick) if isinstance(market, SyntheticMarket) else 100
     try:
@@ -190,10 +171,11 @@ def _spec(part: VenuePart, scenario: Scenario) -> VenueSpec:
         is_primary=part.is_primary,
         volume_share=part.volume_share,
         rfq_max_qty=part.parameters.rfq_qty if isinstance(part.parameters, DealerParameters) else 0,
+        segments=segments,
     )
 
 
-def _parent(scenario: Scenario, i: int, setup: MarketSetup) -> ParentOrder:
+def _parent(scenario: Scenario, i: int, setup: MarketSetup, px_unit: str) -> ParentOrder:
     part = scenario.file.orders[i]
     expected_volume = setup.adv if isinstance(scenario.file.market, TapeMarket) else setup.adv * setup.day_share
     qty = part.order_qty or max(round((part.share_of_volume or 0.0) * expected_volume), 1)
@@ -210,12 +192,13 @@ def _parent(scenario: Scenario, i: int, setup: MarketSetup) -> ParentOrder:
         end_at=end_at,
         strategy=part.strategy,
         ord_type=part.ord_type,
-        price=None if part.limit_price is None else px(part.limit_price),
+        price=None if part.limit_price is None else int(Decimal(part.limit_price) / Decimal(px_unit)),
         urgency=part.urgency,
         max_participation=part.max_participation,
         min_qty=part.min_qty,
         venues_allow=part.venues_allow,
         venues_deny=part.venues_deny,
+        segments_deny=part.segments_deny,
         strategy_parameters=part.strategy_parameters,
     )
     try:
@@ -229,11 +212,8 @@ def _parent(scenario: Scenario, i: int, setup: MarketSetup) -> ParentOrder:
 def make_venue(assembly: Assembly, mic: str) -> Venue:
     """Return the venue engine of `mic`."""
     spec = next(spec for spec in assembly.specs if spec.mic == mic)
-    market = assembly.scenario.file.market
-    if assembly.day is not None and isinstance(market, TapeMarket):
-        is_dark = spec.venue_type is VenueType.DARK_ORDER_BOOK
-        params = TapeDarkParams(participation=market.dark_participation) if is_dark else None
-        return build_tape_venue(spec, assembly.day, params, assembly.seed)
+    if assembly.day is not None:
+        return assembly.day.build(spec)
     part = next(part for part in assembly.scenario.file.venues if part.mic == mic)
     return build_venue(spec, assembly.setup, part.parameters, assembly.seed)
 
@@ -249,10 +229,8 @@ def make_network(assembly: Assembly) -> Network:
 
 
 def make_impact(assembly: Assembly) -> OwnImpact:
-    """Return the model of our own impact; a tape does not move."""
+    """Return the model of our own impact; on some tapes it must be none (see `scenarios.tape_market`)."""
     part = assembly.scenario.file.impact
-    if assembly.is_tape:
-        part = msgspec.structs.replace(part, coefficient_bps=0.0)
     return OwnImpact(part, max(assembly.setup.adv, 1), assembly.setup.start_px)
 
 

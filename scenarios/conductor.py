@@ -41,12 +41,13 @@ from router.domain.messages import (
 from router.domain.orders import Command, NewOrderSingle, ParentOrder
 from router.domain.reports import ExecutionReport
 from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
-from router.domain.units import SECOND, Nanos
+from router.domain.units import MILLISECOND, SECOND, Nanos
 from router.route import book_side
 from scenarios.history import MidHistory
 from scenarios.impact import OwnImpact
 from scenarios.link import Link
 from scenarios.network import Network
+from scenarios.reactions import Reactions
 from scenarios.recorder import Recorder
 
 LEARNER_HORIZONS: tuple[Nanos, ...] = (1 * SECOND, 10 * SECOND, 60 * SECOND)
@@ -54,6 +55,9 @@ LEARNER_HORIZONS: tuple[Nanos, ...] = (1 * SECOND, 10 * SECOND, 60 * SECOND)
 
 SETTLE_NS: Nanos = 300 * SECOND
 """How long a run goes on after its last parent, so that late markouts are known."""
+
+LISTEN_NS: Nanos = 250 * MILLISECOND
+"""The longest window while a venue may invite a child to firm up: invitations stand for about a second."""
 
 _BATCH_STEP = 2
 """Batch numbers of hosts are even: the odd ones between are for restarts."""
@@ -90,8 +94,10 @@ class Conductor:
         impact: OwnImpact,
         recorder: Recorder,
         progress: Callable[[float, str], None] | None = None,
+        reactions: Reactions | None = None,
     ) -> None:
         self.plan, self.link, self.network, self.impact, self.recorder = plan, link, network, impact, recorder
+        self.reactions = reactions or Reactions(())
         self.history = MidHistory()
         self.windows = 0
         self.events = 0
@@ -107,6 +113,8 @@ class Conductor:
         self._quotes: list[I64] = []
         self._prints: list[I64] = []
         self._wakes: dict[str, Nanos] = {}
+        self._listening: set[str] = set()
+        """Hosts whose children a venue may invite to firm up."""
         self._waiting = sorted(plan.parents, key=lambda p: (p.start_at, p.parent_id))
         self._cancels = list(plan.cancels)
         self._done: dict[str, Nanos] = {}
@@ -144,7 +152,8 @@ class Conductor:
 
     def _boundary(self) -> Nanos:
         """Return the next boundary: the first time at which somebody wants to act, or the longest window."""
-        times = [self._now + self.plan.window_max_ns, *self._wakes.values()]
+        longest = min(self.plan.window_max_ns, LISTEN_NS) if self._listening else self.plan.window_max_ns
+        times = [self._now + longest, *self._wakes.values()]
         if self._waiting:
             times.append(self._waiting[0].start_at)
         times.extend(at for at, _ in self._cancels if at > self._now)
@@ -157,11 +166,12 @@ class Conductor:
 
     def _advance_venues(self, until: Nanos) -> None:
         shift = self.impact.shift(self._now)
-        ripples: tuple[Ripple, ...] = () if shift is None else (shift,)
+        shifts: tuple[Ripple, ...] = () if shift is None else (shift,)
         for spec in self.plan.specs:
             mic = spec.mic
             arrivals = self.network.arrivals(mic, until)
             sessions = self.network.sessions(mic, self._now, until)
+            ripples = (*shifts, *self.reactions.due(mic, self._now, until))
             due = self._next_at[mic]
             if arrivals or sessions or ripples or (due is not None and due < until):
                 self._seq += 1
@@ -185,6 +195,7 @@ class Conductor:
             if isinstance(report, ExecutionReport) and report.exec_type is ExecType.TRADE:
                 parent = self._parent_of[report.cl_ord_id]
                 self.impact.executed(report.transact_time, parent.side.sign * report.last_qty)
+                self.reactions.executed(report, parent.side.sign)
         self.network.say(spec.mic, reply.reports)
         self.recorder.venue(spec.mic, reply)
 
@@ -248,6 +259,7 @@ class Conductor:
         report = delivered.report
         if isinstance(report, ExecutionReport) and report.exec_type is ExecType.TRADE:
             self._own.filled(report.transact_time, report.mic, report.last_qty)
+            self._view.traded(report.mic, report.last_qty)
 
     def _due_markouts(self) -> list[MidObserved]:
         due = []
@@ -277,6 +289,7 @@ class Conductor:
             for parent_id in mine:
                 self._wakes.pop(parent_id, None)
             self._wakes.update(reply.wakes)
+            (self._listening.add if reply.is_listening else self._listening.discard)(host)
         for event in events:
             if isinstance(event, ParentCancelRequested | ParentDone):
                 self._cancels = [(at, p) for at, p in self._cancels if p != event.parent_id]
@@ -297,7 +310,7 @@ class Conductor:
         for command in commands:
             if isinstance(command, NewOrderSingle):
                 self._own.routed(self._now, command.mic, command.child.order_qty)
-        self.network.send(commands, self._now)
+        self.reactions.sent(self.network.send(commands, self._now))
 
     # 4 learners
 

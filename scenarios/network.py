@@ -59,8 +59,9 @@ class Network:
         changes = self._changes[mic]
         return tuple(c for c in changes if start <= c.at < until) if changes else ()
 
-    def send(self, commands: Iterable[Command], now: Nanos) -> None:
-        """Put commands on their links at `now`."""
+    def send(self, commands: Iterable[Command], now: Nanos) -> list[Arrival]:
+        """Put commands on their links at `now`; return those that will get there, each once, in the order sent."""
+        arriving = []
         for command in commands:
             mic = command.mic
             n = self._sent[mic]
@@ -70,7 +71,9 @@ class Network:
             if lost or not self.is_up(mic, now) or not self.is_up(mic, at):
                 continue
             self._last_in[mic] = at
-            self._inbound[mic].extend([Arrival(at, command)] * (2 if repeated else 1))
+            arriving.append(Arrival(at, command))
+            self._inbound[mic].extend(arriving[-1:] * (2 if repeated else 1))
+        return arriving
 
     def arrivals(self, mic: str, until: Nanos) -> tuple[Arrival, ...]:
         """Take what reaches a venue before `until`."""

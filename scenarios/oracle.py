@@ -9,18 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
 from learners.policies.policy import PolicySetup
 from router.domain.enums import AllocationMode, Side, Tactic
 from router.domain.instruments import Lane, VenueSpec, lanes_of
 from router.domain.scores import ContextFrame, LaneScore, Outcome
 from router.domain.units import Nanos
+from scenarios.tapes import Foresight, RecordedMarket
 from venues.build import VenueParameters
-from venues.feeds.taq import TaqDay
 from venues.models.reference import MarketSetup
 from venues.truth import lane_truth
-from venues.types.tape_truth import hidden_liquidity
 
 ORACLE = "oracle"
 
@@ -30,10 +27,10 @@ Truth = Callable[[Nanos, Side], tuple[LaneScore, ...]]
 class OraclePolicy:
     """A policy that is told instead of learning."""
 
-    name = ORACLE
     mode = AllocationMode.WATER_FILL
 
-    def __init__(self, setup: PolicySetup, truth: Truth) -> None:
+    def __init__(self, setup: PolicySetup, truth: Truth, name: str = ORACLE) -> None:
+        self.name = name
         self._setup = setup
         self._truth = truth
 
@@ -46,20 +43,19 @@ class OraclePolicy:
 
     def digest(self) -> str:
         """The oracle has one state."""
-        return hashlib.sha256(ORACLE.encode()).hexdigest()
+        return hashlib.sha256(self.name.encode()).hexdigest()
 
 
 def truth_of(
     specs: tuple[VenueSpec, ...],
     market: MarketSetup,
     parameters: Mapping[str, VenueParameters],
-    day: TaqDay | None,
+    tape: RecordedMarket | None,
     setup: PolicySetup,
-    dark_participation: float = 1.0,
 ) -> Truth:
     """Return the truth about all lanes as a function of time and side."""
-    if day is not None:
-        return tape_truth(specs, day, setup, dark_participation)
+    if tape is not None:
+        return tape_truth(specs, tape.foresight, setup)
 
     known: dict[Nanos, tuple[LaneScore, ...]] = {}
 
@@ -79,25 +75,18 @@ def truth_of(
     return truth
 
 
-def tape_truth(specs: tuple[VenueSpec, ...], day: TaqDay, setup: PolicySetup, dark_participation: float) -> Truth:
+def tape_truth(specs: tuple[VenueSpec, ...], foresight: Foresight, setup: PolicySetup) -> Truth:
     """Return what a clairvoyant would say of a tape's lanes: what is going to print there within a standard life.
 
-    Taking is certain; posting fills when the exchange is going to trade on our side; hidden liquidity is known.
+    Taking is certain; a resting order fills when somebody is going to trade on our side, a dealer when his last look
+    will let the price pass; hidden liquidity is known.
     """
     lanes = lanes_of(specs)
 
     def score(lane: Lane, at: Nanos, side: Side) -> LaneScore:
         if lane.tactic is Tactic.TAKE:
             return LaneScore(lane=str(lane), p=1.0, mu=float(setup.standard_qty))
-        until = at + setup.standard_life_ns
-        if lane.tactic is Tactic.POST:
-            prints = day.trades[lane.mic]
-            first, last = np.searchsorted(prints[:, 0], [at, until])
-            mine = prints[first:last]
-            qty = int(mine[mine[:, 3] == -side.sign, 2].sum())
-        else:
-            qty = hidden_liquidity(day, lane.mic, side, at, until).qty
-            qty = int(qty * dark_participation) if lane.tactic is Tactic.MID_PEG else qty
+        qty = foresight(lane, at, side, setup.standard_life_ns)
         return LaneScore(lane=str(lane), p=1.0 if qty else 0.0, mu=float(max(qty, 1)))
 
     return lambda at, side: tuple(score(lane, at, side) for lane in lanes)

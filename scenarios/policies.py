@@ -14,16 +14,16 @@ from learners.policies.policy import Policy, PolicySetup
 from router.domain.errors import ConfigError, bad_value
 from router.domain.units import seconds
 from scenarios.assembly import Assembly, assemble
+from scenarios.clairvoyant import CLAIRVOYANT, clairvoyant_truth
 from scenarios.day import HOST, drive, link_of
 from scenarios.evaluation import costs
-from scenarios.oracle import ORACLE, OraclePolicy, truth_of
+from scenarios.oracle import ORACLE, OraclePolicy, Truth, truth_of
 from scenarios.past import PAST, Day, make_past_policy
-from scenarios.scenario import TapeMarket
 
 
 def policy_names() -> tuple[str, ...]:
-    """Return every policy a run may name; the oracle is for the evaluation."""
-    return (*POLICIES, *PAST, ORACLE)
+    """Return every policy a run may name; oracle and clairvoyant are for the evaluation."""
+    return (*POLICIES, *PAST, ORACLE, CLAIRVOYANT)
 
 
 def make_policy(assembly: Assembly, name: str) -> Policy:
@@ -39,10 +39,18 @@ def make_policy(assembly: Assembly, name: str) -> Policy:
         return make_past_policy(name, setup, assembly.scenario.text, assembly.seed, _day_runner(assembly, name))
     if name == ORACLE:
         parts = {part.mic: part.parameters for part in assembly.scenario.file.venues}
-        market = assembly.scenario.file.market
-        share = market.dark_participation if isinstance(market, TapeMarket) else 1.0
-        return OraclePolicy(setup, truth_of(assembly.specs, assembly.setup, parts, assembly.day, setup, share))
+        return OraclePolicy(setup, truth_of(assembly.specs, assembly.setup, parts, assembly.day, setup))
+    if name == CLAIRVOYANT:
+        return OraclePolicy(setup, _clairvoyant(assembly, setup), CLAIRVOYANT)
     return build_policy(name, setup)
+
+
+def _clairvoyant(assembly: Assembly, setup: PolicySetup) -> Truth:
+    """Return what is going to happen: on a tape its own truth, which is that already."""
+    parts = {part.mic: part.parameters for part in assembly.scenario.file.venues}
+    if assembly.day is not None:
+        return truth_of(assembly.specs, assembly.setup, parts, assembly.day, setup)
+    return clairvoyant_truth(assembly.specs, assembly.setup, parts, assembly.seed, setup)
 
 
 def policy_setup(assembly: Assembly, name: str) -> PolicySetup:

@@ -18,6 +18,7 @@ from router.domain.events import (
     ChildOut,
     ChildReconciled,
     ChildRejected,
+    ChildReplaced,
     ChildTraded,
     DecisionMade,
     Event,
@@ -26,6 +27,7 @@ from router.domain.events import (
     ParentWoke,
     ReportIgnored,
 )
+from router.domain.fees import expected_rates, fee_of
 from router.domain.instruments import VenueSpec
 from router.domain.market import I64, PRINT_COLUMNS, MarketSnapshot, rows_from_bytes
 from router.domain.messages import LearnerReply, VenueReply
@@ -201,7 +203,7 @@ class Recorder:
         if not event.is_inferred:
             return event.fee_micros
         fees = self._fees_of[child["mic"]]
-        return event.last_qty * (fees.maker_micros if child["tactic"] == Tactic.POST else fees.taker_micros)
+        return fee_of(expected_rates(fees, Tactic(child["tactic"])), event.last_qty, event.last_px)
 
     def _execution(self, event: ChildTraded, child: Row) -> Row:
         same = ("cl_ord_id", "parent_id", "decision_id", "mic", "venue_type", "tactic", "side", "mid_routed")
@@ -223,6 +225,9 @@ class Recorder:
             child["ord_status"] = str(status)
             child["closed_at"] = event.at if status in CLOSED else None
 
+    def _replaced(self, event: ChildReplaced) -> None:
+        self.children[event.cl_ord_id]["order_qty"] = event.order_qty
+
     def _ignored(self, event: ReportIgnored) -> None:
         self.orders[event.parent_id]["anomalies"] += int(event.reason != "DUPLICATE")
 
@@ -237,5 +242,6 @@ _TAKERS: dict[type, Callable[[Recorder, Any], None]] = {
     ChildOut: Recorder._out,
     ChildRejected: Recorder._out,
     ChildReconciled: Recorder._out,
+    ChildReplaced: Recorder._replaced,
     ReportIgnored: Recorder._ignored,
 }

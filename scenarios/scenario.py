@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -20,22 +20,15 @@ from msgspec import Meta
 from router.domain.enums import OrdType, Side
 from router.domain.errors import ScenarioError, UnitError, bad_value
 from router.domain.units import SECOND, Nanos, px
+from scenarios.frictions import FadingPart, FeesPart, TradingHalt
+from scenarios.keys import Count, Fee, Part, Pause, Share, Span, Time
+from scenarios.tape_market import NOTHING_MOVES
+from scenarios.tape_market import TapeMarket as TapeMarket
+from scenarios.tape_market import faults as tape_faults
 from venues.build import VenueParameters
 from venues.models.latency import LatencyParameters
 from venues.models.reference import REGIMES, RegimeMultipliers
-
-Share = Annotated[float, Meta(ge=0.0, le=1.0)]
-Time = Annotated[float, Meta(ge=0.0, le=1e9)]
-"""Seconds since the open; thirty years is for ever."""
-Span = Annotated[float, Meta(ge=1e-6, le=1e9)]
-"""A length of time, a microsecond at least: what rounds to no time at all would never pass."""
-Pause = Annotated[float, Meta(ge=0.1, le=1e9)]
-"""A span after which we act again: shorter than 100 ms, a run would do little but act again."""
-Count = Annotated[int, Meta(ge=1)]
-Fee = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
-"""Micros a share; one unit of the currency a share is beyond what any venue charges."""
-Day = Annotated[str, Meta(pattern="^[0-9]{8}$")]
-"""A date as YYYYMMDD."""
+from venues.models.regimes import RegimeChain
 
 NUMBER_MAX = 2**62
 """Beyond it a number fits no column of 64 bits."""
@@ -44,11 +37,7 @@ DAY_OPEN: Nanos = 1_514_903_400 * SECOND
 """2018-01-02 09:30 in New York, the open of synthetic days as of the tape's."""
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class SyntheticMarket(_Part, frozen=True, tag_field="kind", tag="synthetic"):
+class SyntheticMarket(Part, frozen=True, tag_field="kind", tag="synthetic"):
     """A market made by the flow models around one reference price."""
 
     start_px: str
@@ -58,18 +47,7 @@ class SyntheticMarket(_Part, frozen=True, tag_field="kind", tag="synthetic"):
     duration_s: Annotated[float, Meta(gt=0.0, le=86_400.0)] = 23_400.0
 
 
-class TapeMarket(_Part, frozen=True, tag_field="kind", tag="tape"):
-    """A recorded day; `folder` is looked for in the data directory."""
-
-    folder: Annotated[str, Meta(min_length=1)] = "us_taq_venue_bbo_2018"
-    day: Day = "20180102"
-    dark_participation: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.25
-    """Share of each recorded midpoint print that can be ours: others stood in those pools too."""
-    past_day: Day | None = None
-    """A recorded day before it, whose volume curve VWAP orders expect; without one a U-shape."""
-
-
-class RegimePart(_Part, frozen=True):
+class RegimePart(Part, frozen=True):
     """From `from_s` on the hidden regime is `name`; `multipliers` are that name's unless given."""
 
     from_s: Time
@@ -81,7 +59,7 @@ class RegimePart(_Part, frozen=True):
         return self.multipliers or REGIMES[self.name]
 
 
-class VenuePart(_Part, frozen=True):
+class VenuePart(Part, frozen=True):
     """One synthetic venue: what the public knows, the link to it, and its hidden parameters."""
 
     mic: Annotated[str, Meta(min_length=1, max_length=12, pattern="^[A-Z0-9]+$")]
@@ -90,11 +68,12 @@ class VenuePart(_Part, frozen=True):
     is_primary: bool = False
     maker_micros: Fee = 0
     taker_micros: Fee = 0
+    fees: FeesPart = FeesPart()
     lot: Count = 1
     latency: LatencyParameters = LatencyParameters()
 
 
-class OrderPart(_Part, frozen=True):
+class OrderPart(Part, frozen=True):
     """One parent order. Give `order_qty`, or `share_of_volume` of the market's (synthetic: expected) volume."""
 
     id: str
@@ -112,7 +91,8 @@ class OrderPart(_Part, frozen=True):
     min_qty: Annotated[int, Meta(ge=0)] = 0
     venues_allow: tuple[str, ...] = ()
     venues_deny: tuple[str, ...] = ()
-    strategy_parameters: dict[str, float] = {}
+    segments_deny: tuple[str, ...] = ()
+    strategy_parameters: dict[str, float] = msgspec.field(default_factory=dict)
 
     @property
     def ord_type(self) -> OrdType:
@@ -120,17 +100,17 @@ class OrderPart(_Part, frozen=True):
         return OrdType.MARKET if self.limit_price is None else OrdType.LIMIT
 
 
-class LearningPart(_Part, frozen=True):
+class LearningPart(Part, frozen=True):
     """The policy that routes unless the command line names another, and how it explores."""
 
     policy: str = "censored"
-    parameters: dict[str, float] = {}
+    parameters: dict[str, float] = msgspec.field(default_factory=dict)
     standard_qty: Count = 500
     epsilon: Share = 0.05
     probe_share: Share = 0.1
 
 
-class TimingPart(_Part, frozen=True):
+class TimingPart(Part, frozen=True):
     """How the run's virtual time is cut and what silence means."""
 
     window_max_s: Annotated[float, Meta(ge=1e-3, le=1e9)] = 10.0
@@ -142,16 +122,23 @@ class TimingPart(_Part, frozen=True):
     """After the last parent's end: how long open children may take to settle."""
 
 
-class ImpactPart(_Part, frozen=True):
+class ImpactPart(Part, frozen=True):
     """Our own impact on the reference price: each fill moves it by `coefficient_bps` times its share of ADV in
-    percent, of which `permanent_share` stays and the rest decays with `half_life_s`."""
+    percent. `linear`: `permanent_share` of that stays and the rest decays with `half_life_s`. `sign_feedback`: it
+    stays, and brings out opposite trading that pushes back, by `m` to `volume_unit` (see `scenarios/impact.py`)."""
 
     coefficient_bps: Annotated[float, Meta(ge=0.0, le=1_000.0)] = 0.0
     permanent_share: Share = 0.4
     half_life_s: Span = 600.0
+    kind: Literal["linear", "sign_feedback"] = "linear"
+    m: Annotated[float, Meta(ge=0.0, le=100.0)] = 4.5
+    tau_s: Annotated[float, Meta(ge=1.0, le=1e6)] = 50.0
+    beta: Annotated[float, Meta(ge=0.5, le=5.0)] = 1.5
+    trade_qty: Count = 150
+    volume_unit: Annotated[float, Meta(ge=1e-6, le=1e6)] = 0.31
 
 
-class Outage(_Part, frozen=True, tag_field="kind", tag="outage"):
+class Outage(Part, frozen=True, tag_field="kind", tag="outage"):
     """The link to a venue is down; `to_s` absent means that it never comes back."""
 
     venue: str
@@ -159,7 +146,7 @@ class Outage(_Part, frozen=True, tag_field="kind", tag="outage"):
     to_s: Time | None = None
 
 
-class Unreliable(_Part, frozen=True, tag_field="kind", tag="unreliable"):
+class Unreliable(Part, frozen=True, tag_field="kind", tag="unreliable"):
     """Reports and commands are lost, repeated, delayed and reordered, each with its probability, until `to_s`."""
 
     from_s: Time = 0.0
@@ -172,7 +159,7 @@ class Unreliable(_Part, frozen=True, tag_field="kind", tag="unreliable"):
     delay_max_s: Span = 5.0
 
 
-class HostCrash(_Part, frozen=True, tag_field="kind", tag="host_crash"):
+class HostCrash(Part, frozen=True, tag_field="kind", tag="host_crash"):
     """Parent hosts stop dead between two steps of their loop, with a probability per step, and come back from the
     journal; `lose_reply` is how often the reply that was under way is lost with them."""
 
@@ -182,10 +169,10 @@ class HostCrash(_Part, frozen=True, tag_field="kind", tag="host_crash"):
     lose_reply: Share = 0.5
 
 
-Break = Outage | Unreliable | HostCrash
+Break = Outage | Unreliable | HostCrash | TradingHalt
 
 
-class HoldsPart(_Part, frozen=True):
+class HoldsPart(Part, frozen=True):
     """What must hold at the end; an absent key is not checked."""
 
     filled_share_min: Share | None = None
@@ -199,7 +186,7 @@ class HoldsPart(_Part, frozen=True):
     fills_at: tuple[str, ...] = ()
 
 
-class ScenarioFile(_Part, frozen=True):
+class ScenarioFile(Part, frozen=True):
     """The file as written."""
 
     title: str
@@ -209,9 +196,11 @@ class ScenarioFile(_Part, frozen=True):
     orders: Annotated[tuple[OrderPart, ...], Meta(min_length=1)]
     venues: tuple[VenuePart, ...] = ()
     regimes: tuple[RegimePart, ...] = ()
+    regime_chain: RegimeChain | None = None
     learning: LearningPart = LearningPart()
     timing: TimingPart = TimingPart()
     impact: ImpactPart = ImpactPart()
+    fading: FadingPart = FadingPart()
     breaks: tuple[Break, ...] = ()
     holds: HoldsPart = HoldsPart()
     latency: LatencyParameters = LatencyParameters()
@@ -286,10 +275,11 @@ def _numbers(value: object, place: str) -> Iterator[tuple[str, float]]:
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     ".market.kind": ("synthetic", "tape"),
+    ".market.format": ("taq", "lobster", "mbo", "binance", "fx"),
     ".venues.parameters.kind": ("lit", "dark", "dealer"),
     ".orders.side": tuple(Side),
     ".regimes.name": tuple(REGIMES),
-    ".breaks.kind": ("outage", "unreliable", "host_crash"),
+    ".breaks.kind": ("outage", "unreliable", "host_crash", "halt"),
 }
 """What may stand where one of a few words must."""
 
@@ -327,8 +317,9 @@ def _check(file: ScenarioFile, path: str) -> None:
         if mic in mics[:i]:
             raise fault(f"venues[{i}].mic", "a venue named once", mic)
     for i, broken in enumerate(file.breaks):
-        if isinstance(broken, Outage) and not is_tape and broken.venue not in mics:
-            raise fault(f"breaks[{i}].venue", f"one of {', '.join(mics)}", broken.venue)
+        named = broken.venue if isinstance(broken, Outage | TradingHalt) else None
+        if named is not None and not is_tape and named not in mics:
+            raise fault(f"breaks[{i}].venue", f"one of {', '.join(mics)}", named)
         if broken.to_s is not None and broken.to_s <= broken.from_s:
             raise fault(f"breaks[{i}].to_s", "a time after from_s", broken.to_s)
     for key in ("no_fills_at", "fills_at"):
@@ -341,6 +332,8 @@ def _check(file: ScenarioFile, path: str) -> None:
     for i, regime in enumerate(file.regimes[1:], start=1):
         if regime.from_s <= file.regimes[i - 1].from_s:
             raise fault(f"regimes[{i}].from_s", "a time after the regime before it", regime.from_s)
+    if file.regimes and file.regime_chain is not None:
+        raise fault("regime_chain", "either regimes or a chain that draws them", "both")
     if isinstance(file.market, SyntheticMarket):
         for key in ("start_px", "tick"):
             _check_px(getattr(file.market, key), f"market.{key}", fault)
@@ -350,15 +343,17 @@ def _check_tape(file: ScenarioFile, market: TapeMarket, fault: Fault) -> None:
     """Refuse what a recorded day would not read."""
     if file.venues:
         raise fault("venues", "no venues with a tape, which brings its own", len(file.venues))
-    if file.regimes:
+    if file.regimes or file.regime_chain is not None:
         raise fault("regimes", "no regimes with a tape, which brings its own", len(file.regimes))
-    if file.impact != ImpactPart():
-        raise fault("impact", "no impact with a tape, which nothing moves", file.impact)
-    folder = PurePosixPath(market.folder)
-    if folder.is_absolute() or ".." in folder.parts:
-        raise fault("market.folder", "a folder inside the data directory", market.folder)
-    if market.past_day is not None and market.past_day >= market.day:
-        raise fault("market.past_day", f"a day before {market.day}", market.past_day)
+    if market.format in NOTHING_MOVES and file.impact != ImpactPart():
+        raise fault("impact", f"no impact with the format {market.format}, which nothing moves", file.impact)
+    if file.fading != FadingPart():
+        raise fault("fading", "no fading with a tape, which nothing moves", file.fading)
+    for i, broken in enumerate(file.breaks):
+        if isinstance(broken, TradingHalt):
+            raise fault(f"breaks[{i}].kind", "no halt with a tape, which has those of its day", "halt")
+    for key, expected, got in tape_faults(market):
+        raise fault(f"market.{key}", expected, got)
 
 
 def _check_mics(given: tuple[str, ...], key: str, mics: list[str], fault: Fault) -> None:

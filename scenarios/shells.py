@@ -29,6 +29,7 @@ from router.domain.messages import (
 from router.domain.scores import ContextFrame, LaneScore, Outcome, PolicySnapshot
 from router.orders.host import OrderHost
 from router.route import book_side, public_rows
+from scenarios.clairvoyant import CLAIRVOYANT
 from scenarios.oracle import ORACLE
 from venues.venue import Venue
 
@@ -120,7 +121,7 @@ class LearnerShell:
         self._specs = specs
         self._standard_qty = standard_qty
         self._tables = policy if isinstance(policy, TablePolicy) else None
-        self._is_learning = policy.name not in (*NOT_LEARNING, ORACLE)
+        self._is_learning = policy.name not in (*NOT_LEARNING, ORACLE, CLAIRVOYANT)
         self._version = 0
         self._applied = 0
         self._view: _View | None = None

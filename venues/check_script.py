@@ -70,6 +70,7 @@ class _Writer:
         elif self.spec.venue_type is VenueType.QUOTE_DRIVEN_MARKET:
             quoted = {"tactic": Tactic.QUOTE, "ord_type": OrdType.PREVIOUSLY_QUOTED, "quote_id": self.quote_id}
             fields |= quoted | {"time_in_force": TimeInForce.FILL_OR_KILL}
+            fields |= {} if self.quote_id else {"price": self.price + self.far}
         else:
             fields |= {"tactic": Tactic.POST, "ord_type": OrdType.LIMIT, "price": self.price}
         return ChildOrder(**(fields | changes))  # type: ignore[arg-type]
@@ -182,6 +183,24 @@ def _resting(w: _Writer) -> None:
         w.at += SECOND
     if w.spec.listing.tick > 1:
         w.new(w.child("bad-tick", price=w.price + 1), is_bad=True)
+    if Tactic.CONDITIONAL in w.spec.tactics:
+        _conditional(w)
+
+
+def _conditional(w: _Writer) -> None:
+    """Orders that rest uncommitted. Nobody has invited those far away, so that they cannot be firmed up."""
+    far = w.price - w.far
+    w.new(w.child("cond-far", tactic=Tactic.CONDITIONAL, price=far), copies=1)
+    w.replace("cr1", "cond-far", w.qty, is_refused=True)
+    w.cancel("cc1", "cond-far")
+    for side in (Side.BUY, Side.SELL):
+        name = f"cond-{side}"
+        # Not invited, invited and lapsed, or firmed up: whichever it is, it has an answer and one end.
+        w.new(w.child(name, tactic=Tactic.CONDITIONAL, side=side, order_qty=20 * w.qty))
+        for k in range(8):
+            w.at += 400 * MILLISECOND
+            w.replace(f"{name}/{k}", name, (20 + k % 2) * w.qty)
+    w.new(w.child("bad-now", tactic=Tactic.CONDITIONAL, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL), is_bad=True)
 
 
 def _lit(w: _Writer) -> None:
@@ -204,5 +223,12 @@ def _dealer(w: _Writer) -> None:
     w.status("s1", "quoted")
     w.cancel("c1", "quoted", is_refused=True)
     w.new(w.child("bad-quote", quote_id="no-such-quote"), is_bad=True)
+    asked = w.child("asked", quote_id="", price=w.price + w.far)
+    if w.spec.rfq_max_qty:
+        w.new(asked, copies=1)
+        w.new(msgspec.structs.replace(asked, cl_ord_id="asked-too-low", price=w.price - w.far), is_bad=True)
+        w.new(msgspec.structs.replace(asked, cl_ord_id="bad-asked", price=None), is_bad=True)
+    else:
+        w.new(asked, is_bad=True)
     w.new(w.child("bad-size", order_qty=10**6 * w.qty), is_bad=True)
     w.new(w.child("bad-day", time_in_force=TimeInForce.DAY), is_bad=True)

@@ -17,13 +17,13 @@ from router.domain.enums import ExecInst, ExecType, OrdType, PegPriceType, Side,
 from router.domain.instruments import Lane, VenueSpec
 from router.domain.market import DealerTier
 from router.domain.messages import Arrival
-from router.domain.orders import ChildOrder, NewOrderSingle
+from router.domain.orders import ChildOrder, NewOrderSingle, OrderCancelReplaceRequest
 from router.domain.reports import ExecutionReport, Report
 from router.domain.scores import LaneScore
-from router.domain.units import SECOND, Nanos, Qty
+from router.domain.units import MILLISECOND, SECOND, Nanos, Px, Qty
 from venues.build import VenueParameters, build_venue
 from venues.models.reference import DAY_NS, MarketSetup, ReferencePath, Regime, RegimeMultipliers
-from venues.venue import VenueOutput
+from venues.venue import Venue, VenueOutput
 
 TRUTH_SEED = 7_000_000_001
 """Probes use this seed and the ones after it; a scenario's own seed should not come near."""
@@ -35,6 +35,8 @@ TRIALS = 3_000
 HORIZON_NS: Nanos = 10 * SECOND
 _DAYS_MAX = 8
 _GAP_NS: Nanos = SECOND
+_ANSWER_NS: Nanos = 130 * MILLISECOND
+"""How soon an invitation is answered: half a window of a run that listens, and the way there."""
 _MU_MAX = 1_000_000.0
 
 
@@ -121,17 +123,51 @@ def _probe_day(question: _Question, seed: int) -> list[_Trial]:
         before = venue.advance(at)
         top = tuple(before.quotes[-1, 1:].tolist()) if len(before.quotes) else top
         side = Side.BUY if n % 2 == 0 else Side.SELL
-        sent = _child(question, n, side, at, top, before.tiers)
+        sent = _child(question, n, side, at, top, before.tiers, path.px_at(at))
         n += 1
         if sent is not None:
             child, offered = sent
             end = at + question.life_ns + _GAP_NS // 2
-            after = venue.advance(end, [Arrival(at, NewOrderSingle(child))])
-            top = _last_top(after, top)
-            trials.append(_judge(child, offered, at, after.reports, path))
+            reports, top = _play(venue, child, at, end, top)
+            trials.append(_judge(child, offered, at, reports, path))
         # A gap of random length keeps the trials off any grid that the venue may have.
         at += question.life_ns + _GAP_NS + int(uniform(seed, spec.mic, "truth", n) * _GAP_NS)
     return trials
+
+
+def _play(
+    venue: Venue, child: ChildOrder, at: Nanos, end: Nanos, top: tuple[int, ...]
+) -> tuple[list[Report], tuple[int, ...]]:
+    """Send one order and return what the venue says of it until `end`, and the top then. A conditional order is
+    firmed up, as the router would do it: where it may be invited the venue goes from event to event."""
+    reports: list[Report] = []
+    arrivals = [Arrival(at, NewOrderSingle(child))]
+    until = end if child.tactic is not Tactic.CONDITIONAL else at + 1
+    while True:
+        output = venue.advance(until, arrivals)
+        top = _last_top(output, top)
+        reports += output.reports
+        if until >= end:
+            return reports, top
+        answer_at = min(until + _ANSWER_NS, end - 1)
+        arrivals = [Arrival(answer_at, firm_up) for firm_up in _firm_ups(child, output.reports)]
+        due = answer_at if arrivals else output.next_at
+        until = end if due is None else min(max(due, until) + 1, end)
+
+
+def _firm_ups(child: ChildOrder, reports: list[Report]) -> list[OrderCancelReplaceRequest]:
+    """Return the answers to the invitations among the reports: the whole order stands."""
+    return [
+        OrderCancelReplaceRequest(
+            mic=child.mic,
+            cl_ord_id=f"{child.cl_ord_id}/{r.exec_id}",
+            orig_cl_ord_id=child.cl_ord_id,
+            parent_id=child.parent_id,
+            order_qty=child.order_qty,
+        )
+        for r in reports
+        if isinstance(r, ExecutionReport) and r.exec_type is ExecType.RESTATED and r.invited_qty
+    ]
 
 
 def _last_top(output: VenueOutput, top: tuple[int, ...]) -> tuple[int, ...]:
@@ -150,7 +186,13 @@ def _judge(child: ChildOrder, offered: Qty, at: Nanos, reports: list[Report], pa
 
 
 def _child(
-    question: _Question, n: int, side: Side, at: Nanos, top: tuple[int, ...], tiers: tuple[DealerTier, ...]
+    question: _Question,
+    n: int,
+    side: Side,
+    at: Nanos,
+    top: tuple[int, ...],
+    tiers: tuple[DealerTier, ...],
+    reference: Px,
 ) -> tuple[ChildOrder, Qty] | None:
     """Return the order that a router would send on this lane, and what is on offer; None when the lane is shut."""
     bid, bid_qty, ask, ask_qty = top
@@ -165,15 +207,18 @@ def _child(
         offered = 0
         fields = {"ord_type": OrdType.LIMIT, "price": bid if is_buy else ask}
         fields |= {"exec_inst": (ExecInst.PARTICIPATE_DO_NOT_INITIATE,)}
-    elif question.tactic is Tactic.MID_PEG:
+    elif question.tactic in (Tactic.MID_PEG, Tactic.CONDITIONAL):
         offered = 0
         fields = {"ord_type": OrdType.PEGGED, "peg_price_type": PegPriceType.MID_PRICE}
-    elif question.tactic is Tactic.QUOTE and tiers:
-        offered = tiers[-1].max_qty
+    elif question.tactic is Tactic.QUOTE and (tiers or question.spec.rfq_max_qty):
+        offered = tiers[-1].max_qty if tiers else question.spec.rfq_max_qty
         qty = min(qty, offered)
-        quote_id = next(tier.quote_id for tier in tiers if tier.max_qty >= qty)
-        fields = {"ord_type": OrdType.PREVIOUSLY_QUOTED, "quote_id": quote_id}
-        fields |= {"time_in_force": TimeInForce.FILL_OR_KILL}
+        fields = {"ord_type": OrdType.PREVIOUSLY_QUOTED, "time_in_force": TimeInForce.FILL_OR_KILL}
+        if tiers:
+            fields |= {"quote_id": next(tier.quote_id for tier in tiers if tier.max_qty >= qty)}
+        else:
+            # A request for quote, with the limit that a lit venue a tick from the reference would show.
+            fields |= {"price": reference + side.sign * question.setup.tick}
     else:
         return None
     if "time_in_force" not in fields:

@@ -10,12 +10,15 @@ from typing import Annotated
 import typer
 
 from cluster.cli.bench_command import bench
+from cluster.cli.calibrate_command import calibrate
 from cluster.cli.compare_command import compare
 from cluster.cli.config_command import config
+from cluster.cli.data_command import data_app
 from cluster.cli.demo_command import demo
 from cluster.cli.replay_command import replay
 from cluster.cli.report_command import report
 from cluster.cli.scenarios_command import scenarios
+from cluster.cli.simcheck_command import simcheck
 
 
 def build_app() -> typer.Typer:
@@ -27,8 +30,9 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback(invoke_without_command=True)(_root)
-    for command in (demo, replay, compare, report, scenarios, bench, config):
+    for command in (demo, replay, compare, report, scenarios, bench, config, calibrate, simcheck):
         app.command()(command)
+    app.add_typer(data_app(), name="data")
     return app
 
 

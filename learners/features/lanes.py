@@ -97,5 +97,6 @@ VIEWS: Final[dict[Tactic, Callable[[VenueView], LaneView]]] = {
     Tactic.MID_PEG: _mid,
     Tactic.CONDITIONAL: _mid,
     Tactic.QUOTE: _quote,
+    Tactic.AUCTION: _mid,
 }
 """The consolidated market must have both sides when these are asked."""

@@ -58,6 +58,9 @@ class MarketFeatures:
         self._lane_names = tuple(str(lane) for lane in lanes_of(specs))
         self._is_up = [True] * len(specs)
         self._is_lit = [spec.venue_type is VenueType.CENTRAL_LIMIT_ORDER_BOOK for spec in specs]
+        if not any(self._is_lit):
+            # Where no exchange is, what dealers stream is the market.
+            self._is_lit = [spec.venue_type is VenueType.QUOTE_DRIVEN_MARKET for spec in specs]
         self._is_counted: Flags = np.array(self._is_lit, dtype=np.bool_)
         self._tiers: tuple[tuple[DealerTier, ...], ...] = ((),) * len(specs)
         self._book: I64 = np.zeros((len(specs), 5), dtype=np.int64)

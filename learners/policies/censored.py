@@ -50,6 +50,7 @@ PRIOR_P = {
     Tactic.MID_PEG: 0.10,
     Tactic.CONDITIONAL: 0.05,
     Tactic.QUOTE: 0.90,
+    Tactic.AUCTION: 0.90,
 }
 """Fill probability within a standard life, before anything is learned."""
 

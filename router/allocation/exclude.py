@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from router.allocation.pricing import far_touch, tiers_within
+from router.allocation.pricing import asks_for_quote, far_touch, tiers_within
 from router.domain.enums import OrdType, SessionState, Side, Tactic
 from router.domain.errors import BadInputError, bad_value
 from router.domain.instruments import Lane, VenueSpec
@@ -46,6 +46,7 @@ class _Case(NamedTuple):
     quote: Quote | None
     unavailable: Mapping[str, str]
     left_qty: Qty
+    spec: VenueSpec
 
     @property
     def limit(self) -> Px | None:
@@ -80,7 +81,8 @@ def exclusions(
         name = str(lane)
         if name not in max_qty or lane.mic not in spec_of:
             raise BadInputError(bad_value("exclusions.lanes", f"lanes of {', '.join(frame.lanes)}", name))
-        case = _Case(lane, parent, max_qty[name], tactics, market, quotes.get(lane.mic), unavailable, left)
+        quote, spec = quotes.get(lane.mic), spec_of[lane.mic]
+        case = _Case(lane, parent, max_qty[name], tactics, market, quote, unavailable, left, spec)
         for reason, check in checks:
             detail = check(case)
             if detail is not None:
@@ -138,7 +140,7 @@ def _price_limit(case: _Case) -> str | None:
         return None
     side = case.parent.side
     if case.lane.tactic is Tactic.QUOTE:
-        if tiers_within(case.market, case.lane.mic, side, case.limit):
+        if asks_for_quote(case.market, case.spec) or tiers_within(case.market, case.lane.mic, side, case.limit):
             return None
         return f"no tier within the limit {px_text(case.limit)}"
     touch = far_touch(case.quote, side) if case.lane.tactic is Tactic.TAKE else 0

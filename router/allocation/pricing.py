@@ -26,6 +26,8 @@ class _Request(NamedTuple):
     cl_ord_id: str
     decision_id: str
     expire_time: Nanos
+    rfq_max_qty: Qty
+    segments: tuple[str, ...]
 
     @property
     def is_buy(self) -> bool:
@@ -42,6 +44,7 @@ class _Request(NamedTuple):
         peg: PegPriceType | None = None,
         min_qty: Qty = 0,
         quote_id: str = "",
+        segments_deny: tuple[str, ...] = (),
     ) -> ChildOrder:
         is_resting = time_in_force is TimeInForce.GOOD_TILL_DATE
         return ChildOrder(
@@ -61,6 +64,7 @@ class _Request(NamedTuple):
             min_qty=min_qty,
             expire_time=self.expire_time if is_resting else None,
             quote_id=quote_id,
+            segments_deny=segments_deny,
         )
 
 
@@ -78,8 +82,11 @@ def child_for(
 
     TAKE: LIMIT IOC at the venue's far touch. POST: LIMIT until `expire_time`, post-only, at `post_px`. MID_PEG and
     CONDITIONAL: PEGGED to MID_PRICE until `expire_time`, with the parent's min_qty (at most `qty`) and its limit as
-    bound (None without one). QUOTE: PREVIOUSLY_QUOTED IOC on the tier within the limit that takes most of `qty`, at
-    equal sizes the best price; its `order_qty` is at most that tier's size.
+    bound (None without one), opting out of the segments that the parent denies and the pool names. QUOTE:
+    PREVIOUSLY_QUOTED IOC on the tier within the limit that takes most of `qty`, at equal sizes the best price; its
+    `order_qty` is at most that tier's size. At a dealer who streams nothing and answers requests: PREVIOUSLY_QUOTED
+    IOC without a quote_id, priced at the consolidated far touch, so that the dealer trades only where he is no worse
+    than what is displayed.
 
     Raises:
         BadInputError: a quantity below 1, or the market has not what the lane needs (a far touch, both sides, a tier
@@ -87,7 +94,8 @@ def child_for(
     """
     if qty < 1:
         raise BadInputError(bad_value(f"child_for.{lane}", "a quantity from 1", qty))
-    request = _Request(lane, parent, qty, market, spec.listing.tick, cl_ord_id, decision_id, expire_time)
+    tick, asked = spec.listing.tick, spec.rfq_max_qty if asks_for_quote(market, spec) else 0
+    request = _Request(lane, parent, qty, market, tick, cl_ord_id, decision_id, expire_time, asked, spec.segments)
     return _PRICED[lane.tactic](request)
 
 
@@ -141,6 +149,11 @@ def tiers_within(market: MarketSnapshot, mic: str, side: Side, limit: Px | None)
     return tuple(sorted(within, key=lambda t: (side.sign * price(t), -t.max_qty)))
 
 
+def asks_for_quote(market: MarketSnapshot, spec: VenueSpec) -> bool:
+    """Return whether a dealer is asked for a quote: he answers requests, and streams nothing that could be taken."""
+    return spec.rfq_max_qty > 0 and not any(tier.mic == spec.mic and tier.max_qty > 0 for tier in market.tiers)
+
+
 def _take(request: _Request) -> ChildOrder:
     side, tick = request.parent.side, request.tick
     touch = far_touch(quote_of(request.market, request.lane.mic), side)
@@ -173,11 +186,22 @@ def _peg(request: _Request) -> ChildOrder:
         TimeInForce.GOOD_TILL_DATE,
         peg=PegPriceType.MID_PRICE,
         min_qty=min(request.parent.min_qty, request.qty),
+        segments_deny=tuple(name for name in request.segments if name in request.parent.segments_deny),
     )
+
+
+def _auction(request: _Request) -> ChildOrder:
+    limit = request.parent.price
+    if limit is None:
+        return request.child(OrdType.MARKET, None, TimeInForce.AT_THE_CLOSE)
+    price = _positive(round_to_tick(limit, request.tick, up=not request.is_buy), request)
+    return request.child(OrdType.LIMIT, price, TimeInForce.AT_THE_CLOSE)
 
 
 def _quote(request: _Request) -> ChildOrder:
     parent, qty = request.parent, request.qty
+    if request.rfq_max_qty:
+        return _request_for_quote(request)
     tiers = tiers_within(request.market, request.lane.mic, parent.side, parent.price)
     if not tiers:
         raise BadInputError(bad_value(f"child_for.{request.lane}", "a dealer tier within the limit", "none"))
@@ -188,6 +212,19 @@ def _quote(request: _Request) -> ChildOrder:
         TimeInForce.IMMEDIATE_OR_CANCEL,
         qty=min(qty, tier.max_qty),
         quote_id=tier.quote_id,
+    )
+
+
+def _request_for_quote(request: _Request) -> ChildOrder:
+    market = request.market
+    touch = market.ask_px if request.is_buy else market.bid_px
+    if not touch:
+        raise BadInputError(bad_value(f"child_for.{request.lane}", "a market with a far side", "none"))
+    return request.child(
+        OrdType.PREVIOUSLY_QUOTED,
+        _positive(bounded_px(request.parent.side, touch, request.parent.price, 1), request),
+        TimeInForce.IMMEDIATE_OR_CANCEL,
+        qty=min(request.qty, request.rfq_max_qty),
     )
 
 
@@ -203,4 +240,5 @@ _PRICED: dict[Tactic, Callable[[_Request], ChildOrder]] = {
     Tactic.MID_PEG: _peg,
     Tactic.CONDITIONAL: _peg,
     Tactic.QUOTE: _quote,
+    Tactic.AUCTION: _auction,
 }

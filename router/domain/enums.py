@@ -126,6 +126,7 @@ class Tactic(_Upper):
     MID_PEG = auto()
     CONDITIONAL = auto()
     QUOTE = auto()
+    AUCTION = auto()
 
 
 class WorkingState(_Upper):

@@ -131,6 +131,14 @@ class ChildOut(_ChildEvent, frozen=True, tag=True):
     """The venue's time of it: executions after that are a fault of the venue."""
 
 
+class ChildInvited(_ChildEvent, frozen=True, tag=True):
+    """The venue invites a conditional child to firm up against `invited_qty`; 0: the invitation is over."""
+
+    exec_id: str
+    invited_qty: Qty
+    text: str = ""
+
+
 class ChildCancelRequested(_ChildEvent, frozen=True, tag=True):
     """We asked to cancel."""
 
@@ -179,6 +187,8 @@ class ChildReconciled(_ChildEvent, frozen=True, tag=True):
     ord_status: OrdStatus
     cum_qty: Qty
     order_id: str = ""
+    order_qty: Qty = 0
+    """The quantity that the venue has it at; 0 when it did not say."""
 
 
 class ChildWatched(_ChildEvent, frozen=True, tag=True):
@@ -216,6 +226,7 @@ Event = (
     | ChildTradeCanceled
     | ChildTradeCorrected
     | ChildOut
+    | ChildInvited
     | ChildCancelRequested
     | ChildReplaceRequested
     | ChildReplaced

@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from router.domain.enums import Tactic, VenueType
+from router.domain.errors import bad_value
 from router.domain.units import Micros, Px, Qty
 
 
@@ -29,11 +30,42 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     lot: Qty = 1
 
 
+class FeeTier(msgspec.Struct, frozen=True):
+    """The rates from `from_qty` shares of ours at the venue in a day on, in micros per share."""
+
+    from_qty: Qty
+    maker_micros: Micros
+    taker_micros: Micros
+
+
 class FeeSchedule(msgspec.Struct, frozen=True, kw_only=True):
-    """What a venue charges, in micros of the currency per share; a rebate is negative."""
+    """What a venue charges, in micros of the currency per share; a rebate is negative. `router.domain.fees` reads it.
+
+    Raises:
+        ValueError: tiers whose `from_qty` do not rise from 1, or bps finer than a hundredth.
+    """
 
     maker_micros: Micros = 0
     taker_micros: Micros = 0
+    auction_micros: Micros | None = None
+    """For executions in an auction or an uncross; None: as the taker."""
+    hidden_micros: Micros | None = None
+    """For liquidity added by an order that was not displayed; None: as the maker."""
+    maker_bps: float = 0.0
+    """On top, for liquidity added: basis points of the notional, in hundredths."""
+    taker_bps: float = 0.0
+    """On top, for everything else."""
+    tiers: tuple[FeeTier, ...] = ()
+    """In place of the maker's and taker's micros, by what we have traded there that day."""
+
+    def __post_init__(self) -> None:
+        starts = [tier.from_qty for tier in self.tiers]
+        if starts != sorted(set(starts)) or (starts and starts[0] < 1):
+            raise ValueError(bad_value("tiers", "rising from_qty, from 1", starts))
+        for name in ("maker_bps", "taker_bps"):
+            hundredths = getattr(self, name) * 100.0
+            if abs(hundredths - round(hundredths)) > 1e-6:
+                raise ValueError(bad_value(name, "hundredths of a basis point", getattr(self, name)))
 
 
 class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +79,10 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     is_primary: bool = False
     volume_share: float = 0.0
     """The venue's public share of the day's volume, as last month's statistics would give it (0..1)."""
+    rfq_max_qty: Qty = 0
+    """The largest size for which a dealer answers a request for quote; 0: he answers none."""
+    segments: tuple[str, ...] = ()
+    """The kinds of counterparties that a dark pool lets its clients opt out of, by name."""
 
 
 class Lane(msgspec.Struct, frozen=True):

@@ -130,6 +130,8 @@ class HostReply(msgspec.Struct, frozen=True, kw_only=True, tag="host_reply"):
     wakes: tuple[tuple[str, Nanos], ...]
     """For each live parent the time at which it next wants to decide."""
     open_children: int
+    is_listening: bool = False
+    """Whether a venue may invite a child of its to firm up, so that what it says must be heard soon."""
 
 
 class LearnerBatch(msgspec.Struct, frozen=True, kw_only=True, tag="learner_batch"):

@@ -35,6 +35,8 @@ class ParentOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Smallest execution wanted from a dark pool."""
     venues_allow: tuple[str, ...] = ()
     venues_deny: tuple[str, ...] = ()
+    segments_deny: tuple[str, ...] = ()
+    """Segments of dark pools' counterparties that it does not trade with, wherever a pool names them."""
     strategy_parameters: dict[str, float] = {}
 
 
@@ -54,12 +56,17 @@ class ChildOrder(msgspec.Struct, frozen=True, kw_only=True):
     time_in_force: TimeInForce = TimeInForce.DAY
     exec_inst: tuple[ExecInst, ...] = ()
     peg_price_type: PegPriceType | None = None
+    peg_offset: Px = 0
+    """Added to what a PEGGED child is pegged to, towards the other side: positive is more aggressive."""
     min_qty: Qty = 0
     display_qty: Qty | None = None
+    """How much of it shows at a time; none: all of it; 0: nothing, it rests hidden."""
     expire_time: Nanos | None = None
     """When a GOOD_TILL_DATE child expires by the venue's own clock."""
     quote_id: str = ""
     """The dealer quote a PREVIOUSLY_QUOTED child takes."""
+    segments_deny: tuple[str, ...] = ()
+    """Segments of a dark pool's counterparties that this child does not trade with, as its `VenueSpec` names them."""
 
     @property
     def lane(self) -> str:

@@ -39,6 +39,8 @@ class ExecutionReport(msgspec.Struct, frozen=True, tag="execution_report", kw_on
     orig_cl_ord_id: str = ""
     exec_ref_id: str = ""
     text: str = ""
+    invited_qty: Qty = 0
+    """On RESTATED: how much stands against a child that is invited to firm up; 0: the invitation is over."""
 
 
 class OrderCancelReject(msgspec.Struct, frozen=True, tag="cancel_reject", kw_only=True):

@@ -17,6 +17,7 @@ from router.domain.events import (
     ChildAcknowledged,
     ChildCancelRequested,
     ChildIntended,
+    ChildInvited,
     ChildLost,
     ChildOut,
     ChildQueried,
@@ -46,6 +47,7 @@ ChildEvent = (
     | ChildTradeCanceled
     | ChildTradeCorrected
     | ChildOut
+    | ChildInvited
     | ChildCancelRequested
     | ChildReplaceRequested
     | ChildReplaced
@@ -75,12 +77,14 @@ TABLE: dict[tuple[OrdStatus, type], Target] = {
     (S.NEW, ChildOut): OUT,
     (S.NEW, ChildCancelRequested): S.PENDING_CANCEL,
     (S.NEW, ChildReplaceRequested): S.PENDING_REPLACE,
+    (S.NEW, ChildReplaced): OPEN,  # a query was answered before the replace arrived
     (S.NEW, ChildLost): S.UNKNOWN,
     (S.PARTIALLY_FILLED, ChildAcknowledged): S.PARTIALLY_FILLED,  # the fill overtook it
     (S.PARTIALLY_FILLED, ChildTraded): S.PARTIALLY_FILLED,
     (S.PARTIALLY_FILLED, ChildOut): OUT,
     (S.PARTIALLY_FILLED, ChildCancelRequested): S.PENDING_CANCEL,
     (S.PARTIALLY_FILLED, ChildReplaceRequested): S.PENDING_REPLACE,
+    (S.PARTIALLY_FILLED, ChildReplaced): OPEN,  # as above
     (S.PARTIALLY_FILLED, ChildLost): S.UNKNOWN,
     (S.PENDING_CANCEL, ChildAcknowledged): S.PENDING_CANCEL,  # partly filled, cancelled, and only then acknowledged
     (S.PENDING_CANCEL, ChildTraded): S.PENDING_CANCEL,  # it executed while the cancel was on its way
@@ -105,6 +109,8 @@ TABLE: dict[tuple[OrdStatus, type], Target] = {
     (S.REJECTED, ChildTraded): S.REJECTED,  # a venue that executes what it refused: booked and flagged
     (S.FILLED, ChildTradeCanceled): S.CANCELED,  # busted quantity is not routed again by itself
 }
+for _state in (S.PENDING_NEW, S.NEW, S.PARTIALLY_FILLED, S.PENDING_CANCEL, S.PENDING_REPLACE, S.UNKNOWN):
+    TABLE[_state, ChildInvited] = _state  # whether it can be answered is another matter
 _BUSTABLE = (
     S.NEW,
     S.PARTIALLY_FILLED,
@@ -161,6 +167,10 @@ class ChildState:
     out_at: Nanos = 0
     """The venue's time of its out report."""
     request: ChildReplaceRequested | ChildCancelRequested | None = None
+    asked_qty: Qty = 0
+    """The quantity of a replace that the venue may have, and we do not know; 0 without one."""
+    invitations: set[str] = field(default_factory=set)
+    """Execution ids of the invitations that we have heard."""
     asked_at: Nanos = 0
     """When we last sent something that wants an answer."""
     queries: int = 0
@@ -187,12 +197,13 @@ class ChildState:
         """What may still execute: an UNKNOWN child counts in full until it is reconciled."""
         if self.status in CLOSED:
             return 0
-        whole = self.order_qty
-        if self.closing is not None:
-            whole = self.closing_qty
-        elif isinstance(self.request, ChildReplaceRequested):
-            whole = max(whole, self.request.order_qty)
+        whole = self.whole_qty if self.closing is None else self.closing_qty
         return max(whole - self.cum_qty, 0)
+
+    @property
+    def whole_qty(self) -> Qty:
+        """Its quantity, or the larger one that we asked for and do not know of."""
+        return max(self.order_qty, self.asked_qty)
 
     @property
     def excess_qty(self) -> Qty:
@@ -256,11 +267,20 @@ def _change(state: ChildState, event: ChildEvent) -> None:
             state.queries = 0
             if event.ord_status in CLOSED:
                 state.closing, state.closing_qty = event.ord_status, event.cum_qty
+            if event.order_qty and event.order_qty == state.asked_qty:
+                state.order_qty, state.asked_qty, state.request = event.order_qty, 0, None
+        case ChildInvited():
+            state.invitations.add(event.exec_id)
         case ChildCancelRequested() | ChildReplaceRequested():
             state.request, state.asked_at = event, event.at
+            if isinstance(event, ChildReplaceRequested):
+                state.asked_qty = event.order_qty
         case ChildReplaced():
             state.order_qty, state.price, state.request = event.order_qty, event.price, None
+            state.asked_qty = 0
         case ChildRequestRefused():
+            if isinstance(state.request, ChildReplaceRequested):
+                state.asked_qty = 0
             state.request = None
         case ChildAcknowledged():
             state.order_id = event.order_id
@@ -282,7 +302,7 @@ def _settle(state: ChildState, event: ChildEvent, target: Target, before: OrdSta
         state.status = S.UNKNOWN
     elif state.closing is not None:
         state.status = S.FILLED if state.cum_qty >= state.order_qty else state.closing
-    elif state.cum_qty >= state.order_qty:
+    elif state.cum_qty >= state.whole_qty:
         state.status = S.FILLED
     elif target is OPEN:
         state.status = S.PARTIALLY_FILLED if state.cum_qty else S.NEW

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
 from router.allocation.allocate import Exploration
-from router.domain.enums import OrdStatus, SessionState, Side, TimeInForce, WorkingState
+from router.domain.enums import OrdStatus, SessionState, Side, Tactic, TimeInForce, WorkingState
 from router.domain.events import ChildIntended, ChildWatched, DecisionMade, Event, ParentDone, ParentWoke
+from router.domain.fees import expected_rates, rates_bps
 from router.domain.instruments import VenueSpec
 from router.domain.market import MarketSnapshot
 from router.domain.messages import HostBatch
@@ -62,7 +63,7 @@ def wake(state: ParentState, batch: HostBatch, market: MarketSnapshot, setup: Ho
     elif now >= state.wake_at:
         _work(state, batch, market, setup, down, record)
     else:
-        record(_looked(state, now, state.wake_at, state.working_state))
+        record(_looked(state, now, state.wake_at, state.scheduled_state))
 
 
 def _looked(state: ParentState, now: Nanos, wake_at: Nanos, working_state: WorkingState) -> ParentWoke:
@@ -157,8 +158,8 @@ def _woke(state: ParentState, release: Release, now: Nanos, has_immediate: bool,
 
 def _view(state: ParentState, now: Nanos, market: MarketSnapshot, setup: HostSetup) -> ScheduleView:
     order, mid = state.parent, market.mid
-    fees = [spec.fees.taker_micros for spec in setup.specs]
-    taker_px = max(fees, default=0) / 100
+    mid2 = market.bid_px + market.ask_px
+    taker_bps = [rates_bps(expected_rates(spec.fees, Tactic.TAKE), mid2) for spec in setup.specs] if mid else []
     return ScheduleView(
         now=now,
         start_at=order.start_at,
@@ -171,7 +172,7 @@ def _view(state: ParentState, now: Nanos, market: MarketSnapshot, setup: HostSet
         urgency=order.urgency,
         max_participation=order.max_participation,
         half_spread_bps=max(market.ask_px - market.bid_px, 0) / 2 / mid * 1e4 if mid else 0.0,
-        taker_fee_bps=taker_px / mid * 1e4 if mid else 0.0,
+        taker_fee_bps=max(taker_bps, default=0.0),
         volatility_bps=market.volatility_bps,
         lot=max((spec.listing.lot for spec in setup.specs), default=1),
         parameters=order.strategy_parameters,

@@ -12,6 +12,7 @@ from router.domain.enums import ExecType, OrdStatus, TimeInForce
 from router.domain.events import (
     ChildAcknowledged,
     ChildCancelRequested,
+    ChildInvited,
     ChildLost,
     ChildOut,
     ChildQueried,
@@ -28,7 +29,7 @@ from router.domain.events import (
 )
 from router.domain.ids import INFERRED, inferred_exec_id, request_id
 from router.domain.reports import ExecutionReport, OrderCancelReject, Report
-from router.domain.units import Nanos
+from router.domain.units import Nanos, Qty
 from router.orders.child import AWAITING, TABLE, ChildState
 from router.orders.parent import ParentState
 
@@ -68,6 +69,8 @@ def _said(state: ParentState, child: ChildState, report: ExecutionReport, now: N
             return _amended(state, child, report, now)
         case ExecType.ORDER_STATUS:
             return _status(state, child, report, now)
+        case ExecType.RESTATED:
+            return _invited(state, child, report, now)
         case _:
             return [_ignored(state, report, now, "DUPLICATE")]
 
@@ -88,6 +91,22 @@ def _acknowledged(state: ParentState, child: ChildState, report: ExecutionReport
     ]
 
 
+def _invited(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
+    """Note an invitation to firm up, or that one is over; heard twice, it counts once."""
+    if not child.is_open or report.exec_id in child.invitations:
+        return [_ignored(state, report, now, "DUPLICATE")]
+    return [
+        ChildInvited(
+            parent_id=state.parent.parent_id,
+            at=now,
+            cl_ord_id=report.cl_ord_id,
+            exec_id=report.exec_id,
+            invited_qty=max(report.invited_qty, 0),
+            text=report.text,
+        )
+    ]
+
+
 def _traded(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
     if (report.mic, report.exec_id) in state.exec_ids:
         return [_ignored(state, report, now, "DUPLICATE")]
@@ -96,6 +115,10 @@ def _traded(state: ParentState, child: ChildState, report: ExecutionReport, now:
     # I8: what executed after the venue's own out report is booked all the same, and flagged.
     is_after_out = 0 < child.out_at < report.transact_time
     flags: list[Event] = [_ignored(state, report, now, "EXECUTED_AFTER_OUT")] if is_after_out else []
+    request = child.request
+    if isinstance(request, ChildReplaceRequested) and child.order_qty < report.order_qty == request.order_qty:
+        # The execution overtook the REPLACED report: the venue has the larger quantity already.
+        flags += _replaced_by(state, child, request, request.order_qty, now)
     return [
         *flags,
         ChildTraded(
@@ -142,14 +165,21 @@ def _replaced(state: ParentState, child: ChildState, report: ExecutionReport, no
     is_ours = isinstance(request, ChildReplaceRequested) and request.request_id == report.cl_ord_id
     if not child.is_open or not isinstance(request, ChildReplaceRequested) or not is_ours:
         return [_ignored(state, report, now, "DUPLICATE")]
+    # More than we asked for is the venue's mistake: what it executes of that counts as an over-fill.
+    qty = report.order_qty if 1 <= report.order_qty <= request.order_qty else request.order_qty
+    return _replaced_by(state, child, request, qty, now)
+
+
+def _replaced_by(
+    state: ParentState, child: ChildState, request: ChildReplaceRequested, order_qty: Qty, now: Nanos
+) -> list[Event]:
     return [
         ChildReplaced(
             parent_id=state.parent.parent_id,
             at=now,
-            cl_ord_id=report.orig_cl_ord_id,
+            cl_ord_id=child.child.cl_ord_id,
             request_id=request.request_id,
-            # More than we asked for is the venue's mistake: what it executes of that counts as an over-fill.
-            order_qty=report.order_qty if 1 <= report.order_qty <= request.order_qty else request.order_qty,
+            order_qty=order_qty,
             price=request.price,
         )
     ]
@@ -200,6 +230,7 @@ def _status(state: ParentState, child: ChildState, report: ExecutionReport, now:
             ord_status=report.ord_status,
             cum_qty=max(report.cum_qty, child.cum_qty),
             order_id=report.order_id,
+            order_qty=report.order_qty,
         )
     ]
     if missing > 0:

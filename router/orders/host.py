@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from router.domain import codec
-from router.domain.enums import OrdStatus
+from router.domain.enums import OrdStatus, Tactic
 from router.domain.errors import JournalError, LinkError
 from router.domain.events import (
+    ChildInvited,
     ChildLost,
     ChildSent,
     ChildTradeCorrected,
@@ -32,7 +33,7 @@ from router.domain.orders import Command, check_parent
 from router.domain.reports import ExecutionReport
 from router.domain.scores import Outcome
 from router.domain.units import Nanos
-from router.orders import desk, hearing, parent, saying
+from router.orders import desk, firm_up, hearing, parent, saying
 from router.orders.desk import HostSetup
 from router.orders.journal import Draft, Journal
 from router.orders.parent import ParentState
@@ -152,6 +153,7 @@ class OrderHost:
             events=tuple(self._events),
             wakes=tuple((state.parent.parent_id, self._next_wake(state)) for state in live),
             open_children=sum(len(state.live) for state in live),
+            is_listening=any(c.child.tactic is Tactic.CONDITIONAL for state in live for c in state.live.values()),
         )
 
     def _vouch(self, batch: HostBatch) -> None:
@@ -199,13 +201,18 @@ class OrderHost:
             self._record(MarkoutObserved(**fields))
 
     def _react(self, state: ParentState, event: Event) -> None:
-        """Close a parent that is filled, and stop one that a venue over-filled."""
+        """Answer an invitation, close a parent that is filled, and stop one that a venue over-filled."""
+        if isinstance(event, ChildInvited):
+            mic = state.children[event.cl_ord_id].child.mic
+            lot = next((spec.listing.lot for spec in self.setup.specs if spec.mic == mic), 1)
+            for answer in firm_up.answer(state, event, self._now, lot):
+                self._record(answer)
         if not isinstance(event, ChildTraded | ChildTradeCorrected):
             return
         order_qty = state.parent.order_qty
         child = state.children[event.cl_ord_id]
         # A fill after the venue's own end of the child may have been routed again meanwhile: that stops the parent too.
-        is_over = child.cum_qty > child.order_qty or state.unrouted_qty < 0
+        is_over = child.cum_qty > child.whole_qty or state.unrouted_qty < 0
         if is_over and state.is_open and state.status is not OrdStatus.SUSPENDED:
             self._record(
                 ParentSuspended(parent_id=event.parent_id, at=event.at, reason=f"over-filled by {event.cl_ord_id}")

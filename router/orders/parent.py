@@ -83,6 +83,8 @@ class ParentState:
     """When it last acted."""
     target_qty: Qty = 0
     working_state: WorkingState = WorkingState.IDLE
+    scheduled_state: WorkingState = WorkingState.IDLE
+    """What it does by its schedule, while no child awaits the answer to a firm-up."""
     volume_at_start: Qty = 0
     sweeps: int = 0
     """Wakes since the schedule's last boundary, to send again what immediate children missed."""
@@ -143,7 +145,8 @@ def apply(state: ParentState, event: Event) -> None:
             state.decisions += 1
         case ParentWoke():
             state.target_qty, state.wake_at, state.woken_at = event.target_qty, event.wake_at, event.at
-            state.working_state, state.sweeps = event.working_state, event.sweeps
+            state.scheduled_state, state.sweeps = event.working_state, event.sweeps
+            _note_working(state)
         case ReportIgnored():
             state.anomalies += event.reason != "DUPLICATE"
         case ParentCancelRequested() | ParentSuspended() | ParentDone():
@@ -223,7 +226,16 @@ def _child(state: ParentState, event: children.ChildEvent) -> None:
         _move(state, event)
     if not child_state.is_open:
         state.live.pop(event.cl_ord_id, None)
+    if child_state.child.tactic is Tactic.CONDITIONAL:
+        _note_working(state)
     _check_child(state, child_state)
+
+
+def _note_working(state: ParentState) -> None:
+    is_awaiting = any(
+        s.status is S.PENDING_REPLACE and s.child.tactic is Tactic.CONDITIONAL for s in state.live.values()
+    )
+    state.working_state = WorkingState.AWAITING_FIRM_UP if is_awaiting else state.scheduled_state
 
 
 def _check_once(

@@ -32,7 +32,7 @@ from router.domain.orders import (
     OrderStatusRequest,
 )
 from router.domain.scores import Outcome
-from router.domain.units import MICROS_PER_PX, Nanos
+from router.domain.units import MICROS_PER_PX, Nanos, Qty
 from router.orders.child import ChildState
 from router.orders.parent import ParentState
 
@@ -92,7 +92,7 @@ def _outcome(child: ChildState, kind: OutcomeKind, at: Nanos, age_from: Nanos, a
         cl_ord_id=order.cl_ord_id,
         lane=order.lane,
         side=order.side,
-        order_qty=order.order_qty,
+        order_qty=_most(child),
         leaves_qty=child.leaves_qty,
         cum_qty=child.cum_qty,
         age_from_ns=age_from,
@@ -100,6 +100,11 @@ def _outcome(child: ChildState, kind: OutcomeKind, at: Nanos, age_from: Nanos, a
         is_final=not child.is_open,
         x=child.x,
     )
+
+
+def _most(child: ChildState) -> Qty:
+    """Return what was exposed: a child's first quantity, or the larger one that it was firmed up to."""
+    return max(child.child.order_qty, child.order_qty)
 
 
 def _filled(child: ChildState, event: ChildTraded, qty: int, was_open: bool, watched_from: Nanos) -> Outcome:
@@ -130,7 +135,7 @@ def _ended(child: ChildState, at: Nanos, ended_at: Nanos, watched_from: Nanos) -
         # What happened after its end, by the venue's clock, was no exposure.
         age_to = min(age_to, order.expire_time - child.intended_at)
     base = _outcome(child, kind, at, watched_from, age_to)
-    return msgspec.structs.replace(base, leaves_qty=order.order_qty - child.cum_qty)
+    return msgspec.structs.replace(base, leaves_qty=_most(child) - child.cum_qty)
 
 
 def _markout(child: ChildState, event: MarkoutObserved) -> Outcome | None:

@@ -12,6 +12,7 @@ from router.schedule.arrival import Arrival
 from router.schedule.liquidity_seeking import LiquiditySeeking
 from router.schedule.pov import Pov
 from router.schedule.schedule import Schedule
+from router.schedule.target_close import TargetClose
 from router.schedule.twap import Twap
 from router.schedule.vwap import Vwap
 
@@ -19,6 +20,7 @@ _BUILDERS: dict[str, Callable[[Mapping[str, float]], Schedule]] = {
     "arrival": Arrival,
     "liquidity_seeking": LiquiditySeeking,
     "pov": Pov,
+    "target_close": TargetClose,
     "twap": Twap,
     "vwap": Vwap,
 }

@@ -23,7 +23,7 @@ from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell
 
 TEXT = """
 title = "A bad link"
-description = "Two parents, a lit and a dark venue, reports and commands lost, repeated and late."
+description = "Two parents, a lit and a conditional dark venue, reports and commands lost, repeated and late."
 symbol = "HOST"
 seed = 3
 [market]
@@ -39,7 +39,7 @@ parameters = { kind = "lit" }
 [[venues]]
 mic = "XDKA"
 volume_share = 0.3
-parameters = { kind = "dark", zero_bin = 0.3 }
+parameters = { kind = "dark", zero_bin = 0.0, bin_ns = 1_000_000_000, conditional = true, segments = [{ name = "a" }, { name = "b", conditional = true }] }
 [[orders]]
 id = "A"
 order_qty = 1_500

@@ -16,6 +16,7 @@ from router.domain.errors import IllegalTransitionError, InvariantError
 from router.domain.events import (
     ChildAcknowledged,
     ChildCancelRequested,
+    ChildInvited,
     ChildLost,
     ChildOut,
     ChildQueried,
@@ -44,6 +45,7 @@ EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
         ChildTraded: S.PARTIALLY_FILLED,
         ChildOut: S.CANCELED,
         ChildLost: S.UNKNOWN,
+        ChildInvited: S.PENDING_NEW,
     },
     S.NEW: {
         ChildTraded: S.PARTIALLY_FILLED,
@@ -51,6 +53,8 @@ EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
         ChildCancelRequested: S.PENDING_CANCEL,
         ChildReplaceRequested: S.PENDING_REPLACE,
         ChildLost: S.UNKNOWN,
+        ChildInvited: S.NEW,
+        ChildReplaced: S.NEW,
         **dict.fromkeys(BUST, S.NEW),
     },
     S.PARTIALLY_FILLED: {
@@ -60,6 +64,8 @@ EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
         ChildCancelRequested: S.PENDING_CANCEL,
         ChildReplaceRequested: S.PENDING_REPLACE,
         ChildLost: S.UNKNOWN,
+        ChildInvited: S.PARTIALLY_FILLED,
+        ChildReplaced: S.PARTIALLY_FILLED,
         **dict.fromkeys(BUST, S.PARTIALLY_FILLED),
     },
     S.PENDING_CANCEL: {
@@ -68,6 +74,7 @@ EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
         ChildOut: S.CANCELED,
         ChildRequestRefused: S.PARTIALLY_FILLED,
         ChildLost: S.UNKNOWN,
+        ChildInvited: S.PENDING_CANCEL,
         **dict.fromkeys(BUST, S.PENDING_CANCEL),
     },
     S.PENDING_REPLACE: {
@@ -76,6 +83,7 @@ EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
         ChildReplaced: S.PARTIALLY_FILLED,
         ChildRequestRefused: S.PARTIALLY_FILLED,
         ChildLost: S.UNKNOWN,
+        ChildInvited: S.PENDING_REPLACE,
         **dict.fromkeys(BUST, S.PENDING_REPLACE),
     },
     S.UNKNOWN: {
@@ -86,6 +94,7 @@ EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
         ChildQueried: S.UNKNOWN,
         ChildReconciled: S.PARTIALLY_FILLED,
         ChildReplaced: S.PARTIALLY_FILLED,
+        ChildInvited: S.UNKNOWN,
         **dict.fromkeys(BUST, S.UNKNOWN),
     },
     S.FILLED: {ChildTraded: S.FILLED, ChildTradeCanceled: S.CANCELED, ChildTradeCorrected: S.FILLED},

@@ -17,7 +17,17 @@ from order_material import PARENT_ORDER
 from router.domain import codec
 from router.domain.enums import ExecType, OrdStatus, OrdType
 from router.domain.errors import BadInputError, JournalError
-from router.domain.events import ChildIntended, ChildLost, ChildQueried, ChildSent, ParentDone, ParentSuspended
+from router.domain.events import (
+    ChildIntended,
+    ChildInvited,
+    ChildLost,
+    ChildQueried,
+    ChildReplaced,
+    ChildReplaceRequested,
+    ChildSent,
+    ParentDone,
+    ParentSuspended,
+)
 from router.domain.messages import Delivered, HostBatch, HostReply
 from router.domain.orders import NewOrderSingle, OrderStatusRequest
 from router.domain.reports import ExecutionReport
@@ -62,7 +72,7 @@ EVERY = range(len(day().batches))
 
 def test_the_day_is_one_worth_testing_on() -> None:
     kinds = {type(event) for reply in day().replies for event in reply.events}
-    assert {ChildLost, ChildQueried, ParentDone} <= kinds
+    assert {ChildLost, ChildQueried, ChildInvited, ChildReplaceRequested, ChildReplaced, ParentDone} <= kinds
     assert len(day().batches) > 100
 
 

@@ -260,6 +260,35 @@ def test_fading_changes_a_run_and_the_same_seed_gives_it_again() -> None:
     assert faded[0] == faded[1] != run(scenario(BUSY), seed=1).digest
 
 
+def filled_share_of_takes(order_entry_ns: int, share: float) -> float:
+    """Return what part of our takes at the second lit venue filled, over three days: an order large enough to want
+    about all that is displayed."""
+    asked = filled = 0
+    large = (BUSY[0], BUSY[1].replace("10_000", "20_000"))
+    late = ("touch_qty = 200 }", f"touch_qty = 200 }}\nlatency = {{ order_entry_ns = {order_entry_ns} }}")
+    fading = ("[holds]", f"[fading]\nshare = {share}\ncorrelation = 1.0\n\n[holds]")
+    for seed in (1, 2, 3):
+        link = heard(small(seed, large, late, fading))
+        arrivals = [a.command for mic, batch in link.batches if mic == "XINA" for a in batch.arrivals]
+        sent = [c.child for c in arrivals if isinstance(c, NewOrderSingle) and c.child.tactic is Tactic.TAKE]
+        takes = {child.cl_ord_id: child.order_qty for child in sent}
+        reports = [r for _, reply in link.replies for r in reply.reports if isinstance(r, ExecutionReport)]
+        filled += sum(r.last_qty for r in reports if r.exec_type is ExecType.TRADE and r.cl_ord_id in takes)
+        asked += sum(takes.values())
+    return filled / asked
+
+
+def test_to_be_at_all_venues_at_once_is_worth_money() -> None:
+    at_once, late, late_unnoticed = (
+        filled_share_of_takes(150_000, 0.8),
+        filled_share_of_takes(5_000_000, 0.8),
+        filled_share_of_takes(5_000_000, 0.0),
+    )
+    assert at_once > 0.97
+    assert late_unnoticed > 0.95
+    assert late < at_once - 0.1
+
+
 # Halts and fees of a scenario.
 
 

@@ -113,7 +113,7 @@ mic = "XDKA"
 volume_share = 0.2
 maker_micros = 1_000
 taker_micros = 1_000
-parameters = { kind = "dark", zero_bin = 0.4 }
+parameters = { kind = "dark", zero_bin = 0.4, conditional = true }
 [[venues]]
 mic = "XSDA"
 volume_share = 0.3

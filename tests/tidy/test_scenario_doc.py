@@ -19,10 +19,11 @@ from router.schedule.parameters import COMMON
 from router.schedule.pov import Pov
 from router.schedule.twap import Twap
 from router.schedule.vwap import Vwap
-from scenarios import scenario
+from scenarios import frictions, scenario
 from scenarios.runner import run
 from venues.models.latency import LatencyParameters
 from venues.models.reference import RegimeMultipliers
+from venues.models.regimes import RegimeChain
 from venues.types.dark import DarkParameters
 from venues.types.dealer import DealerParameters, TierParameters
 from venues.types.lit_flow import LitParameters
@@ -40,11 +41,15 @@ PARTS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ('## venue parameters, kind = "dark"', DarkParameters),
     ('## venue parameters, kind = "dealer"', DealerParameters),
     ("## latency", LatencyParameters),
+    ("## fees", frictions.FeesPart),
+    ("## fading", frictions.FadingPart),
     ("## regimes", scenario.RegimePart),
+    ("## regime_chain", RegimeChain),
     ("## learning", scenario.LearningPart),
     ("## timing", scenario.TimingPart),
     ("## impact", scenario.ImpactPart),
     ('`kind = "outage"`', scenario.Outage),
+    ('`kind = "halt"`', frictions.TradingHalt),
     ('`kind = "unreliable"`', scenario.Unreliable),
     ('`kind = "host_crash"`', scenario.HostCrash),
     ("## holds", scenario.HoldsPart),
@@ -92,9 +97,11 @@ def test_page_has_every_key_with_its_default_and_no_other(start: str, struct: ty
 
 def test_page_names_keys_of_the_inner_tables() -> None:
     inner = [*TierParameters.__struct_fields__, *RegimeMultipliers.__struct_fields__]
+    inner += frictions.FeeTierPart.__struct_fields__
     text = PAGE.read_text(encoding="utf-8")
     assert [key for key in inner if not re.search(rf"\b{key}\b", section("## regimes") + text)] == []
-    tiers = next(line for line in text.splitlines() if line.startswith("| `tiers`"))
+    dealer = section('## venue parameters, kind = "dealer"')
+    tiers = next(line for line in dealer.splitlines() if line.startswith("| `tiers`"))
     for tier in DealerParameters().tiers:
         assert f"{tier.max_qty:,} at {tier.half_spread_bps}" in tiers
 

@@ -84,13 +84,17 @@ class Skipped(NamedTuple):
 
 
 class FeedInfo(NamedTuple):
-    """What a feed knows of itself. Units are decimals: a px of 1 is `px_unit` of the currency."""
+    """What a feed knows of itself. Units are decimals: a px of 1 is `px_unit` of the currency.
+
+    `gaps` counts the breaks in the feed's own sequence numbers, 0 where it has none.
+    """
 
     feed: str
     symbol: str
     px_unit: str
     qty_unit: str
     venues: tuple[str, ...]
+    gaps: int = 0
 
 
 class Feed(Protocol):

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from router.domain.chance import uniform
+from router.domain.chance import uniforms
 from router.domain.errors import bad_value
 from router.domain.units import MICROSECOND, SECOND, Nanos
 
@@ -20,18 +20,27 @@ LEGS: tuple[Leg, ...] = ("order_entry", "order_response", "feed")
 
 
 class LatencyParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The fixed part of each leg, and the mean of the exponential jitter on top of it (all in ns)."""
+    """The fixed part of each leg, and the mean of the exponential jitter on top of it (all in ns).
+
+    With `spike_probability` a message takes `spike_factor` times as long: a retransmission, a full queue.
+    """
 
     order_entry_ns: Nanos = 150 * MICROSECOND
     order_response_ns: Nanos = 150 * MICROSECOND
     feed_ns: Nanos = 100 * MICROSECOND
     jitter_ns: Nanos = 50 * MICROSECOND
+    spike_probability: float = 0.0
+    spike_factor: float = 20.0
 
     def __post_init__(self) -> None:
         for name in ("order_entry_ns", "order_response_ns", "feed_ns", "jitter_ns"):
             value = getattr(self, name)
             if not 0 <= value <= 60 * SECOND:
                 raise ValueError(bad_value(name, "0 to 60 s in ns", value))
+        if not 0.0 <= self.spike_probability <= 1.0:
+            raise ValueError(bad_value("spike_probability", "a share from 0 to 1", self.spike_probability))
+        if not 1.0 <= self.spike_factor <= 1_000.0:
+            raise ValueError(bad_value("spike_factor", "a factor from 1 to 1000", self.spike_factor))
 
 
 class Latency:
@@ -50,7 +59,10 @@ class Latency:
     def delay(self, leg: Leg, n: int) -> Nanos:
         """Return the delay in ns, at least 1, of the n-th message (from 0) on a leg.
 
-        The jitter is exponential by inversion; the largest is about 37 means.
+        The jitter is exponential by inversion; the largest is about 37 means. A spike stretches both parts.
         """
-        draw = uniform(self._seed, self._mic, leg, n)
-        return max(1, self._base[leg] + int(-math.log1p(-draw) * self.params.jitter_ns))
+        draw, spike, _, _ = uniforms(self._seed, self._mic, leg, n)
+        delay = self._base[leg] + int(-math.log1p(-draw) * self.params.jitter_ns)
+        if spike < self.params.spike_probability:
+            delay = int(delay * self.params.spike_factor)
+        return max(1, delay)

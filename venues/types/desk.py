@@ -3,18 +3,9 @@
 Rule of this file: everything a venue says about an order of ours is said here, with one counter and one clock (the
 `at` handed in); what an order does in the market (enter, amend, withdraw) is asked of the venue's `Floor`.
 
-A venue type builds a `Desk` with itself as the floor and drives it so:
-
-    for item in in_order(self.at, until, arrivals, ripples, sessions):
-        self._run(item.at)                      # own events up to and including item.at, desk.expire_due among them
-        if isinstance(item, Arrival):
-            self.desk.receive(item.at, item.command)
-        elif isinstance(item, SessionChange):
-            self.desk.session(item.at, item.is_up)
-        else:
-            self._ripple(item)
-    self._run(until - 1)
-    reports = self.desk.take_reports()
+A venue type builds a `Desk` with itself as the floor. For each of its inputs `in_order` it first lets its own events
+happen up to and including the input's time, `expire_due` among them, and then hands the input over (`receive`,
+`session`): see `venues/types/timeline.py:Timeline.advance`.
 
 The floor calls back `fill`, `out`, and, at a venue that holds orders before it accepts them, `acknowledge` or `reject`.
 """
@@ -39,7 +30,7 @@ from router.domain.orders import (
 )
 from router.domain.reports import ExecutionReport, OrderCancelReject, Report
 from router.domain.units import PX_MAX, QTY_MAX, Nanos, Px, Qty
-from venues.models.fees import charge
+from venues.models.fees import Fees
 
 OPEN = (OrdStatus.PENDING_NEW, OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
 """The states in which an order can still trade."""
@@ -146,8 +137,8 @@ class Desk:
         self._requests: dict[str, HeldOrder] = {}
         self._expiries: list[tuple[Nanos, int, HeldOrder]] = []
         self._reports: list[Report] = []
-        self._n_exec = 0
-        self._n_order = 0
+        self._fees = Fees(spec.fees)
+        self._n_exec = self._n_order = 0
 
     # What the venue's loop calls.
 
@@ -202,7 +193,7 @@ class Desk:
         order.cum_qty += qty
         order.paid += px * qty
         order.status = OrdStatus.FILLED if order.cum_qty >= order.order_qty else OrdStatus.PARTIALLY_FILLED
-        fee = charge(self.spec.fees, qty, liquidity)
+        fee = self._fees.charge(order.child, qty, px, liquidity)
         self._report(order, at, ExecType.TRADE, last_qty=qty, last_px=px, fee_micros=fee, last_liquidity_ind=liquidity)
 
     def out(self, order: HeldOrder, at: Nanos, exec_type: ExecType, text: str = "") -> None:
@@ -214,6 +205,10 @@ class Desk:
         """Accept an order that was held."""
         order.status = OrdStatus.NEW
         self._report(order, at, ExecType.NEW)
+
+    def restate(self, order: HeldOrder, at: Nanos, text: str, invited_qty: Qty) -> None:
+        """Say something of an open order unasked: that it is invited to firm up, or (0) that it no longer is."""
+        self._report(order, at, ExecType.RESTATED, text=text, invited_qty=invited_qty)
 
     def reject(self, order: HeldOrder, at: Nanos, text: str) -> None:
         """Refuse an order that was held or has just arrived."""
@@ -374,6 +369,7 @@ class Desk:
         last_liquidity_ind: LastLiquidityInd | None = None,
         request_id: str = "",
         text: str = "",
+        invited_qty: Qty = 0,
     ) -> None:
         self._n_exec += 1
         cum = order.cum_qty
@@ -396,5 +392,6 @@ class Desk:
                 fee_micros=fee_micros,
                 last_liquidity_ind=last_liquidity_ind,
                 text=text,
+                invited_qty=invited_qty,
             )
         )

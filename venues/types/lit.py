@@ -1,39 +1,72 @@
 """`LitVenue`: a displayed limit order book with makers, noise, informed takers, and our orders in the same queues.
 
-Rule of this file: background flow is made before the day begins and is the same whatever we do; what it meets in the
-book, and so what it trades with, is where our orders matter.
+Rule of this file: Python is here for our few orders only. The background runs in one compiled loop (`lit_kernel`) up to
+the next moment that concerns us; what it says of our orders is told to the desk before that moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from itertools import pairwise
 
-import numpy as np
-
-from router.domain.enums import ExecInst, ExecType, LastLiquidityInd, OrdType, PegPriceType, TimeInForce
+from router.domain.enums import ExecType, LastLiquidityInd, OrdType, TimeInForce
 from router.domain.instruments import VenueSpec
-from router.domain.market import PRINT_COLUMNS, QUOTE_COLUMNS
-from router.domain.messages import Arrival, Ripple, SessionChange, Shift
+from router.domain.messages import Arrival, Fade, Hedge, Ripple, SessionChange, Shift
 from router.domain.orders import ChildOrder
 from router.domain.units import Nanos, Px, Qty
-from venues.book.naive import Execution, NaiveBook
+from venues.book.layout import H_DROPPED, H_SELF_MATCH, H_STEP, H_WHY
+from venues.book.look import can_trade
+from venues.book.state import grown
+from venues.book.words import (
+    ALLOWED,
+    AUCTION_ONLY,
+    CANCEL_AGGRESSIVE,
+    CANCEL_BOTH,
+    CANCEL_PASSIVE,
+    REASONS,
+    SELL,
+    WHAT_AUCTION,
+    WHAT_EXPIRED,
+    WHAT_SELF_MATCH,
+    WHY_NOT_ALL,
+    WHY_SELF_MATCH,
+)
 from venues.models.reference import MarketSetup, ReferencePath, reference_path
-from venues.types.desk import Desk, HeldOrder
-from venues.types.lit_flow import CLOSE, INFORMED, JOIN, LEAVE, MOVE, REQUOTE, TRADE, LitParameters, lit_flow
-from venues.types.timeline import Timeline
+from venues.types import lit_commands
+from venues.types.desk import Desk, HeldOrder, in_order
+from venues.types.lit_build import new_lit
+from venues.types.lit_flow import LitParameters
+from venues.types.lit_kernel import next_own, run
+from venues.types.lit_makers import anchor
+from venues.types.lit_orders import AUCTIONS, display_of, flags_of, is_post_only, refusal
+from venues.types.lit_phases import phases
+from venues.types.lit_state import (
+    CALL,
+    CONTINUOUS,
+    GROW_NOISE,
+    GROW_QUOTES,
+    HALT,
+    NEVER,
+    S_EVENTS,
+    S_OURS,
+    S_PHASE,
+    S_PRINTS,
+    S_QUOTES,
+    S_SHIFT_PX,
+    T_COLLAR_PX,
+    grown_lit,
+)
 from venues.venue import VenueOutput
 
-_MAKER_IDS = 1 << 40
-"""Makers' order ids start here; noise orders have their row number, ours are negative."""
-
-_TIMES = (
-    TimeInForce.DAY,
-    TimeInForce.GOOD_TILL_DATE,
-    TimeInForce.IMMEDIATE_OR_CANCEL,
-    TimeInForce.FILL_OR_KILL,
-)
-_SWEEP_TOUCHES = 20
-"""How many touches' worth the last maker takes of what stands beyond the reference after a move."""
+_SELF_MATCH = {
+    "allowed": ALLOWED,
+    "cancel_aggressive": CANCEL_AGGRESSIVE,
+    "cancel_passive": CANCEL_PASSIVE,
+    "cancel_both": CANCEL_BOTH,
+}
+_DROPPED = {WHY_NOT_ALL: "not all of it at once", WHY_SELF_MATCH: "self-match prevention"}
+_GATHERING = {CALL: "no trading before the auction", HALT: "trading is halted"}
 
 
 class LitVenue:
@@ -48,20 +81,18 @@ class LitVenue:
         reference: ReferencePath | None = None,
     ) -> None:
         self.spec = spec
-        self.book = NaiveBook()
         self._params, self._setup = params, setup
         path = reference or reference_path(seed, setup)
-        flow, self._sizes = lit_flow(spec, setup, params, seed, path)
+        self._state, self._book = new_lit(spec, setup, params, seed, path)
+        self._book.head[H_SELF_MATCH] = _SELF_MATCH[params.self_match]
+        self._phases = phases(spec.mic, setup, params)
         self._desk = Desk(spec, self, setup.open_at, setup.close_at)
-        self._timeline = Timeline(flow, self, self._desk)
-        self._path_px: Px = setup.start_px
-        self._shift_px: Px = 0
         self._ours: dict[int, HeldOrder] = {}
-        self._quoted: list[dict[tuple[int, Px], int]] = [{} for _ in range(params.makers)]
-        self._n_maker = _MAKER_IDS
-        self._top: tuple[int, ...] = (0, 0, 0, 0)
-        self._quotes: list[tuple[int, ...]] = []
-        self._prints: list[tuple[int, ...]] = []
+        self._at: Nanos = 0
+        self._events = 0
+        self._later: list[tuple[Nanos, int, HeldOrder | Hedge]] = []
+        self._n_later = 0
+        self._waiting: set[int] = set()
 
     def advance(
         self,
@@ -71,176 +102,227 @@ class LitVenue:
         sessions: Sequence[SessionChange] = (),
     ) -> VenueOutput:
         """See `Venue.advance`."""
-        self._quotes, self._prints = [], []
-        events = self._timeline.advance(until, arrivals, ripples, sessions)
-        return VenueOutput(
-            self._desk.take_reports(),
-            np.array(self._quotes, dtype=np.int64).reshape(-1, len(QUOTE_COLUMNS)),
-            np.array(self._prints, dtype=np.int64).reshape(-1, len(PRINT_COLUMNS)),
-            (),
-            events,
-            self._timeline.next_at(),
-        )
+        head = self._state.head
+        before = self._events + int(head[S_EVENTS])
+        for item in in_order(self._at, until, arrivals, ripples, sessions):
+            self._run(item.at)
+            self._events += 1
+            if isinstance(item, Arrival):
+                self._desk.receive(item.at, item.command)
+            elif isinstance(item, SessionChange):
+                self._desk.session(item.at, item.is_up)
+            else:
+                self._ripple(item)
+            self._settle(item.at)
+        self._run(until - 1)
+        self._at = until
+        quotes = self._state.quotes[: head[S_QUOTES]].copy()
+        prints = self._state.prints[: head[S_PRINTS]].copy()
+        head[S_QUOTES] = head[S_PRINTS] = 0
+        events = self._events + int(head[S_EVENTS]) - before
+        return VenueOutput(self._desk.take_reports(), quotes, prints, (), events, self._next_at())
 
-    # Background events.
+    # Time.
 
-    @property
-    def _reference(self) -> Px:
-        return self._path_px + self._shift_px
+    def _next_at(self) -> Nanos | None:
+        at = min(int(next_own(self._state)), self._due())
+        return None if at >= NEVER else at
 
-    def on_flow(self, at: Nanos, kind: int, a: int, b: int, c: int) -> None:
-        """Process one row of flow; see `lit_flow` for what a, b and c are."""
-        if kind == TRADE:
-            self._take(at, c, a, b, self._reference + a * self._params.collar_ticks * self._setup.tick)
-        elif kind == JOIN:
-            ticks = (b & 0xFF) - self._params.half_spread_ticks - 1
-            px = self._reference + a * ticks * self._setup.tick
-            if px > 0:
-                self.book.post(c, a, px, b >> 8)
-        elif kind == LEAVE:
-            self.book.cancel(c)
-        elif kind == REQUOTE:
-            self._requote(at, a, b)
-        elif kind == INFORMED:
-            sign = 1 if a > 0 else -1
-            # `a` carries sign x (1 + how far, in Px, beyond today's reference the informed will still pay).
-            self._take(at, c, sign, b, self._reference + sign * (abs(a) - 1))
-        elif kind == MOVE:
-            self._path_px = a
-            self._executed(at, self.book.set_mid(self._reference))
-        elif kind == CLOSE:
-            self._desk.expire_due(at)
-            self.book.clear()
+    def _due(self) -> Nanos:
+        """Return when an order of ours next expires or a delayed one enters."""
+        later = self._later[0][0] if self._later else NEVER
+        expiry = self._desk.next_expiry()
+        return later if expiry is None else min(later, expiry)
 
-    def on_later(self, at: Nanos, kind: int, key: int) -> None:
-        """A maker answers a shift of the reference."""
-        self._requote(at, kind, key)
+    def _run(self, last: Nanos) -> None:
+        """Process what happens by itself up to and including `last`; at equal times the background comes first."""
+        while True:
+            due = self._due()
+            self._background(min(due, last))
+            if due > last:
+                return
+            if self._later and self._later[0][0] == due:
+                self._enter_late(due, heappop(self._later)[2])
+                self._events += 1
+            else:
+                self._events += self._desk.expire_due(due)
+            self._settle(due)
 
-    def on_ripple(self, at: Nanos, ripple: Ripple) -> None:
-        """Makers follow our own impact as they follow any move, each after its own reaction."""
-        if not isinstance(ripple, Shift) or ripple.px == self._shift_px:
+    def _background(self, last: Nanos) -> None:
+        self._with_room(lambda: run(self._state, self._book, last))
+        self._tell()
+
+    def _with_room(self, command: Callable[[], int]) -> int:
+        """Return what a compiled command answers, once it has the room it asks for."""
+        while True:
+            code = int(command())
+            if GROW_NOISE <= code <= GROW_QUOTES:
+                self._state = grown_lit(self._state, code)
+            elif -3 <= code <= -1:
+                self._book = grown(self._book, code)
+            else:
+                return code
+
+    def _settle(self, at: Nanos) -> None:
+        self._with_room(lambda: lit_commands.note_top(self._state, self._book, at))
+        self._tell()
+
+    def _tell(self) -> None:
+        """Report what the book says of our orders since the last time."""
+        head = self._state.head
+        n = int(head[S_OURS])
+        if not n:
             return
-        self._shift_px = ripple.px
-        if self._setup.open_at <= at < self._setup.close_at:
-            self._executed(at, self.book.set_mid(self._reference))
-            for maker in range(self._params.makers):
-                self._timeline.later(at + self._params.reaction_of(maker), maker, at % len(self._sizes))
-
-    def settle(self, at: Nanos) -> None:
-        """Emit the displayed top when it changed."""
-        top = self.book.top()
-        if top != self._top:
-            self._top = top
-            self._quotes.append((at, *top))
-
-    def _take(self, at: Nanos, oid: int, sign: int, qty: Qty, px: Px) -> None:
-        if px > 0:
-            self._executed(at, self.book.ioc(oid, sign, px, qty))
-
-    def _requote(self, at: Nanos, maker: int, k: int) -> None:
-        """Bring a maker's quotes to the reference: cancel what is off, sweep if last, quote what is missing."""
-        if at >= self._setup.close_at:
-            return
-        book, quoted, params, tick = self.book, self._quoted[maker], self._params, self._setup.tick
-        reference, sizes = self._reference, self._sizes
-        wanted: dict[tuple[int, Px], Qty] = {}
-        for level in range(params.levels):
-            distance = (params.half_spread_ticks + level) * tick
-            for sign in (1, -1):
-                px = reference - sign * distance
-                if px > 0:
-                    wanted[sign, px] = sizes[(k * 8 + 2 * level + (sign > 0)) % len(sizes)] * (2 + level) // 2
-        for place, oid in list(quoted.items()):
-            if place not in wanted or 2 * book.leaves(oid) < wanted[place]:
-                book.cancel(oid)
-                del quoted[place]
-        if maker == params.makers - 1:
-            self._sweep(at, reference, tick)
-        for place, qty in wanted.items():
-            if place not in quoted:
-                self._n_maker += 1
-                if book.post(self._n_maker, place[0], place[1], qty):
-                    quoted[place] = self._n_maker
-
-    def _sweep(self, at: Nanos, reference: Px, tick: Px) -> None:
-        """Take what others, we among them, left standing on the wrong side of the reference."""
-        bid, _, ask, _ = self.book.top()
-        qty = self._params.touch_qty * _SWEEP_TOUCHES
-        if bid > reference:
-            self._n_maker += 1
-            self._take(at, self._n_maker, -1, qty, reference + tick)
-        if 0 < ask < reference:
-            self._n_maker += 1
-            self._take(at, self._n_maker, 1, qty, reference - tick)
-
-    def _executed(self, at: Nanos, executions: list[Execution]) -> None:
-        for e in executions:
-            self._prints.append((at, e.px, e.qty, e.sign))
-            for oid, liquidity in ((e.taker, LastLiquidityInd.REMOVED), (e.maker, LastLiquidityInd.ADDED)):
+        rows: list[list[int]] = self._state.ours[:n].tolist()
+        head[S_OURS] = 0
+        for at, maker, taker, px, qty, what in rows:
+            if what in (WHAT_SELF_MATCH, WHAT_EXPIRED):
+                if maker in self._ours:
+                    is_match = what == WHAT_SELF_MATCH
+                    order = self._ours.pop(maker)
+                    out = ExecType.CANCELED if is_match else ExecType.EXPIRED
+                    self._desk.out(order, at, out, "self-match prevention" if is_match else "auction over")
+                continue
+            added, removed = LastLiquidityInd.ADDED, LastLiquidityInd.REMOVED
+            if what == WHAT_AUCTION:
+                added = removed = LastLiquidityInd.AUCTION
+            for oid, liquidity in ((taker, removed), (maker, added)):
                 if oid < 0:
-                    order = self._ours[oid]
-                    self._desk.fill(order, at, e.qty, e.px, liquidity)
-                    if not order.is_open:
-                        del self._ours[oid]
+                    self._fill(oid, at, qty, px, liquidity)
+
+    def _fill(self, oid: int, at: Nanos, qty: Qty, px: Px, liquidity: LastLiquidityInd) -> None:
+        order = self._ours[oid]
+        self._desk.fill(order, at, qty, px, liquidity)
+        if not order.is_open:
+            del self._ours[oid]
+
+    def _ripple(self, ripple: Ripple) -> None:
+        """Makers follow our own impact, pull quotes, or somebody takes: what others do because of us."""
+        at = ripple.at
+        if not self._setup.open_at <= at < self._setup.close_at:
+            if isinstance(ripple, Shift):
+                self._state.head[S_SHIFT_PX] = self._on_grid(ripple.px)
+            return
+        if isinstance(ripple, Shift):
+            px = self._on_grid(ripple.px)
+            if px != self._state.head[S_SHIFT_PX]:
+                lit_commands.shift(self._state, px, at, self._params.reaction_ns)
+        elif isinstance(ripple, Fade):
+            share = min(1000, max(0, int(ripple.share * 1000.0 + 0.5)))
+            self._with_room(lambda: lit_commands.fade(self._state, self._book, at, ripple.sign, share))
+        elif self._params.speed_bump_ns:
+            self._do_later(at + self._params.speed_bump_ns, ripple)
+        else:
+            self._hedge(at, ripple)
+
+    def _hedge(self, at: Nanos, ripple: Hedge) -> None:
+        px = int(anchor(self._state)) + ripple.sign * int(self._state.terms[T_COLLAR_PX])
+        self._with_room(lambda: lit_commands.hedge(self._state, self._book, at, ripple.sign, ripple.qty, px))
+
+    def _on_grid(self, px: Px) -> Px:
+        """Return a shift as whole ticks, rounded to the nearest."""
+        tick = self._setup.tick
+        return (2 * px + tick) // (2 * tick) * tick
 
     # Our orders: the desk's floor.
 
     def refuse(self, child: ChildOrder, at: Nanos) -> str:
         """Return why this book cannot take `child`, or ""."""
-        is_post = ExecInst.PARTICIPATE_DO_NOT_INITIATE in child.exec_inst
-        is_peg = child.ord_type is OrdType.PEGGED
-        rests = child.time_in_force in (TimeInForce.DAY, TimeInForce.GOOD_TILL_DATE)
-        types = (OrdType.LIMIT, OrdType.MARKET, OrdType.PEGGED)
-        checks = (
-            (child.ord_type in types, f"unsupported ord_type {child.ord_type}"),
-            (child.time_in_force in _TIMES, f"unsupported time_in_force {child.time_in_force}"),
-            (not is_peg or child.peg_price_type is PegPriceType.MID_PRICE, "expected peg_price_type MID_PRICE"),
-            (not is_peg or child.time_in_force is not TimeInForce.FILL_OR_KILL, "no FILL_OR_KILL with PEGGED"),
-            (is_peg or not child.min_qty, "min_qty only with PEGGED"),
-            (child.display_qty in (None, child.order_qty), "display_qty is not supported"),
-            (not is_post or (child.ord_type is OrdType.LIMIT and rests), "post only needs a LIMIT that rests"),
-        )
-        for holds, text in checks:
-            if not holds:
-                return text
-        if is_post and child.price is not None and self.book.can_trade(child.side.sign, child.price):
-            return "post only: would trade"
+        text = refusal(child, int(self._book.head[H_STEP]))
+        if text:
+            return text
+        if child.time_in_force in AUCTIONS and self._gathers_at(child, at) is None:
+            return f"no auction to come for {child.time_in_force}"
+        if is_post_only(child) and child.price is not None:
+            return self._crossing(child.side.sign, child.price)
         return ""
 
     def enter(self, order: HeldOrder, at: Nanos) -> None:
-        """Queue or trade an accepted order; what cannot rest is cancelled."""
-        child, oid, book = order.child, -order.n, self.book
-        self._ours[oid] = order
-        sign, qty, price = order.sign, order.order_qty, order.price
-        is_market = child.ord_type is OrdType.MARKET
-        if child.ord_type is OrdType.PEGGED:
-            executions = book.peg_mid(oid, sign, qty, price or 0, child.min_qty, rests=not order.is_immediate)
-        elif child.time_in_force is TimeInForce.FILL_OR_KILL:
-            executions = book.fok(oid, sign, price, qty)
-        elif price is None:
-            executions = book.market(oid, sign, qty)
-        elif order.is_immediate:
-            executions = book.ioc(oid, sign, price, qty)
+        """Queue or trade an accepted order, at once or when its time has come; what cannot rest is cancelled."""
+        due = at + self._params.speed_bump_ns
+        if order.child.time_in_force in AUCTIONS:
+            due = max(due, self._gathers_at(order.child, at) or due)
+        if due > at:
+            self._waiting.add(order.n)
+            self._do_later(due, order)
         else:
-            executions = book.limit(oid, sign, price, qty)
-        self._executed(at, executions)
-        if order.is_open and (order.is_immediate or is_market):
-            del self._ours[oid]
-            self._desk.out(order, at, ExecType.CANCELED, "remainder of an immediate order")
+            self._submit(order, at)
 
     def refuse_amend(self, order: HeldOrder, order_qty: Qty, price: Px | None, at: Nanos) -> str:
         """Return why an order that rests cannot be changed so, or ""."""
-        is_post = ExecInst.PARTICIPATE_DO_NOT_INITIATE in order.child.exec_inst
-        if is_post and price != order.price and price is not None and self.book.can_trade(order.sign, price):
-            return "post only: would trade"
+        if is_post_only(order.child) and price != order.price and price is not None:
+            return self._crossing(order.sign, price)
         return ""
 
     def amend(self, order: HeldOrder, at: Nanos) -> None:
         """Bring a change to the book; it keeps its place only when it got smaller at the same price."""
-        self._executed(at, self.book.replace(-order.n, order.order_qty, order.price or 0))
+        if order.n in self._waiting:
+            return
+        qty, px = order.order_qty, order.price or 0
+        code = self._with_room(lambda: lit_commands.amend(self._state, self._book, at, -order.n, qty, px))
+        self._tell()
+        self._drop(order, at, code)
 
     def withdraw(self, order: HeldOrder, at: Nanos) -> str:
-        """Take an order out of the book."""
-        self.book.cancel(-order.n)
+        """Take an order out of the book, or out of those that wait to enter it."""
+        lit_commands.withdraw(self._book, -order.n)
         self._ours.pop(-order.n, None)
+        self._waiting.discard(order.n)
         return ""
+
+    def _crossing(self, sign: int, px: Px) -> str:
+        return "post only: would trade" if can_trade(self._book, sign, px, 1) else ""
+
+    def _gathers_at(self, child: ChildOrder, at: Nanos) -> Nanos | None:
+        """Return when the auction that `child` is for next gathers: now or later, None when it is over."""
+        for (start, phase), (end, _) in pairwise(self._phases):
+            if end <= at or phase == CONTINUOUS:
+                continue
+            is_opening, is_closing = start == self._setup.open_at, end == self._setup.close_at
+            wants = {
+                TimeInForce.AT_THE_OPENING: is_opening and phase == CALL,
+                TimeInForce.AT_THE_CLOSE: is_closing and phase == CALL,
+                TimeInForce.GOOD_FOR_AUCTION: True,
+            }
+            if wants[child.time_in_force]:
+                return max(start, at)
+        return None
+
+    def _do_later(self, at: Nanos, what: HeldOrder | Hedge) -> None:
+        self._n_later += 1
+        heappush(self._later, (at, self._n_later, what))  # type: ignore[misc]
+
+    def _enter_late(self, at: Nanos, what: HeldOrder | Hedge) -> None:
+        if isinstance(what, Hedge):
+            self._hedge(at, what)
+        elif what.n in self._waiting and what.is_open:
+            self._waiting.discard(what.n)
+            self._submit(what, at)
+
+    def _submit(self, order: HeldOrder, at: Nanos) -> None:
+        flags, px = flags_of(order), order.price or 0
+        phase = int(self._state.head[S_PHASE])
+        if phase != CONTINUOUS and order.child.ord_type is OrdType.MARKET and not order.is_immediate:
+            flags = AUCTION_ONLY | (flags & SELL)
+        elif phase in _GATHERING and order.is_immediate:
+            self._desk.out(order, at, ExecType.CANCELED, _GATHERING[phase])
+            return
+        fields = (-order.n, flags, px, order.order_qty, display_of(order), order.child.min_qty, order.child.peg_offset)
+        self._ours[-order.n] = order
+        code = self._with_room(lambda: lit_commands.submit(self._state, self._book, at, fields))
+        self._tell()
+        self._drop(order, at, code)
+
+    def _drop(self, order: HeldOrder, at: Nanos, code: int) -> None:
+        """Close what the book refused, or dropped of an order on entry."""
+        if not order.is_open:
+            return
+        if code < 0:
+            text = f"expected {REASONS.get(code, 'an order that this book takes')}"
+        elif self._book.head[H_DROPPED]:
+            text = _DROPPED.get(int(self._book.head[H_WHY]), "remainder of an immediate order")
+        else:
+            return
+        self._ours.pop(-order.n, None)
+        self._desk.out(order, at, ExecType.CANCELED, text)
+

@@ -1,12 +1,12 @@
-"""The parameters of a lit venue, and its background flow for a whole session as one array.
+"""The parameters of a lit venue, and what of its background is known before the day begins, as one array.
 
-Rule of this file: every row is drawn from a keyed stream of this venue and from the shared reference path, before
-anything trades.
+Rule of this file: every row is drawn from a keyed stream of this venue and from the paths that venues share, before
+anything trades. Noise is not here: it depends on the book (see `lit_noise`).
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -14,23 +14,27 @@ import numpy as np
 from router.domain.chance import generator
 from router.domain.errors import bad_value
 from router.domain.instruments import VenueSpec
-from router.domain.market import I64
+from router.domain.market import F64, I64
 from router.domain.units import MILLISECOND, MINUTE, SECOND, Nanos, Qty
-from venues.models.flow import after, geometric_sizes, signs, u_shaped_times
+from venues.flow.parameters import Feedback
+from venues.models.factor import ALPHA, pushes
+from venues.models.flow import after, geometric_sizes
 from venues.models.reference import MarketSetup, ReferencePath
+from venues.types.lit_phases import auction_interest, phase_rows
 from venues.types.timeline import flow_rows
 
-MOVE, REQUOTE, TRADE, INFORMED, JOIN, LEAVE, CLOSE = range(7)
-"""Kinds of rows. MOVE: a = the reference's new price. REQUOTE: a = maker, b = its row number. TRADE: a = sign,
-b = quantity. INFORMED: a = sign x (1 + Px beyond the reference), b = quantity. JOIN: a = sign, b = quantity x 256 +
-1 + ticks inside the makers' touch. LEAVE: the JOIN ends. c is the order's id in TRADE, INFORMED, JOIN and LEAVE."""
+MOVE, PUSH, REQUOTE, TAKE, PHASE, INTEREST = range(6)
+"""Kinds of rows. MOVE: a = the reference's new price. PUSH: a = how many Px the price is pushed off it from now on.
+REQUOTE: a = maker, b = its row number. TAKE: a = sign x (1 + Px beyond the price), b = quantity: somebody who knows
+the next move, or who presses. PHASE: a = the session's new phase. INTEREST: a = sign, b = quantity, c = limit in ticks
+beyond the reference: an order for the auction that gathers."""
 
 _Group: TypeAlias = tuple[I64, int, I64 | int, I64 | int, I64 | int]
 
-_SIZES = 4_096
-_LARGEST_TRADE: Qty = 5_000
-_INFORMED_SIZE = 1.5
-"""How much larger an informed order is than a noise order."""
+SIZES = 4_096
+_LARGEST_TAKE: Qty = 5_000
+_TAKE_SIZE = 1.5
+"""How much larger the order of one who knows, or presses, is than a noise order."""
 
 
 class LitParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="lit", tag_field="kind"):
@@ -40,8 +44,15 @@ class LitParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     touch, and follow a move after `reaction_ns` (the k-th maker k + 1 times as late) plus an exponential jitter; they
     look again about every `refresh_ns`. Takers trade `volume_share` of ADV in orders of mean `trade_qty`, of which
     the part `informed` (before the regime's multiplier) trades on the next move up to `lead_ns` before it or, the
-    part `snipers` of these, within the slowest maker's reaction after it. For every trade there are
-    `limits_per_trade` noise limit orders that live `limit_life_ns` in the mean. No taker goes beyond `collar_ticks`.
+    part `snipers` of these, within the slowest maker's reaction after it; and the part `bursts` presses the price
+    `push_ticks` away for a while, without news (0: never). The rest is noise, with `limits_per_trade` noise limit orders for every
+    trade, that live `limit_life_ns` in the mean. No taker goes beyond `collar_ticks`.
+
+    Of the noise limit orders `hidden` are not shown and `icebergs` show a part. `feedback` and `correlation` are m of
+    the sign feedback and alpha of the factor that venues share (0: none). An auction gathers for
+    `opening_auction_ns` and `closing_auction_ns` (0: none) `auction_share` of the day's volume, more on one side by
+    `auction_imbalance`. `self_match` says what happens when our orders meet each other. `speed_bump_ns` delays orders
+    of ours and of takers, not makers. After a fade makers come back in `fade_ns`.
     """
 
     makers: int = 2
@@ -55,9 +66,22 @@ class LitParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     informed: float = 0.3
     lead_ns: Nanos = 300 * MILLISECOND
     snipers: float = 0.4
+    bursts: float = 0.2
+    push_ticks: int = 1
     limits_per_trade: float = 1.2
     limit_life_ns: Nanos = 8 * SECOND
     collar_ticks: int = 5
+    hidden: float = 0.05
+    icebergs: float = 0.05
+    feedback_m: float = 4.5
+    correlation: float = ALPHA
+    opening_auction_ns: Nanos = 0
+    closing_auction_ns: Nanos = 0
+    auction_share: float = 0.05
+    auction_imbalance: float = 0.2
+    self_match: Literal["allowed", "cancel_aggressive", "cancel_passive", "cancel_both"] = "allowed"
+    speed_bump_ns: Nanos = 0
+    fade_ns: Nanos = 2 * SECOND
 
     def __post_init__(self) -> None:
         ranges: tuple[tuple[str, float, float], ...] = (
@@ -72,9 +96,21 @@ class LitParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             ("informed", 0.0, 0.95),
             ("lead_ns", 1, MINUTE),
             ("snipers", 0.0, 1.0),
+            ("bursts", 0.0, 0.95),
+            ("push_ticks", 0, 10),
             ("limits_per_trade", 0.0, 20.0),
             ("limit_life_ns", MILLISECOND, 60 * MINUTE),
             ("collar_ticks", 1, 1_000),
+            ("hidden", 0.0, 1.0),
+            ("icebergs", 0.0, 1.0 - self.hidden),
+            ("feedback_m", 0.0, 100.0),
+            ("correlation", 0.0, 1.0),
+            ("opening_auction_ns", 0, 60 * MINUTE),
+            ("closing_auction_ns", 0, 60 * MINUTE),
+            ("auction_share", 0.0, 0.5),
+            ("auction_imbalance", 0.0, 1.0),
+            ("speed_bump_ns", 0, SECOND),
+            ("fade_ns", MILLISECOND, 60 * MINUTE),
         )
         for name, low, high in ranges:
             if not low <= getattr(self, name) <= high:
@@ -84,83 +120,100 @@ class LitParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """Return how long a maker takes, without jitter, to follow a move."""
         return self.reaction_ns * (maker + 1)
 
+    @property
+    def pressing(self) -> float:
+        """The share of takers that press: `bursts`, as far as the informed leave room."""
+        return min(self.bursts, 0.97 - self.informed) if self.push_ticks else 0.0
 
-def lit_flow(
+    def feedback(self, volume: float, unit: Qty) -> Feedback:
+        """Return the sign feedback, with volumes counted in the venue's day: the published normalisation."""
+        return Feedback(m=self.feedback_m, volume_unit_lots=max(1.0, volume / unit))
+
+
+def lit_rows(
     spec: VenueSpec, setup: MarketSetup, params: LitParameters, seed: int, path: ReferencePath
-) -> tuple[I64, list[Qty]]:
-    """Return the session's flow, int64 (n, 5) by time (columns of `timeline`), and the table of makers' sizes."""
+) -> tuple[I64, I64]:
+    """Return the session's rows, int64 (n, 5) by time (columns of `timeline`), and the table of makers' sizes."""
     volume = spec.volume_share * setup.adv
-    noise_per_day = volume * (1.0 - params.informed) / params.trade_qty
-    informed = _informed(spec, setup, params, seed, path, volume * params.informed)
-    rng = generator(seed, spec.mic, "noise")
-    trade_at = u_shaped_times(rng, setup, noise_per_day, "volume")
-    n = trade_at.shape[0]
-    trade_qty = geometric_sizes(rng, n, params.trade_qty, _LARGEST_TRADE)
-    first_free = 1 + n + informed[0].shape[0]
+    push_at, push_ticks = pushes(seed, setup)
+    if not params.push_ticks:
+        push_at, push_ticks = push_at[:0], push_ticks[:0]
+    push_px = push_ticks * (params.push_ticks * setup.tick)
+    pressing = push_ticks != 0
+    takers = (
+        _takers(spec, setup, params, seed, "informed", (path.at, path.steps()), volume * params.informed),
+        _takers(
+            spec,
+            setup,
+            msgspec.structs.replace(params, snipers=0.0),
+            seed,
+            "volume",
+            (push_at[pressing], push_px[pressing]),
+            volume * params.pressing,
+        ),
+    )
     groups: list[_Group] = [
+        *((at, PHASE, phase, 0, 0) for at, phase in phase_rows(spec, setup, params)),
         (np.array([setup.open_at], dtype=np.int64), MOVE, setup.start_px, 0, 0),
         (path.at, MOVE, path.px, 0, 0),
-        *(_requotes(spec, setup, params, seed, path, maker) for maker in range(params.makers)),
-        (trade_at, TRADE, signs(rng, n), trade_qty, np.arange(1, n + 1)),
-        (informed[0], INFORMED, informed[1], informed[2], np.arange(n + 1, first_free)),
-        *_limits(spec, setup, params, seed, noise_per_day, first_free),
-        (np.array([setup.close_at], dtype=np.int64), CLOSE, 0, 0, 0),
+        (push_at, PUSH, push_px, 0, 0),
+        *(_requotes(spec, setup, params, seed, path, push_at, maker) for maker in range(params.makers)),
+        *((at, TAKE, limits, qty, 0) for at, limits, qty in takers),
+        *((at, INTEREST, sign, qty, ticks) for at, sign, qty, ticks in auction_interest(spec, setup, params, seed)),
     ]
-    sizes = geometric_sizes(generator(seed, spec.mic, "sizes"), _SIZES, params.touch_qty, 10 * params.touch_qty)
-    return flow_rows(*groups), sizes.tolist()
+    sizes = geometric_sizes(generator(seed, spec.mic, "sizes"), SIZES, params.touch_qty, 10 * params.touch_qty)
+    rows = flow_rows(*groups)
+    # What falls on or after the close, but the close itself, never happens.
+    kept: I64 = rows[(rows[:, 0] < setup.close_at) | (rows[:, 1] == PHASE)]
+    return kept, sizes
 
 
 def _requotes(
-    spec: VenueSpec, setup: MarketSetup, params: LitParameters, seed: int, path: ReferencePath, maker: int
+    spec: VenueSpec, setup: MarketSetup, params: LitParameters, seed: int, path: ReferencePath, pushed: I64, maker: int
 ) -> _Group:
-    """A maker looks at the opening, after each move, and now and then."""
+    """A maker looks at the opening, after each move and push, and now and then."""
     rng = generator(seed, spec.mic, f"maker/{maker}")
-    follows = after(rng, path.at, params.reaction_of(maker), params.jitter_ns)
+    reaction = params.reaction_of(maker)
+    follows = after(rng, path.at, reaction, params.jitter_ns)
     n = int(rng.poisson((setup.close_at - setup.open_at) / params.refresh_ns))
     looks = rng.integers(setup.open_at + 1, setup.close_at, n)
-    at = np.sort(np.concatenate([np.array([setup.open_at]), follows, looks]).astype(np.int64))
+    shoved = after(rng, pushed, reaction, params.jitter_ns)
+    opening = np.array([setup.open_at], dtype=np.int64)
+    at = np.sort(np.concatenate([opening, follows, looks, shoved]).astype(np.int64))
     at = at[at < setup.close_at]
     return at, REQUOTE, maker, np.arange(at.shape[0]), 0
 
 
-def _informed(
-    spec: VenueSpec, setup: MarketSetup, params: LitParameters, seed: int, path: ReferencePath, volume: float
+def _takers(
+    spec: VenueSpec,
+    setup: MarketSetup,
+    params: LitParameters,
+    seed: int,
+    who: str,
+    moves: tuple[I64, I64],
+    volume: float,
 ) -> tuple[I64, I64, I64]:
-    """Return times, signed limits and sizes of those who know the next move.
+    """Return times, signed limits and sizes of those who trade ahead of moves (at, signed Px).
 
-    They come in proportion to the square of the move, up to `volume` a day in the mean, before the regime's
-    multiplier; they pay up to the price that the reference will have.
+    They come in proportion to the square of the move, up to `volume` a day in the mean, before the multiplier of the
+    regime that their kind `who` names ("informed", "volume"); they pay up to the price that will be.
     """
-    rng = generator(seed, spec.mic, "informed")
-    steps = path.steps()
-    weight = steps.astype(np.float64) ** 2 * setup.multipliers(path.at, "informed")
-    mean_qty = params.trade_qty * _INFORMED_SIZE
-    squares = float((steps.astype(np.float64) ** 2).sum())
+    rng = generator(seed, spec.mic, f"takers/{who}")
+    moved_at, steps = moves
+    squared = steps.astype(np.float64) ** 2
+    weight: F64 = squared * setup.multipliers(moved_at, who)
+    mean_qty = params.trade_qty * _TAKE_SIZE
+    squares = float(squared.sum())
     per_move = weight * (volume * setup.day_share / mean_qty / squares) if squares else weight
-    which = np.repeat(np.arange(path.at.shape[0]), rng.poisson(per_move))
+    which = np.repeat(np.arange(moved_at.shape[0]), rng.poisson(per_move))
     n = which.shape[0]
     is_sniper = rng.random(n) < params.snipers
     u = rng.random(n)
     window = params.reaction_of(params.makers - 1)
-    early = path.at[which] - 1 - (u * params.lead_ns).astype(np.int64)
-    late = path.at[which] + 1 + (u * window).astype(np.int64)
-    at = np.clip(np.where(is_sniper, late, early), setup.open_at + 1, setup.close_at - 1)
+    early = moved_at[which] - 1 - (u * params.lead_ns).astype(np.int64)
+    late = moved_at[which] + 1 + (u * window).astype(np.int64)
+    at = np.where(is_sniper, late, early) + params.speed_bump_ns
     beyond = np.where(is_sniper, 0, np.abs(steps[which]))
     limits = np.sign(steps[which]) * (1 + beyond)
-    qty = geometric_sizes(rng, n, mean_qty, _LARGEST_TRADE)
-    return at.astype(np.int64), limits.astype(np.int64), qty
-
-
-def _limits(
-    spec: VenueSpec, setup: MarketSetup, params: LitParameters, seed: int, noise_per_day: float, first_id: int
-) -> tuple[_Group, _Group]:
-    """Noise limit orders: most at the makers' touch, some a tick inside or behind; each leaves after its life."""
-    rng = generator(seed, spec.mic, "limits")
-    at = u_shaped_times(rng, setup, noise_per_day * params.limits_per_trade, "volume")
-    n = at.shape[0]
-    qty = geometric_sizes(rng, n, params.trade_qty, _LARGEST_TRADE)
-    # One tick behind the touch, at it, or one tick inside, as 0, 1 or 2.
-    place = rng.choice(3, size=n, p=(0.2, 0.65, 0.15))
-    ids = np.arange(first_id, first_id + n)
-    leave = np.minimum(after(rng, at, 0, params.limit_life_ns), setup.close_at)
-    return (at, JOIN, signs(rng, n), qty * 256 + place, ids), (leave, LEAVE, 0, 0, ids)
+    qty = geometric_sizes(rng, n, mean_qty, _LARGEST_TAKE)
+    return np.clip(at, setup.open_at + 1, setup.close_at - 1).astype(np.int64), limits.astype(np.int64), qty

@@ -16,8 +16,8 @@ from router.domain.errors import BadInputError, bad_value
 from router.domain.instruments import FeeSchedule, Listing, VenueSpec
 from venues.feeds.taq import TaqDay
 from venues.types.tape_dark import TapeDarkParams, TapeDarkVenue
-from venues.types.tape_dealer import TapeDealerVenue
-from venues.types.tape_dealer_quotes import TapeDealerParams
+from venues.types.tape_dealer import DealerTape, TapeDealerVenue
+from venues.types.tape_dealer_quotes import TapeDealerParams, dealer_quotes, ladder_of
 from venues.types.tape_lit import TapeLitParams, TapeLitVenue
 from venues.venue import Venue
 
@@ -87,5 +87,8 @@ def build_tape_venue(spec: VenueSpec, day: TaqDay, params: TapeParams | None = N
     if spec.venue_type is _DARK and isinstance(params, TapeDarkParams | None):
         return TapeDarkVenue(spec, day, params, seed)
     if spec.venue_type is _DEALER and isinstance(params, TapeDealerParams | None):
-        return TapeDealerVenue(spec, day, params, seed)
+        prints = day.pools[spec.mic]
+        quotes, touch = dealer_quotes(day.nbbo, prints, params or TapeDealerParams())
+        tape = DealerTape(quotes, ladder_of(quotes, touch), prints, day.open_at, day.close_at)
+        return TapeDealerVenue(spec, tape, params)
     raise BadInputError(bad_value(f"venue {spec.mic}", f"tape parameters for {spec.venue_type}", type(params).__name__))

@@ -1,52 +1,67 @@
-"""A single dealer driven by the sub-penny prints of retail orders that dealers served.
+"""A single dealer driven by a tape: by the sub-penny prints of orders that dealers served, or by his recorded quotes.
 
-Rule of this file: what is streamed at a time follows from prints and quotes of before that time; what is filled, from
-prints up to the decision, each print's shares once.
+Rule of this file: what is streamed at a time follows from what was recorded before it; what is filled, from what was
+recorded up to the decision.
 
-* The dealer quotes around the consolidated best bid and offer, improved on each side by an exponentially weighted
-  mean of the improvement that past prints of that side gave; it stops short of the midpoint. No quote while the
-  consolidated market is one-sided, locked or crossed.
-* Two tiers: the mean size of past prints at the improved price, and the largest of the last few at the touch itself.
+* `DealerTape` says what is streamed: `venues.types.tape_dealer_quotes` makes it of a US day's prints,
+  `venues.tape.dealer_stream` of a currency dealer's own quotes.
 * A PREVIOUSLY_QUOTED child names a tier by its quote id. It is held `wait_ns` (last look). Then it is filled in full
-  at the tier's price if prints of its side in the last `memory_ns` still have that many unused shares (oldest go
-  first), and if the dealer's own price has not moved against the dealer by more than `tolerance_px`; else REJECTED.
+  at the tier's price if the dealer's own price has not moved against the dealer by more than `tolerance_px`, and if
+  he has room for it; else REJECTED.
+* Room: where prints show what he served, prints of the child's side in the last `memory_ns` must still have that many
+  unused shares (oldest go first, each once). Where no prints are recorded, what he has sold us (or bought) in the last
+  `memory_ns` must come to no more than his largest tier.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 import numpy as np
 
 from router.domain.enums import LastLiquidityInd, OrdType, Side
 from router.domain.instruments import VenueSpec
-from router.domain.market import DealerTier
+from router.domain.market import I64, DealerTier
 from router.domain.messages import Arrival, Ripple, SessionChange, Shift
 from router.domain.orders import ChildOrder
 from router.domain.units import Nanos, Px, Qty
-from venues.feeds.taq import TaqDay
 from venues.types.desk import Desk, HeldOrder, in_order
-from venues.types.tape_dealer_quotes import TapeDealerParams, dealer_quotes
-from venues.types.tape_stream import IMMEDIATE, NEVER, Shown, TapeStream
+from venues.types.tape_dealer_quotes import TapeDealerParams
+from venues.types.tape_stream import IMMEDIATE, NEVER, NO_PRINTS, Shown, TapeStream
 from venues.venue import VenueOutput
 
 
+class DealerTape(NamedTuple):
+    """What a dealer streamed, int64: `quotes` (n, 5) his best tier in QUOTE_COLUMNS, 0 all over without a quote;
+    `ladder` (n, tiers, 3) size, bid and ask of each tier, size 0 for none; `prints` (m, 4) what he served, None where
+    that was not recorded."""
+
+    quotes: I64
+    ladder: I64
+    prints: I64 | None
+    open_at: Nanos
+    close_at: Nanos
+
+
 class TapeDealerVenue:
-    """One dealer of a recorded day, as a `Venue`. The tape draws nothing by chance, so `seed` is not used.
+    """One dealer of a recorded day, as a `Venue`. It draws nothing by chance.
 
     A quote id is `f"{mic}.{row}.{epoch}.{tier}"`: the row of the day's quotes, how often our own impact had shifted
     prices by then, and the tier; so it does not depend on who asked, nor when.
     """
 
-    def __init__(self, spec: VenueSpec, day: TaqDay, params: TapeDealerParams | None = None, seed: int = 0) -> None:
+    def __init__(self, spec: VenueSpec, tape: DealerTape, params: TapeDealerParams | None = None) -> None:
         self.spec = spec
         self._params = params or TapeDealerParams()
-        prints = day.pools[spec.mic]
-        quotes, self._touch = dealer_quotes(day.nbbo, prints, self._params)
-        self._stream = TapeStream(quotes, prints, 1)
-        self._desk = Desk(spec, self, day.open_at, day.close_at, holds=True)
+        self._ladder, self._is_printed = tape.ladder, tape.prints is not None
+        prints = NO_PRINTS if tape.prints is None else tape.prints
+        self._stream = TapeStream(tape.quotes, prints, 1)
+        self._desk = Desk(spec, self, tape.open_at, tape.close_at, holds=True)
         self._left = prints[:, 2].copy()
+        self._served: deque[tuple[Nanos, int, Qty]] = deque()
         self._held: list[tuple[Nanos, int, Px, HeldOrder]] = []
         self._epochs: list[tuple[Nanos, Px]] = [(0, 0)]
         self._tiers: tuple[DealerTier, ...] = ()
@@ -167,18 +182,36 @@ class TapeDealerVenue:
         if not recorded or (stream.shown_px(recorded) - px) * sign > self._params.tolerance_px:
             self._desk.reject(order, at, "last look: price moved")
             return
+        has_room = self._use_prints if self._is_printed else self._use_book
+        if not has_room(at, sign, order.order_qty):
+            self._desk.reject(order, at, "last look: no capacity")
+            return
+        self._desk.acknowledge(order, at)
+        self._desk.fill(order, at, order.order_qty, px, LastLiquidityInd.REMOVED)
+
+    def _use_prints(self, at: Nanos, sign: int, qty: Qty) -> bool:
+        """Use up recorded shares of that side for `qty`; False, and nothing used, when there are not enough."""
+        stream = self._stream
         start = int(np.searchsorted(stream.prints[:, 0], at - self._params.memory_ns, side="right"))
         rows = start + np.flatnonzero(stream.prints[start : stream.p, 3] == sign)
         offered = np.cumsum(self._left[rows])
-        if not len(rows) or offered[-1] < order.order_qty:
-            self._desk.reject(order, at, "last look: no capacity")
-            return
+        if not len(rows) or offered[-1] < qty:
+            return False
         # Oldest first: whole prints up to the one that covers the order, then what is needed of that one.
-        k = int(np.searchsorted(offered, order.order_qty))
+        k = int(np.searchsorted(offered, qty))
         self._left[rows[:k]] = 0
-        self._left[rows[k]] = offered[k] - order.order_qty
-        self._desk.acknowledge(order, at)
-        self._desk.fill(order, at, order.order_qty, px, LastLiquidityInd.REMOVED)
+        self._left[rows[k]] = offered[k] - qty
+        return True
+
+    def _use_book(self, at: Nanos, sign: int, qty: Qty) -> bool:
+        """Count `qty` against what he takes from one side in `memory_ns`; False, and nothing counted, beyond it."""
+        while self._served and self._served[0][0] <= at - self._params.memory_ns:
+            self._served.popleft()
+        largest = int(self._ladder[self._stream.q - 1, :, 0].max())
+        if qty + sum(of for _, side, of in self._served if side == sign) > largest:
+            return False
+        self._served.append((at, sign, qty))
+        return True
 
     # Quotes.
 
@@ -194,10 +227,8 @@ class TapeDealerVenue:
         """Return the tiers of a quote row (none before the first, or without a quote) in an epoch of our impact."""
         if row < 0 or not self._stream.quotes[row, 1]:
             return ()
-        at, bid, qty, ask, _ = self._stream.quotes[row].tolist()
-        touch_bid, touch_ask, largest = self._touch[row].tolist()
+        at = int(self._stream.quotes[row, 0])
         since, px = self._epochs[epoch]
-        ladder = ((qty, bid, ask), (largest, touch_bid, touch_ask))
         return tuple(
             DealerTier(
                 mic=self.spec.mic,
@@ -207,8 +238,8 @@ class TapeDealerVenue:
                 bid_px=max(bid_px + px, 1),
                 ask_px=max(ask_px + px, 1),
             )
-            for tier, (size, bid_px, ask_px) in enumerate(ladder)
-            if tier == 0 or size > qty
+            for tier, (size, bid_px, ask_px) in enumerate(self._ladder[row].tolist())
+            if size
         )
 
     def _find(self, quote_id: str, at: Nanos) -> DealerTier | str:

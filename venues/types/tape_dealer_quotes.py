@@ -1,6 +1,11 @@
-"""What the recorded dealer streams: the consolidated touch, improved as its past prints were.
+"""What the recorded dealer of a US day streams: the consolidated touch, improved as its past prints were.
 
 Rule of this file: the row at a time uses prints of strictly before that time and nothing later.
+
+* The dealer quotes around the consolidated best bid and offer, improved on each side by an exponentially weighted
+  mean of the improvement that past prints of that side gave; it stops short of the midpoint. No quote while the
+  consolidated market is one-sided, locked or crossed.
+* Two tiers: the mean size of past prints at the improved price, and the largest of the last few at the touch itself.
 """
 
 from __future__ import annotations
@@ -72,6 +77,16 @@ def dealer_quotes(nbbo: I64, prints: I64, params: TapeDealerParams) -> tuple[I64
     quotes.setflags(write=False)
     touch.setflags(write=False)
     return quotes, touch
+
+
+def ladder_of(quotes: I64, touch: I64) -> I64:
+    """Return the tiers (n, 2, 3) of `dealer_quotes`: size, bid and ask; the second only where it is the larger."""
+    ladder: I64 = np.empty((len(quotes), 2, 3), dtype=np.int64)
+    ladder[:, 0] = quotes[:, [2, 1, 3]]
+    ladder[:, 1] = touch[:, [2, 0, 1]]
+    ladder[:, 1, 0] = np.where(touch[:, 2] > quotes[:, 2], touch[:, 2], 0)
+    ladder.setflags(write=False)
+    return ladder
 
 
 def _means(values: I64, mask: np.ndarray, start: float, half_life: float) -> np.ndarray:

@@ -18,7 +18,8 @@ Rule of this file: our orders meet recorded shares only, each share once, and no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -29,7 +30,6 @@ from router.domain.market import I64
 from router.domain.messages import Arrival, Ripple, SessionChange, Shift
 from router.domain.orders import ChildOrder
 from router.domain.units import Nanos, Px, Qty
-from venues.feeds.taq import TaqDay
 from venues.types.desk import Desk, HeldOrder, in_order
 from venues.types.tape_queue import (
     AHEAD,
@@ -60,10 +60,23 @@ class TapeLitParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError(f"expected cancel_ahead_share from 0 to 1, got {self.cancel_ahead_share!r}")
 
 
+class TouchDay(Protocol):
+    """A recorded session: `quotes[mic]` (n, 5) in QUOTE_COLUMNS and `trades[mic]` (n, 4) in PRINT_COLUMNS."""
+
+    @property
+    def open_at(self) -> Nanos: ...
+    @property
+    def close_at(self) -> Nanos: ...
+    @property
+    def quotes(self) -> Mapping[str, I64]: ...
+    @property
+    def trades(self) -> Mapping[str, I64]: ...
+
+
 class TapeLitVenue:
     """One exchange of a recorded day, as a `Venue`. The tape draws nothing by chance, so `seed` is not used."""
 
-    def __init__(self, spec: VenueSpec, day: TaqDay, params: TapeLitParams | None = None, seed: int = 0) -> None:
+    def __init__(self, spec: VenueSpec, day: TouchDay, params: TapeLitParams | None = None, seed: int = 0) -> None:
         self.spec = spec
         self._share_ppm = round((params or TapeLitParams()).cancel_ahead_share * PPM)
         self._stream = TapeStream(day.quotes[spec.mic], day.trades[spec.mic], spec.listing.tick)

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from router.domain.enums import Side
 from router.domain.errors import BadInputError, bad_value
+from router.domain.market import I64
 from router.domain.units import Nanos, Qty
 from venues.feeds.taq import TaqDay
+from venues.types.tape_dealer import DealerTape
+from venues.types.tape_dealer_quotes import TapeDealerParams
 
 
 class HiddenLiquidity(NamedTuple):
@@ -39,3 +44,20 @@ def hidden_liquidity(day: TaqDay, mic: str, side: Side, from_at: Nanos, to_at: N
     qty = int(rows[:, 2].sum())
     paid = sum(px * size for _, px, size, _ in rows.tolist())
     return HiddenLiquidity(qty, paid / qty if qty else 0.0, len(rows))
+
+
+def met_resting(trades: I64, side: Side, from_at: Nanos, to_at: Nanos) -> Qty:
+    """Return what takers of the other side are going to trade in [from_at, to_at), of prints (n, 4)."""
+    first, last = np.searchsorted(trades[:, 0], [from_at, to_at])
+    mine = trades[first:last]
+    return int(mine[mine[:, 3] == -side.sign, 2].sum())
+
+
+def met_on_looks(tape: DealerTape, params: TapeDealerParams, side: Side, at: Nanos) -> Qty:
+    """Return the largest tier that a dealer would trade at `at`: 0 when his last look will find the price moved."""
+    now, then = np.searchsorted(tape.quotes[:, 0], [at, at + params.wait_ns], side="right") - 1
+    if now < 0 or not tape.quotes[now, 1] or not tape.quotes[then, 1]:
+        return 0
+    column = 3 if side.sign > 0 else 1
+    moved = int(tape.quotes[then, column] - tape.quotes[now, column]) * side.sign
+    return 0 if moved > params.tolerance_px else int(tape.ladder[now, :, 0].max())

@@ -1,0 +1,164 @@
+"""`anabranch data`: what recorded data there is, what is in it, and a table made of it.
+
+Rule of this file: it finds files and prints; what a file means is said by `venues.feeds`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from cluster.cli import options
+from cluster.cli.console import print_json, stdout
+from cluster.cli.places import chosen_data
+from cluster.config import load_config
+from router.domain.errors import BadInputError, TapeError, bad_value
+
+if TYPE_CHECKING:
+    from venues.feeds.inspection import Inspection
+
+FeedName = Annotated[str | None, typer.Option("--feed", metavar="NAME", help="Default: by folder and file name.")]
+Symbol = Annotated[str | None, typer.Option(metavar="SYMBOL", help="Of a file with several; default: the busiest.")]
+Recorded = Annotated[str, typer.Argument(metavar="PATH", help="A file or a folder, also of the data directory.")]
+
+
+def data_app() -> typer.Typer:
+    """Return the commands under `data`."""
+    app = typer.Typer(help="List, inspect and import recorded market data.", no_args_is_help=True)
+    app.command("list")(list_data)
+    app.command("inspect")(inspect_data)
+    app.command("import")(import_data)
+    return app
+
+
+def list_data(
+    data: options.Data = None,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> int:
+    """List the feeds that can be read, and the files that the data directory has of each."""
+    from venues.feeds.catalogue import FEEDS, feed_of, files_in
+
+    root = chosen_data(data, load_config(config))
+    folders = () if root is None else (root, *sorted(path for path in root.iterdir() if path.is_dir()))
+    held: dict[str, list[str]] = {name: [] for name in FEEDS}
+    for path in (path for folder in folders for path in files_in(folder)):
+        held[feed_of(path) or ""].append(str(path.relative_to(root or path)))
+    if json:
+        print_json(
+            {
+                "data": root,
+                "feeds": [{"name": name, "title": FEEDS[name].title, "files": files} for name, files in held.items()],
+            }
+        )
+        return 0
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("feed", "reads", "files", box=None, pad_edge=False)
+    for name, files in held.items():
+        table.add_row(Text(name, "bold"), Text(FEEDS[name].title), Text(_some(files)))
+    console = stdout()
+    console.print(table)
+    console.print(Text(f"data directory: {root if root is not None else 'none'}"))
+    return 0
+
+
+def inspect_data(
+    path: Recorded,
+    feed: FeedName = None,
+    symbol: Symbol = None,
+    data: options.Data = None,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> int:
+    """Read recorded files to their end and print what is in them."""
+    from venues.feeds.catalogue import open_feed
+    from venues.feeds.inspection import inspect
+
+    found: list[tuple[str, Inspection]] = []
+    for file in _files(_place(path, data, config), feed):
+        found.append((file.name, inspect(open_feed(file, symbol, feed))))
+        if not json:
+            from cluster.cli.data_tables import print_inspection
+
+            print_inspection(stdout(), *found[-1])
+    if json:
+        print_json([{"file": name, "inspection": _plain(inspection)} for name, inspection in found])
+    return 0
+
+
+def import_data(
+    path: Recorded,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The table, .parquet or .arrow.")],
+    feed: FeedName = None,
+    symbol: Symbol = None,
+    data: options.Data = None,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> int:
+    """Write one recorded file as a table of events, with what it was made of."""
+    from cluster.data_import import import_feed
+
+    files = _files(_place(path, data, config), feed)
+    if len(files) != 1:
+        raise BadInputError(bad_value("PATH", "one recorded file", f"{len(files)} in {path}"))
+    said = import_feed(files[0], out, symbol, feed)
+    if json:
+        print_json({"out": out, "table": _plain(said)})
+    else:
+        stdout().print(f"{out}: {said.rows:,} rows of {said.info.feed}, {said.info.symbol}", markup=False)
+    return 0
+
+
+def _plain(value: object) -> object:
+    """Return a value for JSON with its named tuples as objects: msgspec writes them as bare lists."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, tuple):
+        names = getattr(value, "_fields", None)
+        return [_plain(of) for of in value] if names is None else dict(zip(names, map(_plain, value), strict=True))
+    return value
+
+
+def _place(path: str, data: Path | None, config: Path | None) -> Path:
+    """Return where PATH is: itself, or in the data directory.
+
+    Raises:
+        BadInputError: it is in neither place.
+    """
+    root = chosen_data(data, load_config(config))
+    places = [Path(path), *([] if root is None else [root / path])]
+    try:
+        found = next((place for place in places if place.exists()), None)
+    except (OSError, ValueError):
+        found = None
+    if found is None:
+        raise BadInputError(bad_value("PATH", f"a file or folder, here or in {root}", path))
+    return found
+
+
+def _files(place: Path, feed: str | None) -> tuple[Path, ...]:
+    """Return the recorded files at a place.
+
+    Raises:
+        TapeError: a folder without any.
+        BadInputError: a feed that is not known.
+    """
+    from venues.feeds.catalogue import feed_of, feeds, files_in
+
+    if feed is not None and feed not in feeds():
+        raise BadInputError(bad_value("--feed", f"one of {', '.join(feeds())}", feed))
+    if not place.is_dir():
+        return (place,)
+    files = tuple(path for path in files_in(place) if feed is None or feed_of(path) == feed)
+    if not files:
+        raise TapeError(bad_value(place.name, f"a file of {feed or ', '.join(feeds())}", "none"))
+    return files
+
+
+def _some(files: list[str]) -> str:
+    return "-" if not files else files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"

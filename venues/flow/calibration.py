@@ -1,0 +1,277 @@
+"""Fits the flow's parameters to a recording: rates by imbalance and spread, sizes, gaps, leanings of signs, U-shape.
+
+Rule of this file: a rate is a count over the time it could have been counted in, of the same book; where that time is
+short it leans on the mean over all imbalances. What a recording of best prices does not show is not made up: what is
+behind them enters as gaps and revealed quantities.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numba import njit
+
+from router.domain.market import F64, I64
+from router.domain.units import SECOND
+from venues.flow.facts import sign_autocorrelation, u_shape
+from venues.flow.levels import simulate
+from venues.flow.parameters import (
+    BINS,
+    COLUMNS,
+    IMPROVE,
+    KINDS,
+    SIZES,
+    SPREADS,
+    Feedback,
+    FlowParameters,
+    SignMemory,
+    flow_arrays,
+)
+from venues.flow.queue_reactive import feedback_at, feedback_trade, new_memory
+from venues.flow.top_tape import TopTape
+
+PRIOR_S = 20.0
+"""A bin's rate leans on its spread's mean as if it had been seen so many seconds longer."""
+
+VOLUME_UNIT = 0.31
+"""The feedback's unit of volume, as a share of the recording's (see `Feedback`)."""
+
+_TICKS_MAX = 64
+_SIGN_LAGS = 50
+_MEMORIES = (1.5, 8.0, 50.0)
+"""Memories, in trades, of the leanings that are fitted to the signs."""
+
+_LEANING_MAX = 0.95
+_ROUNDS = 2
+_GAP, _STEP = 0, 1
+_REVEALED = KINDS
+
+
+class Fit(NamedTuple):
+    """The parameters (quantities in lots of one share) and the recording's events by kind, int64 (4,)."""
+
+    parameters: FlowParameters
+    events: I64
+
+
+def calibrate(tape: TopTape, seed: int = 1) -> Fit:
+    """Return the parameters fitted to a recording. `seed` draws the sessions that the signs are fitted with."""
+    volume = int(tape.taken[:, 2].sum())
+    feedback = Feedback(volume_unit_lots=VOLUME_UNIT * volume)
+    scale = _mean_best(tape)
+    plain = FlowParameters(
+        rates=_rates(np.ones((SPREADS, BINS, COLUMNS))),
+        queue_scale_lots=scale,
+        sizes_lots=((1,),) * KINDS,
+        distances=(1.0,),
+        feedback=feedback,
+    )
+    counts = np.zeros((SPREADS, BINS, COLUMNS))
+    exposures = np.zeros((SPREADS, BINS, COLUMNS))
+    sizes = np.zeros((KINDS + 1, len(tape.top) * 2 + len(tape.taken)), dtype=np.int64)
+    sized = np.zeros(KINDS + 1, dtype=np.int64)
+    moves = np.zeros((2, _TICKS_MAX), dtype=np.int64)
+    _walk(
+        flow_arrays(plain, lot=1), new_memory(), tape.top, tape.is_whole, tape.taken, tape.length_ns, tape.slack_ns,
+        counts, exposures, sizes, sized, moves,
+    )  # fmt: skip
+    laws = [_law(sizes[kind, : sized[kind]]) for kind in range(KINDS + 1)]
+    fitted = FlowParameters(
+        rates=_rates(_leaning_on_means(counts, exposures)),
+        queue_scale_lots=scale,
+        sizes_lots=tuple(laws[:KINDS]),
+        distances=(1.0,),
+        feedback=feedback,
+        gaps=_chances(moves[_GAP]),
+        steps=_chances(moves[_STEP]),
+        revealed_lots=laws[_REVEALED],
+        u_shape=u_shape(tape.taken[:, 0], tape.length_ns),
+    )
+    events = counts.reshape(-1, KINDS, 2).sum(axis=(0, 2)).astype(np.int64)
+    return Fit(_with_signs(fitted, tape, seed), events)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _walk(
+    flow: tuple[F64, ...],
+    memory: F64,
+    top: I64,
+    is_whole: I64,
+    taken: I64,
+    length_ns: int,
+    slack_ns: int,
+    counts: F64,
+    exposures: F64,
+    sizes: I64,
+    sized: I64,
+    moves: I64,
+) -> None:
+    """Walk over quotes and trades in order of time, filling the last five arrays."""
+    trade = 0
+    # What has traded on a side and is not yet seen to have left its queue, and when it traded last.
+    owed = np.zeros(2, dtype=np.int64)
+    last = np.zeros(2, dtype=np.int64)
+    for row in range(top.shape[0]):
+        until = top[row + 1, 0] if row + 1 < top.shape[0] else length_ns
+        total = top[row, 2] + top[row, 4]
+        k = min(BINS - 1, top[row, 2] * BINS // total) if total > 0 else BINS // 2
+        wide = 1 if top[row, 3] - top[row, 1] > 1 else 0
+        at = top[row, 0]
+        # A trade stamped a little after what it left behind belongs to the book before; one quote's life is enough.
+        while trade < taken.shape[0] and taken[trade, 0] <= until:
+            then = max(at, min(taken[trade, 0], until))
+            b = feedback_at(flow, memory, taken[trade, 0])
+            if is_whole[row] == 1:
+                _expose(flow, exposures[wide, k], top[row, 2], top[row, 4], then - at, b)
+                counts[wide, k, 4 if taken[trade, 1] > 0 else 5] += 1.0
+            at = then
+            sizes[2, sized[2]] = taken[trade, 2]
+            sized[2] += 1
+            against = 1 if taken[trade, 1] > 0 else 0
+            if taken[trade, 0] > last[against] + slack_ns:
+                owed[against] = 0
+            owed[against] += taken[trade, 2]
+            last[against] = taken[trade, 0]
+            feedback_trade(flow, memory, taken[trade, 0], taken[trade, 1] * taken[trade, 2])
+            trade += 1
+        if is_whole[row] == 1:
+            b = feedback_at(flow, memory, max(at, until - 1)) if until > at else 0.0
+            _expose(flow, exposures[wide, k], top[row, 2], top[row, 4], until - at, b)
+        if row + 1 < top.shape[0] and is_whole[row] == 1 and is_whole[row + 1] == 1:
+            for which in range(2):
+                if top[row + 1, 0] > last[which] + slack_ns:
+                    owed[which] = 0
+                _change(top, row, which, wide, k, owed, counts, sizes, sized, moves)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _expose(flow: tuple[F64, ...], exposure: F64, bid_qty: int, ask_qty: int, span_ns: int, b: float) -> None:
+    """Add a span to the time in which each column could have happened, weighted as `draw_event` weights its rate."""
+    span = span_ns * 1e-9
+    scale = flow[5][0]
+    exposure[0] += span
+    exposure[1] += span
+    exposure[2] += span * bid_qty * scale
+    exposure[3] += span * ask_qty * scale
+    exposure[4] += span * (np.exp(-b) if b < 0.0 else 1.0)
+    exposure[5] += span * (np.exp(b) if b > 0.0 else 1.0)
+    exposure[6] += span
+    exposure[7] += span
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _change(
+    top: I64, row: int, which: int, wide: int, k: int, owed: I64, counts: F64, sizes: I64, sized: I64, moves: I64
+) -> None:
+    """Count what one side's change from a row to the next was."""
+    px, qty = top[row, 1 + 2 * which], top[row, 2 + 2 * which]
+    new_px, new_qty = top[row + 1, 1 + 2 * which], top[row + 1, 2 + 2 * which]
+    inwards = (new_px - px) if which == 0 else (px - new_px)
+    kind = -1
+    change = 0
+    if inwards > 0:
+        kind = 3
+        change = new_qty
+        moves[1, min(inwards, moves.shape[1]) - 1] += 1
+    elif inwards < 0:
+        left = min(owed[which], qty)
+        owed[which] -= left
+        if qty > left:
+            kind = 1
+            change = qty - left
+        moves[0, min(-inwards, moves.shape[1]) - 1] += 1
+        sizes[4, sized[4]] = new_qty
+        sized[4] += 1
+    elif new_qty > qty:
+        kind = 0
+        change = new_qty - qty
+    elif new_qty < qty:
+        left = min(owed[which], qty - new_qty)
+        owed[which] -= left
+        if qty - new_qty > left:
+            kind = 1
+            change = qty - new_qty - left
+    if kind >= 0:
+        counts[wide, k, 2 * kind + which] += 1.0
+        sizes[kind, sized[kind]] = change
+        sized[kind] += 1
+
+
+def _mean_best(tape: TopTape) -> float:
+    """Return the mean quantity at a side's best price, weighted by time."""
+    spans = np.diff(tape.top[:, 0], append=tape.length_ns) * tape.is_whole
+    return float((spans * (tape.top[:, 2] + tape.top[:, 4])).sum() / (2.0 * spans.sum()))
+
+
+def _leaning_on_means(counts: F64, exposures: F64) -> F64:
+    """Return rates (2, 21, 8), each bin's leaning on its spread's mean."""
+    mean = counts.sum(axis=1, keepdims=True) / np.maximum(exposures.sum(axis=1, keepdims=True), PRIOR_S)
+    rates: F64 = (counts + PRIOR_S * mean) / (exposures + PRIOR_S)
+    # Bids at an imbalance are as asks at the opposite one: a day is too short to tell them apart.
+    mirrored = rates[:, ::-1].reshape(SPREADS, BINS, KINDS, 2)[..., ::-1].reshape(rates.shape)
+    rates = 0.5 * (rates + mirrored)
+    rates[0, :, 2 * IMPROVE :] = 0.0
+    return rates
+
+
+def _rates(rates: F64) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    return tuple(tuple(tuple(round(float(x), 9) for x in row) for row in spread) for spread in rates)
+
+
+def _law(sizes: I64) -> tuple[int, ...]:
+    """Return the quantile function of the sizes seen, at up to `SIZES` equal steps; (1,) of none."""
+    if not len(sizes):
+        return (1,)
+    ordered = np.sort(sizes)
+    which = ((np.arange(SIZES) + 0.5) / SIZES * len(ordered)).astype(np.int64)
+    return tuple(int(size) for size in np.maximum(ordered[which], 1))
+
+
+def _chances(counts: I64) -> tuple[float, ...]:
+    """Return the shares of ticks 1, 2, ... as far as any was seen; (1.0,) of none."""
+    if not counts.sum():
+        return (1.0,)
+    kept = counts[: int(np.flatnonzero(counts)[-1]) + 1]
+    return tuple((kept / kept.sum()).tolist())
+
+
+def _with_signs(parameters: FlowParameters, tape: TopTape, seed: int) -> FlowParameters:
+    """Return the parameters with leanings whose trades have the recording's autocorrelation of signs.
+
+    The flow has some of its own (trading follows the imbalance and opposes past trades): what it has with the
+    leanings of one round corrects the next round's aim.
+    """
+    wanted = sign_autocorrelation(tape.taken[:, 1], _SIGN_LAGS)
+    aim = wanted.copy()
+    every_s = tape.length_ns / SECOND / len(tape.taken)
+    for round_ in range(_ROUNDS + 1):
+        found = simulate(
+            flow_arrays(parameters, lot=1), seed, f"{tape.name}/{round_}", tape.length_ns, tape.length_ns,
+            trades_max=2 * len(tape.taken),
+        ).trades[:, 1]  # fmt: skip
+        aim = aim + wanted - sign_autocorrelation(found, _SIGN_LAGS) if len(found) > _SIGN_LAGS else aim
+        if round_ == 0:
+            aim = wanted - (sign_autocorrelation(found, _SIGN_LAGS) if len(found) > _SIGN_LAGS else 0.0)
+        shares = _nonnegative(np.exp(-np.arange(1, _SIGN_LAGS + 1)[:, None] / np.array(_MEMORIES)), aim)
+        amplitudes = np.sqrt(shares)
+        amplitudes *= min(1.0, _LEANING_MAX / max(amplitudes.sum(), 1e-12))
+        signs = tuple(
+            SignMemory(amplitude=round(float(a), 6), memory_s=round(memory * every_s, 6))
+            for a, memory in zip(amplitudes, _MEMORIES, strict=True)
+            if a > 0.0
+        )
+        parameters = msgspec.structs.replace(parameters, signs=signs)
+    return parameters
+
+
+def _nonnegative(basis: F64, aim: F64) -> F64:
+    """Return the least-squares weights (columns of `basis`) that are not negative, by coordinate descent."""
+    weights: F64 = np.zeros(basis.shape[1])
+    squares = (basis * basis).sum(axis=0)
+    for _ in range(500):
+        for j in range(basis.shape[1]):
+            rest = aim - basis @ weights + basis[:, j] * weights[j]
+            weights[j] = max(0.0, float(basis[:, j] @ rest) / float(squares[j]))
+    return weights

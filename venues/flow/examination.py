@@ -1,0 +1,108 @@
+"""The flow's own examination: published probabilities, impact of metaorders, stylised facts beside a recording.
+
+Rule of this file: seeds are fixed and are not those that any parameter was chosen with.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from router.domain.units import SECOND
+from venues.flow.calibration import calibrate
+from venues.flow.checks import CheckRow, check
+from venues.flow.facts import STEP_NS, facts, observed_session, observed_tape
+from venues.flow.levels import simulate
+from venues.flow.made_up import made_up_parameters
+from venues.flow.metaorders import Metaorder, impact_of, slope
+from venues.flow.parameters import Feedback, FlowParameters, flow_arrays
+from venues.flow.top_tape import TopTape
+from venues.flow.zero_intelligence import fill_chance, mid_up_chance
+
+SEED = 20_180_102
+
+MID_UP = (0.500, 0.335, 0.259, 0.216, 0.188)
+"""P(the mid's next move is up) with 1 order at the bid and 1 to 5 at the ask, spread of a tick."""
+
+FILL = (0.503, 0.698, 0.794, 0.848, 0.882)
+"""P(the first order of the bid trades before the mid moves) with 1 to 5 orders at the ask."""
+
+CHANCE_ERROR = 0.01
+
+CHILD_QTY, CHILD_EVERY_NS = 200, SECOND
+"""A metaorder takes about a usual trade's size each second, for longer the larger it is."""
+
+FACTOR = 1.5
+"""By how much a rate, a size, a spread or a volatility of the flow may miss the recording's."""
+
+SHARE_ERROR = 0.1
+"""By how much a share or a correlation may."""
+
+
+class Size(NamedTuple):
+    """How much is simulated: trials of a probability, pairs of metaorders, children of each."""
+
+    trials: int
+    pairs: int
+    children: tuple[int, ...]
+
+
+FULL = Size(400_000, 300, (20, 40, 80, 160, 320))
+QUICK = Size(40_000, 120, (20, 60, 180))
+
+
+def published_chances(size: Size) -> list[CheckRow]:
+    """Return the rows of Cont, Stoikov and Talreja's model."""
+    rows = []
+    for name, chance, published in (("mid_up", mid_up_chance, MID_UP), ("fill", fill_chance, FILL)):
+        for ask, expected in enumerate(published, start=1):
+            found = chance(1, ask, size.trials, SEED)
+            rows.append(check(f"cst.{name}.ask_{ask}", found, expected - CHANCE_ERROR, expected + CHANCE_ERROR))
+    return rows
+
+
+def metaorder_impact(size: Size) -> list[CheckRow]:
+    """Return the rows of impact with feedback (concave, mostly taken back) and without (linear, kept)."""
+    rows = []
+    bounds = {"on": (Feedback(), (0.45, 0.60), (0.15, 0.35)), "off": (Feedback(m=0.0), (0.9, 1.1), (0.85, 1.15))}
+    for name, (feedback, exponent, kept) in bounds.items():
+        flow = flow_arrays(made_up_parameters(feedback=feedback))
+        orders = [Metaorder(CHILD_QTY, children, CHILD_EVERY_NS) for children in size.children]
+        found = [impact_of(flow, order, size.pairs, SEED, f"{name}/{order.children}") for order in orders]
+        peaks = [impact.peak for impact in found]
+        steepness = slope([float(of) for of in size.children], peaks) if min(peaks) > 0.0 else float("nan")
+        share = sum(impact.left for impact in found) / sum(peaks)
+        rows += [check(f"impact.{name}.exponent", steepness, *exponent), check(f"impact.{name}.kept", share, *kept)]
+    return rows
+
+
+class Beside(NamedTuple):
+    """A recording's facts, those of the flow fitted to it, and the parameters."""
+
+    tape: dict[str, float]
+    flow: dict[str, float]
+    parameters: FlowParameters
+
+
+def beside(tape: TopTape) -> Beside:
+    """Return a recording's stylised facts and those of one session of the flow fitted to it."""
+    fit = calibrate(tape)
+    arrays = flow_arrays(fit.parameters, lot=1)
+    trades_max = 10 * len(tape.taken) + 1_000
+    session = simulate(
+        arrays, SEED, tape.name, tape.length_ns, STEP_NS, u_shape=fit.parameters.u_shape, trades_max=trades_max
+    )
+    flow = facts(observed_session(session, tape.length_ns))
+    return Beside(facts(observed_tape(tape, fit.events)), flow, fit.parameters)
+
+
+def stylised_facts(tape: TopTape, found: Beside) -> list[CheckRow]:
+    """Return a row for each fact: the flow's over the recording's, or for shares and correlations the difference."""
+    rows = []
+    for name, recorded in found.tape.items():
+        flow = found.flow[name]
+        if name.startswith("signs.") or name.endswith("_share"):
+            rows.append(check(f"facts.{tape.name}.{name}", flow - recorded, -SHARE_ERROR, SHARE_ERROR))
+        else:
+            ratio = flow / recorded if recorded else float("nan")
+            rows.append(check(f"facts.{tape.name}.{name}", ratio, 1.0 / FACTOR, FACTOR))
+    return rows

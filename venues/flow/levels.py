@@ -1,0 +1,263 @@
+"""A book of queue-reactive flow by levels alone: quantities at prices, no single orders. The laboratory of the flow.
+
+Rule of this file: it is for measuring the flow (impact, stylised facts), not for trading: a venue has a book of orders.
+Prices beyond what flow reaches are not kept; a price that becomes the best anew holds the usual quantity.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from router.domain.market import F64, I64
+from router.domain.units import Nanos
+from venues.flow.chance import stream_key, uniforms4
+from venues.flow.parameters import (
+    ADD,
+    CANCEL,
+    CELL_NS,
+    DISTANCES,
+    IMPROVE,
+    KINDS,
+    SIGNS_MAX,
+    SIZES,
+    TRADE,
+    FlowArrays,
+)
+from venues.flow.queue_reactive import NOTHING, draw_from, feedback_from, feedback_trade, new_memory
+
+DEPTH = 16
+"""Prices kept on a side."""
+
+SAMPLE_COLUMNS = ("bid_tick", "ask_tick", "bid_qty", "ask_qty")
+TRADE_COLUMNS = ("at", "sign", "qty", "tick")
+
+_BID, _ASK, _SAMPLED, _TRADES, _KINDS = range(5)
+HEAD = _KINDS + KINDS
+"""Length of a session's header: the best prices, samples and trades written, events by kind."""
+
+_GAP_DRAWS = 1 << 40
+"""Counters from here on draw what is behind a best that is gone."""
+
+
+class Program(NamedTuple):
+    """What we do meanwhile: take `qty` shares (positive: buy) every `every_ns` from `from_ns` on, before `to_ns`."""
+
+    qty: int
+    every_ns: Nanos
+    from_ns: Nanos
+    to_ns: Nanos
+
+
+IDLE = Program(0, 1, 0, 0)
+
+
+class Session(NamedTuple):
+    """What one simulated session left.
+
+    `samples` int64 (n, 4) on the grid of `step_ns`, `trades` (m, 4) not ours, `events` (4,) counted by kind.
+    """
+
+    samples: I64
+    trades: I64
+    events: I64
+
+
+def simulate(
+    flow: FlowArrays,
+    seed: int,
+    name: str,
+    length_ns: Nanos,
+    step_ns: Nanos,
+    program: Program = IDLE,
+    u_shape: float = 0.0,
+    trades_max: int = 0,
+) -> Session:
+    """Return a session of `length_ns`, sampled every `step_ns`, with at most `trades_max` trades kept.
+
+    `u_shape` makes the session's ends busier: intensity 1 + u_shape (2u - 1)^2, over its mean.
+    """
+    samples = np.zeros((length_ns // step_ns, 4), dtype=np.int64)
+    trades = np.zeros((max(trades_max, 1), 4), dtype=np.int64)
+    head = np.zeros(HEAD, dtype=np.int64)
+    key = stream_key(seed, name, "levels")
+    run_levels(flow, key, new_memory(), length_ns, step_ns, *program, u_shape, samples, trades, head)
+    return Session(samples, trades[: min(int(head[_TRADES]), trades_max)], head[_KINDS:])
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def run_levels(
+    flow: FlowArrays,
+    key: np.uint64,
+    memory: F64,
+    length_ns: int,
+    step_ns: int,
+    our_qty: int,
+    our_every_ns: int,
+    our_from_ns: int,
+    our_to_ns: int,
+    u_shape: float,
+    samples: I64,
+    trades: I64,
+    head: I64,
+) -> None:
+    """Run a session from a fresh book, writing `samples`, `trades` and `head`."""
+    # side[0] are bids and side[1] asks, by ticks behind the best.
+    side = np.zeros((2, DEPTH), dtype=np.int64)
+    usual = int(1.0 / flow.scalars[0]) if flow.scalars[0] > 0.0 else flow.sizes[ADD, flow.sizes.shape[1] // 2]
+    side[:] = usual
+    head[_BID] = 0
+    head[_ASK] = 1
+    now = 0
+    ours = our_from_ns if our_qty != 0 else length_ns
+    counter = 0
+    turns = np.ones(SIGNS_MAX, dtype=np.int64)
+    cell = -1
+    leaning = 0.0
+    decays, gaps, revealed = flow.decays, flow.gaps, flow.revealed
+    leans = flow.signs[0, 0] > 0.0
+    rates, sizes, distances, steps, scalars = flow.rates, flow.sizes, flow.distances, flow.steps, flow.scalars
+    while now < length_ns:
+        shape = 2.0 * now / length_ns - 1.0
+        intensity = (1.0 + u_shape * shape * shape) / (1.0 + u_shape / 3.0)
+        b = feedback_from(decays, scalars, memory, now)
+        if leans:
+            cell, leaning = _lean(flow.signs, key, turns, cell, now // CELL_NS, leaning)
+        book = (side[0, 0], side[1, 0], head[_ASK] - head[_BID])
+        wait, kind, sign, distance, qty = draw_from(
+            rates, sizes, distances, steps, scalars, key, counter, book, (b, intensity, leaning)
+        )
+        counter += 1
+        then = min(now + wait, ours)
+        _sample(side, head, samples, then, step_ns)
+        if then >= length_ns:
+            break
+        if then == ours:
+            _take(flow, memory, side, head, usual, ours, our_qty, key, counter)
+            ours += our_every_ns
+            if ours >= our_to_ns:
+                ours = length_ns
+        elif kind == TRADE:
+            _record(trades, head, then, sign, qty, head[_ASK] if sign > 0 else head[_BID])
+            _take(flow, memory, side, head, usual, then, sign * qty, key, counter)
+            head[_KINDS + TRADE] += 1
+        elif kind != NOTHING:
+            head[_KINDS + kind] += 1
+            _order(gaps, revealed, side, head, usual, kind, sign, distance, qty, key, counter)
+        now = then
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _sample(side: I64, head: I64, samples: I64, until: int, step_ns: int) -> None:
+    """Write the book as it stands into every sample before `until`."""
+    while head[_SAMPLED] < samples.shape[0] and head[_SAMPLED] * step_ns < until:
+        row = head[_SAMPLED]
+        samples[row, 0] = head[_BID]
+        samples[row, 1] = head[_ASK]
+        samples[row, 2] = side[0, 0]
+        samples[row, 3] = side[1, 0]
+        head[_SAMPLED] += 1
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _record(trades: I64, head: I64, at: int, sign: int, qty: int, tick: int) -> None:
+    if head[_TRADES] < trades.shape[0]:
+        row = head[_TRADES]
+        trades[row, 0] = at
+        trades[row, 1] = sign
+        trades[row, 2] = qty
+        trades[row, 3] = tick
+    head[_TRADES] += 1
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _lean(signs: F64, key: np.uint64, turns: I64, cell: int, until: int, leaning: float) -> tuple[int, float]:
+    """Turn the latent leanings cell by cell up to `until`; return where they stand and their sum."""
+    while cell < until:
+        cell += 1
+        u = uniforms4(~key, cell)
+        leaning = 0.0
+        for i in range(SIGNS_MAX):
+            if u[i] < (0.5 if cell == 0 else signs[i, 1]):
+                turns[i] = -turns[i]
+            leaning += turns[i] * signs[i, 0]
+    return cell, leaning
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _take(
+    flow: FlowArrays,
+    memory: F64,
+    side: I64,
+    head: I64,
+    usual: int,
+    at: int,
+    signed_qty: int,
+    key: np.uint64,
+    counter: int,
+) -> None:
+    """Trade against the best prices until the quantity is done."""
+    against = 1 if signed_qty > 0 else 0
+    left = abs(signed_qty)
+    emptied = 0
+    while left > 0:
+        taken = min(left, side[against, 0])
+        side[against, 0] -= taken
+        left -= taken
+        if side[against, 0] == 0:
+            _retreat(flow.gaps, flow.revealed, side, head, against, usual, key, counter + (emptied << 44))
+            emptied += 1
+    feedback_trade(flow, memory, at, signed_qty)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _retreat(
+    gaps: I64, revealed: I64, side: I64, head: I64, which: int, usual: int, key: np.uint64, counter: int
+) -> None:
+    """The best of a side is gone: the next price that holds something is the best."""
+    steps = 1
+    if gaps[0] > 0:
+        u, v, _w, _x = uniforms4(key, _GAP_DRAWS + counter)
+        steps = gaps[int(u * DISTANCES)]
+        side[which, :] = 0
+        side[which, 0] = revealed[int(v * SIZES)]
+    else:
+        while steps < DEPTH and side[which, steps] == 0:
+            steps += 1
+        for i in range(DEPTH):
+            side[which, i] = side[which, i + steps] if i + steps < DEPTH else usual
+    if which == 0:
+        head[_BID] -= steps
+    else:
+        head[_ASK] += steps
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _order(
+    gaps: I64,
+    revealed: I64,
+    side: I64,
+    head: I64,
+    usual: int,
+    kind: int,
+    sign: int,
+    distance: int,
+    qty: int,
+    key: np.uint64,
+    counter: int,
+) -> None:
+    """Perform an ADD, CANCEL or IMPROVE."""
+    which = 0 if sign > 0 else 1
+    if kind == CANCEL:
+        side[which, distance] -= min(qty, side[which, distance])
+        if side[which, 0] == 0:
+            _retreat(gaps, revealed, side, head, which, usual, key, counter)
+    elif kind == ADD:
+        side[which, distance] += qty
+    elif kind == IMPROVE:
+        for i in range(DEPTH - 1, -1, -1):
+            side[which, i] = side[which, i - distance] if i >= distance else 0
+        side[which, 0] = qty
+        head[which] += sign * distance

@@ -1,0 +1,219 @@
+"""The parameters of the queue-reactive family, and the arrays that kernels read them from.
+
+Rule of this file: parameters are what a person or a calibration says, checked; arrays are derived from them once, in
+whole shares and nanoseconds, and are read-only.
+
+Source: Huang, Lehalle and Rosenbaum, "Simulating and analyzing order book data: the queue-reactive model", JASA 110
+(2015), projected on (imbalance, spread) with power-law feedback as in Noble, Rosenbaum and Souilmi, "Bridging the
+reality gap in limit order book simulation" (2026).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from router.domain.errors import bad_value
+from router.domain.market import F64, I64
+from router.domain.units import MILLISECOND, SECOND, Nanos, Qty
+
+BINS = 21
+"""Bins of the best-level imbalance (bid - ask) / (bid + ask), from -1 to 1."""
+
+SPREADS = 2
+"""Spread of one tick, and of two or more."""
+
+ADD, CANCEL, TRADE, IMPROVE = range(4)
+"""Kinds of events: at the best price or behind it (ADD, CANCEL), against it (TRADE), inside the spread (IMPROVE)."""
+
+KINDS = 4
+COLUMNS = 2 * KINDS
+"""Columns of the rates: kind x 2, + 0 for the bid side (a TRADE: a buy), + 1 for the ask side (a sell)."""
+
+EXPONENTIALS = 8
+"""How many exponentials stand for the power law; within 0.6 % of it up to forty times its time scale."""
+
+_LOWEST, _HIGHEST = -6.0, 2.0
+"""Logarithms of the slowest and fastest of them, in units of the inverse time scale."""
+
+SIZES, DISTANCES = 1_024, 256
+"""Entries of the inverse distribution tables: a size or a distance is one look-up."""
+
+CELL_NS: Nanos = 100 * MILLISECOND
+"""Grid on which the feedback decays: a five-hundredth of its default time scale."""
+
+FEEDBACK_MAX = 4.0
+"""Largest |b|: opposite-side trading is at most e^4, 55 times as frequent."""
+
+Rates = tuple[tuple[float, ...], ...]
+
+SIGNS_MAX = 4
+"""Latent leanings of trading at most: one block of draws moves them all."""
+
+
+class SignMemory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A latent leaning of trading to one side: +amplitude or -amplitude, correlated over `memory_s`."""
+
+    amplitude: float
+    memory_s: float
+
+    def __post_init__(self) -> None:
+        if not (0.0 <= self.amplitude <= 1.0 and 0.01 <= self.memory_s <= 1e6):
+            got = (self.amplitude, self.memory_s)
+            raise ValueError(bad_value("signs", "an amplitude from 0 to 1 and seconds from 0.01", got))
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """b(t) = m Σ s_k √(v_k) (1 + (t - t_k) / tau)^-beta, v_k in `volume_unit_lots`; m = 0 switches it off.
+
+    The published m, tau and beta leave the unit of v open. Ours is the one with which the made-up flow of one trade a
+    second has published impact: about the square root of size, a quarter of it kept (`venues.flow.metaorders`).
+    """
+
+    m: float = 4.5
+    tau_s: float = 50.0
+    beta: float = 1.5
+    volume_unit_lots: float = 11_000.0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("m", 0, 100), ("tau_s", 0.1, 1e6), ("beta", 0.1, 10), ("volume_unit_lots", 1e-6, 1e9)):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(bad_value(f"feedback.{name}", f"a value from {low} to {high}", getattr(self, name)))
+
+
+class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rates, sizes and feedback of one venue's background flow.
+
+    Attributes:
+        rates: events a second by spread (one tick, more) x imbalance bin x column (see `COLUMNS`): (2, 21, 8).
+            Cancels at scaled queues: the rate where their side's best holds `queue_scale_lots`.
+        queue_scale_lots: cancels of a side come in proportion to its best quantity over this; 0: they do not.
+        sizes_lots: for ADD, CANCEL, TRADE, IMPROVE, values of the quantile function of sizes at equal steps, rising.
+        distances: chance that an ADD or CANCEL is 0, 1, 2, ... ticks behind its side's best price.
+        feedback: what past trades do to trading.
+        gaps: chance that the price behind a best that is gone is 1, 2, 3, ... ticks away; empty: whatever stands there.
+        steps: chance that an IMPROVE goes 1, 2, 3, ... ticks inside, at most to the tick before the other side's best;
+            empty: anywhere inside, alike.
+        revealed_lots: quantile function of what stands at a price that becomes the best that way; empty: the usual.
+        signs: latent leanings of trading, added up; their amplitudes sum to less than 1.
+        u_shape: the session's ends are busier: intensity 1 + u_shape (2u - 1)^2, over its mean.
+    """
+
+    rates: tuple[Rates, ...]
+    queue_scale_lots: float
+    sizes_lots: tuple[tuple[int, ...], ...]
+    distances: tuple[float, ...]
+    feedback: Feedback = Feedback()
+    gaps: tuple[float, ...] = ()
+    steps: tuple[float, ...] = ()
+    revealed_lots: tuple[int, ...] = ()
+    signs: tuple[SignMemory, ...] = ()
+    u_shape: float = 0.0
+
+    def __post_init__(self) -> None:
+        leaning = sum(sign.amplitude for sign in self.signs)
+        shape = np.array(self.rates, dtype=np.float64) if _is_regular(self.rates) else np.zeros(0)
+        rules = (
+            (shape.shape == (SPREADS, BINS, COLUMNS), "rates", f"{SPREADS} x {BINS} x {COLUMNS} numbers", shape.shape),
+            (bool((shape >= 0.0).all() and (shape <= 1e6).all()), "rates", "rates from 0 to 1e6 a second", "others"),
+            (0.0 <= self.queue_scale_lots <= 1e9, "queue_scale_lots", "lots from 0 to 1e9", self.queue_scale_lots),
+            (len(self.sizes_lots) == KINDS, "sizes_lots", f"{KINDS} laws", len(self.sizes_lots)),
+            (all(_is_law(law) for law in self.sizes_lots), "sizes_lots", "rising lots from 1", "others"),
+            (_is_chances(self.distances), "distances", "up to 64 chances that sum to 1", self.distances),
+            (not self.gaps or _is_chances(self.gaps), "gaps", "up to 64 chances that sum to 1", self.gaps),
+            (not self.steps or _is_chances(self.steps), "steps", "up to 64 chances that sum to 1", self.steps),
+            (not self.revealed_lots or _is_law(self.revealed_lots), "revealed_lots", "rising lots from 1", "others"),
+            (len(self.signs) <= SIGNS_MAX and leaning < 1.0, "signs", "up to 4 that sum to less than 1", leaning),
+            (0.0 <= self.u_shape <= 100.0, "u_shape", "a value from 0 to 100", self.u_shape),
+        )
+        for holds, key, expected, got in rules:
+            if not holds:
+                raise ValueError(bad_value(key, expected, got))
+
+
+class FlowArrays(NamedTuple):
+    """What the kernels read. Quantities are in shares, rates in events a second.
+
+    rates (2, 21, 8); sizes int64 (4, 1024) by kind; distances int64 (256,) in ticks; weights and decays (8,) of the
+    feedback's exponentials, a decay for one cell of `CELL_NS`; scalars (4,): 1 / queue scale in shares (0: off),
+    m, 1 / volume unit in shares, largest |b|.
+
+    gaps and steps int64 (256,) in ticks, 0 where the parameters leave them empty; revealed int64 (1024,); signs
+    (4, 2): amplitude, and chance to turn in one cell. Only `venues.flow.levels` reads gaps, revealed and signs.
+    """
+
+    rates: F64
+    sizes: I64
+    distances: I64
+    weights: F64
+    decays: F64
+    scalars: F64
+    gaps: I64
+    steps: I64
+    revealed: I64
+    signs: F64
+
+
+def flow_arrays(parameters: FlowParameters, lot: Qty = 100, intensity: float = 1.0) -> FlowArrays:
+    """Return the arrays of `parameters` for a venue with lots of `lot` shares, all rates times `intensity`."""
+    rates = np.array(parameters.rates, dtype=np.float64) * intensity
+    sizes = np.array([_quantiles(law, SIZES) for law in parameters.sizes_lots], dtype=np.int64) * lot
+    distances = _outcomes(parameters.distances)
+    usual = max(1, round(parameters.queue_scale_lots))
+    revealed = _quantiles(parameters.revealed_lots or (usual,), SIZES) * lot
+    signs = np.zeros((SIGNS_MAX, 2))
+    for row, sign in enumerate(parameters.signs):
+        signs[row] = sign.amplitude, 0.5 * -math.expm1(-CELL_NS / SECOND / sign.memory_s)
+    feedback = parameters.feedback
+    weights, speeds = exponentials(feedback.beta)
+    decays = np.exp(-speeds * (CELL_NS / SECOND) / feedback.tau_s)
+    scale = parameters.queue_scale_lots * lot
+    unit = feedback.volume_unit_lots * lot
+    scalars = np.array([1.0 / scale if scale else 0.0, feedback.m, 1.0 / unit, FEEDBACK_MAX])
+    gaps = _outcomes(parameters.gaps, 1) if parameters.gaps else np.zeros(DISTANCES, dtype=np.int64)
+    steps = _outcomes(parameters.steps, 1) if parameters.steps else np.zeros(DISTANCES, dtype=np.int64)
+    arrays = FlowArrays(rates, sizes, distances, weights, decays, scalars, gaps, steps, revealed, signs)
+    for array in arrays:
+        array.setflags(write=False)
+    return arrays
+
+
+def exponentials(beta: float) -> tuple[F64, F64]:
+    """Return weights and speeds (8,) with Σ w e^(-s x) ≈ (1 + x)^-beta, the weights summing to 1.
+
+    The power law is the mixture of exponentials e^(-s x) under a gamma density; the sum is its trapezoid rule in log s.
+
+    >>> w, s = exponentials(1.5)
+    >>> bool(abs((w * np.exp(-3.0 * s)).sum() / 4.0**-1.5 - 1.0) < 0.01)
+    True
+    """
+    speeds = np.exp(np.linspace(_LOWEST, _HIGHEST, EXPONENTIALS))
+    weights: F64 = speeds**beta * np.exp(-speeds) / math.gamma(beta)
+    return weights / weights.sum(), speeds
+
+
+def _quantiles(law: tuple[int, ...], n: int) -> I64:
+    """Return the law's values spread over n equal steps."""
+    which = np.arange(n) * len(law) // n
+    return np.array(law, dtype=np.int64)[which]
+
+
+def _outcomes(chances: tuple[float, ...], first: int = 0) -> I64:
+    """Return `DISTANCES` equally likely outcomes, first, first + 1, ..., in these proportions."""
+    steps = (np.arange(DISTANCES) + 0.5) / DISTANCES
+    return np.searchsorted(np.cumsum(chances)[:-1], steps, side="right").astype(np.int64) + first
+
+
+def _is_regular(rates: tuple[Rates, ...]) -> bool:
+    return all(len(spread) == BINS and all(len(row) == COLUMNS for row in spread) for spread in rates)
+
+
+def _is_law(law: tuple[int, ...]) -> bool:
+    return 0 < len(law) <= SIZES and law[0] >= 1 and list(law) == sorted(law)
+
+
+def _is_chances(chances: tuple[float, ...]) -> bool:
+    return 0 < len(chances) <= 64 and min(chances) >= 0.0 and abs(sum(chances) - 1.0) < 1e-9
