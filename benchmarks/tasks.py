@@ -97,7 +97,8 @@ def tape_queue(path: str) -> float:
 
 
 TASKS: dict[str, Callable[..., Any]] = {
-    function.__name__: function for function in (command, digest, learning, codec, journal, link, tape_merges, tape_queue)
+    function.__name__: function
+    for function in (command, digest, learning, codec, journal, link, tape_merges, tape_queue)
 }
 
 

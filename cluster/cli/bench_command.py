@@ -27,7 +27,7 @@ REPEATS_MAX, SEEDS_MAX = 100, 10_000
 
 
 def bench(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which benchmark: spine or compare.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which benchmark: spine, compare, replay, …")],
     repeat: Annotated[int, typer.Option(min=1, max=REPEATS_MAX, metavar="N", help="Medians of so many.")] = 3,
     seeds: Annotated[int, typer.Option(min=1, max=SEEDS_MAX, metavar="N", help="compare: seeds 1 to N.")] = 20,
     quick: Annotated[bool, typer.Option("--quick", help="Once, with small sizes: that it runs, not how fast.")] = False,

@@ -66,14 +66,11 @@ def damaged(data: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
     return data
 
 
-def rows_or_refusal(path: Path) -> None:
+def gives_rows_or_a_refusal(path: Path) -> bool:
     try:
-        rows = read(path)
+        return all(row["qty"] >= 0 for row in read(path))
     except TapeError as exc:
-        assert str(exc).startswith("expected ")
-        assert " - at " in str(exc)
-    else:
-        assert all(row["qty"] >= 0 for row in rows)
+        return str(exc).startswith("expected ") and " - at " in str(exc)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -84,7 +81,7 @@ def rows_or_refusal(path: Path) -> None:
 def test_damaged_file_gives_rows_or_a_refusal(tmp_path: Path, name: str, changes: list[tuple[int, int, bytes]]) -> None:
     path = MAKERS[name](tmp_path)
     path.write_bytes(damaged(path.read_bytes(), changes))
-    rows_or_refusal(path)
+    assert gives_rows_or_a_refusal(path)
 
 
 @pytest.mark.parametrize("name", ["lobster", "taq", "lean", "fx", "binance"])
@@ -106,7 +103,7 @@ def test_damaged_text_gives_rows_or_a_refusal(
         with zipfile.ZipFile(path, "w") as archive:
             for of, text in texts.items():
                 archive.writestr(of, text)
-    rows_or_refusal(path)
+    assert gives_rows_or_a_refusal(path)
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -39,7 +39,12 @@ parameters = { kind = "lit" }
 [[venues]]
 mic = "XDKA"
 volume_share = 0.3
-parameters = { kind = "dark", zero_bin = 0.0, bin_ns = 1_000_000_000, conditional = true, segments = [{ name = "a" }, { name = "b", conditional = true }] }
+[venues.parameters]
+kind = "dark"
+zero_bin = 0.0
+bin_ns = 1_000_000_000
+conditional = true
+segments = [{ name = "a" }, { name = "b", conditional = true }]
 [[orders]]
 id = "A"
 order_qty = 1_500

@@ -339,7 +339,7 @@ def test_impossible_parameters_are_refused(make: Callable[[], VenueParameters]) 
 
 @pytest.mark.parametrize("reaction_ns", [MILLISECOND, 50 * MILLISECOND])
 def test_a_venue_keeps_its_stale_quote_for_its_reaction_time(reaction_ns: int) -> None:
-    params = LitParameters(reaction_ns=reaction_ns, jitter_ns=0, makers=1, refresh_ns=HOUR)
+    params = LitParameters(reaction_ns=reaction_ns, jitter_ns=0, makers=1, refresh_ns=HOUR, push_ticks=0)
     spec = msgspec.structs.replace(spec_of(params), volume_share=0.0)
     quotes = build_venue(spec, SETUP, params, 1).advance(SETUP.close_at).quotes
     moves = reference_path(1, SETUP).at
@@ -385,9 +385,9 @@ def test_a_posted_order_waits_behind_what_was_there_first() -> None:
     ("kind", "fields", "text"),
     [
         ("lit", {"ord_type": OrdType.PREVIOUSLY_QUOTED}, "unsupported ord_type"),
-        ("lit", {"price": 400_000, "time_in_force": TimeInForce.AT_THE_CLOSE}, "unsupported time_in_force"),
+        ("lit", {"price": 400_000, "time_in_force": TimeInForce.AT_THE_CLOSE}, "no auction to come"),
         ("lit", {"price": 400_000, "min_qty": 50}, "min_qty only"),
-        ("lit", {"price": 400_000, "display_qty": 10}, "display_qty"),
+        ("lit", {"price": 400_000, "display_qty": -1}, "display_qty"),
         ("dark", {"price": 400_000}, "expected PEGGED"),
         ("dealer", {"price": 400_000}, "expected PREVIOUSLY_QUOTED"),
     ],

@@ -98,9 +98,7 @@ def _span(book: BookState) -> tuple[int, int]:
 
 @compiled
 def _side_at(book: BookState, sell: int, level: int) -> Qty:
-    return (
-        _at(book, DISPLAYED + sell, level) + _at(book, UNSEEN + sell, level) + _at(book, CALL + sell, level)
-    )
+    return _at(book, DISPLAYED + sell, level) + _at(book, UNSEEN + sell, level) + _at(book, CALL + sell, level)
 
 
 @compiled

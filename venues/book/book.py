@@ -5,17 +5,27 @@ Rule of this file: a book is known by `Book`; what is refused comes back as a co
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from router.domain.errors import BadInputError, bad_value
+from router.domain.market import I64
 from router.domain.units import Px, Qty
 from venues.book.words import (
     ALL,
     IMMEDIATE,
     PEG_MID,
+    PEGS,
     POST,
     QUIET,
+    R_FLAGS,
+    R_ID,
+    R_LIMIT,
+    R_OPEN,
+    R_RESERVE,
     REASONS,
     SELL,
     WHAT_AUCTION,
@@ -109,8 +119,8 @@ class Book(Protocol):
     """What a limit order book can do. Order ids are the owner's, any int64, unique among the orders that rest."""
 
     @property
-    def mid(self) -> Px:
-        """The reference mid."""
+    def reference(self) -> tuple[Px, Px, Px]:
+        """The consolidated best bid and ask, and the mid; 0 where unknown."""
         ...
 
     def enter(self, entry: Entry) -> Answer:
@@ -156,6 +166,18 @@ class Book(Protocol):
         """Return what an uncross would do now."""
         ...
 
+    def limit(self, oid: int, sign: int, px: Px, qty: Qty) -> list[Execution]: ...
+    def post(self, oid: int, sign: int, px: Px, qty: Qty) -> bool: ...
+    def ioc(self, oid: int, sign: int, px: Px, qty: Qty) -> list[Execution]: ...
+    def market(self, oid: int, sign: int, qty: Qty) -> list[Execution]: ...
+    def fok(self, oid: int, sign: int, px: Px | None, qty: Qty) -> list[Execution]: ...
+    def peg_mid(
+        self, oid: int, sign: int, qty: Qty, limit: Px = 0, min_qty: Qty = 0, *, trades: bool = True, rests: bool = True
+    ) -> list[Execution]: ...
+    def replace(self, oid: int, qty: Qty, px: Px) -> list[Execution]: ...
+    def set_mid(self, mid: Px, *, trades: bool = True) -> list[Execution]: ...
+    def uncross(self) -> list[Execution]: ...
+
     def clear(self) -> None:
         """Take every order out; the references and the phase stay."""
         ...
@@ -176,8 +198,12 @@ class Book(Protocol):
         """Whether an order at `px` would trade on entry, were nothing protected."""
         ...
 
-    def rows(self) -> list[tuple[int, ...]]:
-        """Return every order in priority and then every peg in order of entry; see ROW_COLUMNS in `look`."""
+    def rows(self) -> I64:
+        """Return every order that stands somewhere, (n, ROW_COLUMNS), ladder by ladder in priority."""
+        ...
+
+    def pegs(self) -> I64:
+        """Return every peg, standing or not, (n, ROW_COLUMNS): buys, then sells, each in order of entry."""
         ...
 
     def resting(self) -> list[tuple[int, int, Px, Qty, bool]]:
@@ -206,6 +232,27 @@ class ShortWays(ABC):
     @abstractmethod
     def trade_pegs(self) -> Answer:
         """See `Book.trade_pegs`."""
+
+    @abstractmethod
+    def set_reference(self, bid: Px, ask: Px, mid: Px, *, trades: bool = True) -> Answer:
+        """See `Book.set_reference`."""
+
+    @property
+    @abstractmethod
+    def reference(self) -> tuple[Px, Px, Px]:
+        """See `Book.reference`."""
+
+    @abstractmethod
+    def rows(self) -> I64:
+        """See `Book.rows`."""
+
+    @abstractmethod
+    def pegs(self) -> I64:
+        """See `Book.pegs`."""
+
+    @abstractmethod
+    def settings(self) -> tuple[int, ...]:
+        """Return everything but orders that decides what the book does: references, away best, phase, modes."""
 
     def limit(self, oid: int, sign: int, px: Px, qty: Qty) -> list[Execution]:
         """Trade what crosses; the remainder rests, displayed at `px`."""
@@ -251,6 +298,33 @@ class ShortWays(ABC):
     def uncross(self) -> list[Execution]:
         """Trade every peg that can trade at the mid as it is."""
         return list(self.trade_pegs().executions)
+
+    @property
+    def mid(self) -> Px:
+        """The reference mid."""
+        return self.reference[2]
+
+    def set_mid(self, mid: Px, *, trades: bool = True) -> list[Execution]:
+        """Move the reference mid alone; with `trades`, return what the pegs then trade."""
+        bid, ask, _ = self.reference
+        answer = self.set_reference(bid, ask, mid, trades=trades)
+        raise_refusal(answer, 0, 0)
+        return list(answer.executions)
+
+    def resting(self) -> list[tuple[int, int, Px, Qty, bool]]:
+        """Return (id, sign, limit, leaves, is_peg) of every resting order in priority: bids, asks, then pegs."""
+        rows = self.rows()
+        rows = np.concatenate([rows[rows[:, R_FLAGS] & PEGS == 0], self.pegs()])
+        leaves = rows[:, R_OPEN] + rows[:, R_RESERVE]
+        signs = 1 - 2 * (rows[:, R_FLAGS] & SELL)
+        is_peg = rows[:, R_FLAGS] & PEGS != 0
+        columns = (rows[:, R_ID], signs, rows[:, R_LIMIT], leaves, is_peg)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    def digest(self) -> str:
+        """Return a hex digest of everything that decides what this book does next: equal when the books are."""
+        text = np.array(self.settings(), dtype=np.int64).tobytes() + self.rows().tobytes() + self.pegs().tobytes()
+        return hashlib.blake2b(text, digest_size=16).hexdigest()
 
     def _entered(self, entry: Entry) -> list[Execution]:
         answer = self.enter(entry)

@@ -276,6 +276,8 @@ def replace(book: BookState, oid: int, qty: Qty, px: Px) -> Qty:
     order = find(book.ids, orders, head[H_SHIFT], oid)
     if order == 0:
         return UNKNOWN_ID
+    head[H_DROPPED] = 0
+    head[H_WHY] = WHY_NOTHING
     flags, cum, owner = orders[order + FLAGS], orders[order + CUM], orders[order + OWNER]
     if qty < 1 or qty > QTY_MAX:
         return BAD_QTY

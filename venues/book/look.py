@@ -42,11 +42,24 @@ from venues.book.layout import (
 )
 from venues.book.matching import crosses, fillable
 from venues.book.orders import clamped, leaves_of, level_at, px_of
-from venues.book.words import CONTINUOUS, HIDDEN, ICEBERG, PEGS
-
-ROW_COLUMNS = 12
-"""id, ladder, price (0: nowhere, or any), limit, open in the queue, reserve, display, min_qty, offset, owner, cum,
-flags."""
+from venues.book.words import (
+    CONTINUOUS,
+    HIDDEN,
+    ICEBERG,
+    PEGS,
+    R_CUM,
+    R_DISPLAY,
+    R_FLAGS,
+    R_ID,
+    R_LADDER,
+    R_LIMIT,
+    R_MIN_QTY,
+    R_OFFSET,
+    R_OPEN,
+    R_OWNER,
+    R_PX,
+    R_RESERVE,
+)
 
 
 @inlined
@@ -103,25 +116,25 @@ def _write(book: BookState, order: int, rows: I64, n: int) -> None:
     orders, extras = book.orders, book.extras
     flags = orders[order + FLAGS]
     is_iceberg, is_peg = flags & ICEBERG != 0, flags & PEGS != 0
-    rows[n, 0] = orders[order + ID]
-    rows[n, 1] = orders[order + ROW] // LEVEL // book.head[H_LEVELS] if orders[order + ROW] else -1
-    rows[n, 2] = px_of(book, order) if orders[order + ROW] else 0
-    rows[n, 3] = extras[order + LIMIT] if is_peg else rows[n, 2]
-    rows[n, 4] = orders[order + OPEN]
-    rows[n, 5] = extras[order + RESERVE] if is_iceberg else 0
-    rows[n, 6] = extras[order + DISPLAY] if is_iceberg else 0
-    rows[n, 7] = extras[order + MIN_QTY] if is_peg or flags & HIDDEN else 0
-    rows[n, 8] = extras[order + OFFSET] if is_peg else 0
-    rows[n, 9] = orders[order + OWNER]
-    rows[n, 10] = orders[order + CUM]
-    rows[n, 11] = flags
+    rows[n, R_ID] = orders[order + ID]
+    rows[n, R_LADDER] = orders[order + ROW] // LEVEL // book.head[H_LEVELS] if orders[order + ROW] else -1
+    rows[n, R_PX] = px_of(book, order) if orders[order + ROW] else 0
+    rows[n, R_LIMIT] = extras[order + LIMIT] if is_peg else rows[n, R_PX]
+    rows[n, R_OPEN] = orders[order + OPEN]
+    rows[n, R_RESERVE] = extras[order + RESERVE] if is_iceberg else 0
+    rows[n, R_DISPLAY] = extras[order + DISPLAY] if is_iceberg else 0
+    rows[n, R_MIN_QTY] = extras[order + MIN_QTY] if is_peg or flags & HIDDEN else 0
+    rows[n, R_OFFSET] = extras[order + OFFSET] if is_peg else 0
+    rows[n, R_OWNER] = orders[order + OWNER]
+    rows[n, R_CUM] = orders[order + CUM]
+    rows[n, R_FLAGS] = flags
 
 
 @compiled
 def write_rows(book: BookState, rows: I64) -> int:
-    """Write every order in priority, ladder by ladder, then every peg in order of entry; return how many rows.
+    """Write every order that stands somewhere, ladder by ladder in priority; return how many.
 
-    `rows` (n, ROW_COLUMNS) has room for twice the orders that rest.
+    `rows` (n, ROW_COLUMNS) has room for every order that rests.
     """
     head, orders = book.head, book.orders
     n = 0
@@ -134,8 +147,15 @@ def write_rows(book: BookState, rows: I64) -> int:
                 n += 1
                 order = orders[order + NEXT]
             level = next_level(head, book.bits, ladder, level)
+    return n
+
+
+@compiled
+def write_pegs(book: BookState, rows: I64) -> int:
+    """Write every peg, buys then sells, each in order of entry; return how many. `rows` as for `write_rows`."""
+    n = 0
     for sell in range(2):
-        order = head[H_PEG_FIRST + sell]
+        order = book.head[H_PEG_FIRST + sell]
         while order:
             _write(book, order, rows, n)
             n += 1

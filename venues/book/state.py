@@ -46,7 +46,9 @@ def new_state(px: Px, step: Px = 1, *, orders: int = 1_024, levels: int = 4_096,
         BadInputError: a size or a price outside its range.
     """
     if not (1 <= step <= 1 << 16 and px > 0 and 1 <= orders <= ORDERS_MAX and 64 <= levels <= LEVELS_MAX):
-        raise BadInputError(bad_value("book", "a step from 1 and sizes within their limits", (px, step, orders, levels)))
+        raise BadInputError(
+            bad_value("book", "a step from 1 and sizes within their limits", (px, step, orders, levels))
+        )
     orders, levels = _power(orders), _power(levels)
     head = np.zeros(HEAD, dtype=np.int64)
     head[H_STEP] = step

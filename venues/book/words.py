@@ -75,6 +75,12 @@ WHAT_TRADE, WHAT_AUCTION, WHAT_SELF_MATCH, WHAT_EXPIRED = range(4)
 MAKER, TAKER, PX, QTY, SIGN, WHAT = range(6)
 OUT_COLUMNS = 6
 
+# One order of a book that is looked at.
+R_ID, R_LADDER, R_PX, R_LIMIT, R_OPEN, R_RESERVE, R_DISPLAY, R_MIN_QTY, R_OFFSET, R_OWNER, R_CUM, R_FLAGS = range(12)
+"""R_LADDER counts displayed bids and asks, hidden bids and asks, auction-only bids and asks, and is -1 for a peg that
+stands nowhere; R_PX is 0 there, and at any price; R_LIMIT is a peg's limit, else the price."""
+ROW_COLUMNS = 12
+
 # One command of a batch.
 OP_ENTER, OP_CANCEL, OP_REPLACE, OP_REFERENCE, OP_AWAY, OP_PHASE, OP_AUCTION, OP_TRADE_PEGS = range(8)
 C_OP, C_OID, C_PX, C_QTY, C_DISPLAY, C_MIN_QTY, C_OFFSET, C_OWNER = range(8)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -32,9 +33,9 @@ _UNREADABLE = (
     zlib.error,
     lzma.LZMAError,
     zipfile.BadZipFile,
+    struct.error,
     # An encrypted member, an unknown compression, a name that is no text, an extra field cut short.
     RuntimeError,
-    NotImplementedError,
     ValueError,
     IndexError,
     KeyError,

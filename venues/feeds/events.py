@@ -86,7 +86,8 @@ class Skipped(NamedTuple):
 class FeedInfo(NamedTuple):
     """What a feed knows of itself. Units are decimals: a px of 1 is `px_unit` of the currency.
 
-    `gaps` counts the breaks in the feed's own sequence numbers, 0 where it has none.
+    An empty `qty_unit` says that sizes are not recorded: a qty of 1 is then some quantity. `gaps` counts the breaks in
+    the feed's own sequence numbers, 0 where it has none.
     """
 
     feed: str

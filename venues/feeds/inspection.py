@@ -68,7 +68,10 @@ class _Tally:
     def _measure_silence(self, at: I64) -> None:
         # Times may fall between venues: a silence is measured from the latest time before.
         latest = np.maximum.accumulate(at)
-        start = int(latest[0]) if self._latest is None else self._latest
+        if self._latest is None:
+            self._latest = int(latest[0])
+            self.silence = (0, self._latest)
+        start = self._latest
         latest = np.maximum(latest, start)
         steps = np.diff(latest, prepend=start)
         longest = int(steps.argmax())

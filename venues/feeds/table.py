@@ -27,7 +27,7 @@ FORMATS = (".parquet", ".arrow")
 
 TABLE_VERSION = 1
 
-_UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, NotImplementedError)
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, RuntimeError)
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

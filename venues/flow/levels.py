@@ -83,7 +83,7 @@ def simulate(
     trades = np.zeros((max(trades_max, 1), 4), dtype=np.int64)
     head = np.zeros(HEAD, dtype=np.int64)
     key = stream_key(seed, name, "levels")
-    run_levels(flow, key, new_memory(), length_ns, step_ns, *program, u_shape, samples, trades, head)
+    run_levels(flow, key, new_memory(), length_ns, step_ns, program, u_shape, samples, trades, head)
     return Session(samples, trades[: min(int(head[_TRADES]), trades_max)], head[_KINDS:])
 
 
@@ -94,10 +94,7 @@ def run_levels(
     memory: F64,
     length_ns: int,
     step_ns: int,
-    our_qty: int,
-    our_every_ns: int,
-    our_from_ns: int,
-    our_to_ns: int,
+    program: Program,
     u_shape: float,
     samples: I64,
     trades: I64,
@@ -105,14 +102,11 @@ def run_levels(
 ) -> None:
     """Run a session from a fresh book, writing `samples`, `trades` and `head`."""
     # side[0] are bids and side[1] asks, by ticks behind the best.
-    side = np.zeros((2, DEPTH), dtype=np.int64)
-    usual = int(1.0 / flow.scalars[0]) if flow.scalars[0] > 0.0 else flow.sizes[ADD, flow.sizes.shape[1] // 2]
-    side[:] = usual
-    head[_BID] = 0
+    usual = _usual(flow)
+    side = np.full((2, DEPTH), usual, dtype=np.int64)
     head[_ASK] = 1
-    now = 0
-    ours = our_from_ns if our_qty != 0 else length_ns
-    counter = 0
+    ours = program.from_ns if program.qty != 0 else length_ns
+    now = counter = 0
     turns = np.ones(SIGNS_MAX, dtype=np.int64)
     cell = -1
     leaning = 0.0
@@ -120,14 +114,12 @@ def run_levels(
     leans = flow.signs[0, 0] > 0.0
     rates, sizes, distances, steps, scalars = flow.rates, flow.sizes, flow.distances, flow.steps, flow.scalars
     while now < length_ns:
-        shape = 2.0 * now / length_ns - 1.0
-        intensity = (1.0 + u_shape * shape * shape) / (1.0 + u_shape / 3.0)
         b = feedback_from(decays, scalars, memory, now)
         if leans:
             cell, leaning = _lean(flow.signs, key, turns, cell, now // CELL_NS, leaning)
         book = (side[0, 0], side[1, 0], head[_ASK] - head[_BID])
         wait, kind, sign, distance, qty = draw_from(
-            rates, sizes, distances, steps, scalars, key, counter, book, (b, intensity, leaning)
+            rates, sizes, distances, steps, scalars, key, counter, book, (b, _busy(now / length_ns, u_shape), leaning)
         )
         counter += 1
         then = min(now + wait, ours)
@@ -135,9 +127,9 @@ def run_levels(
         if then >= length_ns:
             break
         if then == ours:
-            _take(flow, memory, side, head, usual, ours, our_qty, key, counter)
-            ours += our_every_ns
-            if ours >= our_to_ns:
+            _take(flow, memory, side, head, usual, ours, program.qty, key, counter)
+            ours += program.every_ns
+            if ours >= program.to_ns:
                 ours = length_ns
         elif kind == TRADE:
             _record(trades, head, then, sign, qty, head[_ASK] if sign > 0 else head[_BID])
@@ -147,6 +139,21 @@ def run_levels(
             head[_KINDS + kind] += 1
             _order(gaps, revealed, side, head, usual, kind, sign, distance, qty, key, counter)
         now = then
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _usual(flow: FlowArrays) -> int:
+    """Return what a price holds when nothing else is known of it, in shares."""
+    if flow.scalars[0] > 0.0:
+        return int(1.0 / flow.scalars[0])
+    median: int = flow.sizes[ADD, SIZES // 2]
+    return median
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _busy(share: float, u_shape: float) -> float:
+    """Return the intensity after a share of the session, whose mean over it is 1."""
+    return (1.0 + u_shape * (2.0 * share - 1.0) ** 2) / (1.0 + u_shape / 3.0)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]

@@ -14,7 +14,7 @@ from numba import njit
 from router.domain.market import F64
 from router.domain.units import SECOND, Nanos, Qty
 from venues.flow.chance import stream_key
-from venues.flow.levels import HEAD, run_levels
+from venues.flow.levels import HEAD, Program, run_levels
 from venues.flow.parameters import FlowArrays
 from venues.flow.queue_reactive import new_memory
 
@@ -89,7 +89,7 @@ def _moves(flow: FlowArrays, key: np.uint64, memory: F64, signed_qty: int, child
     trades = np.zeros((1, 4), dtype=np.int64)
     end = begin + duration
     stop = begin + (1 + RELAXED_AFTER) * duration + 1
-    run_levels(flow, key, memory, stop, every_ns, signed_qty, every_ns, begin, end, 0.0, samples, trades, head)
+    run_levels(flow, key, memory, stop, every_ns, Program(signed_qty, every_ns, begin, end), 0.0, samples, trades, head)
     mid = 0.5 * (samples[:, 0] + samples[:, 1])
     out = np.zeros(2)
     out[0] = mid[first + children] - mid[first]

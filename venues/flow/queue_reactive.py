@@ -115,6 +115,14 @@ def draw_event(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _column(pick: float, upto: tuple[float, float, float, float, float, float, float]) -> int:
+    """Return the column whose stretch of the cumulated rates `pick` falls on."""
+    if pick < upto[3]:
+        return (0 if pick < upto[0] else 1) if pick < upto[1] else (2 if pick < upto[2] else 3)
+    return (4 if pick < upto[4] else 5) if pick < upto[5] else (6 if pick < upto[6] else 7)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def draw_from(
     rates: F64,
     sizes: I64,
@@ -139,8 +147,7 @@ def draw_from(
         selling *= math.exp(feedback)
     elif feedback < 0.0:
         buying *= math.exp(-feedback)
-    bid_cancel = intensity
-    ask_cancel = intensity
+    bid_cancel = ask_cancel = intensity
     if scalars[0] > 0.0:
         bid_cancel *= bid_qty * scalars[0]
         ask_cancel *= ask_qty * scalars[0]
@@ -159,21 +166,14 @@ def draw_from(
     wait = int(-math.log(1.0 - u0) / total * 1e9) + 1
     if wait > REFRESH_NS:
         return REFRESH_NS, NOTHING, 0, 0, 0
-    pick = u1 * total
-    if pick < c3:
-        column = (0 if pick < c0 else 1) if pick < c1 else (2 if pick < c2 else 3)
-    else:
-        column = (4 if pick < c4 else 5) if pick < c5 else (6 if pick < c6 else 7)
+    column = _column(u1 * total, (c0, c1, c2, c3, c4, c5, c6))
     kind = column >> 1
     side = 1 - 2 * (column & 1)
     qty = sizes[kind, int(u2 * SIZES)]
-    distance = 0
     if kind == IMPROVE:
         step = steps[int(u3 * DISTANCES)]
-        distance = min(step, spread_ticks - 1) if step > 0 else 1 + int(u3 * (spread_ticks - 1))
-    elif kind != TRADE:
-        distance = distances[int(u3 * DISTANCES)]
-    return wait, kind, side, distance, qty
+        return wait, kind, side, min(step, spread_ticks - 1) if step > 0 else 1 + int(u3 * (spread_ticks - 1)), qty
+    return wait, kind, side, 0 if kind == TRADE else distances[int(u3 * DISTANCES)], qty
 
 
 def draw_event_plain(

@@ -4,7 +4,7 @@ Rule of this file: everything follows from (seed, setup), and for a venue's own 
 out on a grid before the day begins and is the same whatever we do. Nothing here is ever shown to the router.
 
 Lean and busyness are Ornstein-Uhlenbeck processes on a grid; a venue mixes the common one with its own so that any
-two venues correlate by alpha^2. A push moves the price that makers quote around by one tick for a while, without
+two venues correlate by alpha^2. A push moves the price that makers quote around by a tick or some for a while, without
 any news: the temporary part of the price, which reverts.
 
 Source: a correlation of 0.6 between order flows at venues is the one of Cont and Kukanov, "Optimal order placement
@@ -87,7 +87,7 @@ def factor_path(seed: int, setup: MarketSetup, mic: str = "", alpha: float = ALP
 
 @lru_cache(maxsize=8)
 def pushes(seed: int, setup: MarketSetup) -> tuple[I64, I64]:
-    """Return (at, ticks): when the price is pushed off by +1 or -1 tick, and when it goes back to 0; int64 (n,) each.
+    """Return (at, sign): when the price is pushed up or down, and (0) when it goes back; int64 (n,) each.
 
     Pushes come in proportion to the reference's moves, so that a market that stands still is not pushed either, and
     lean as trading does.
@@ -114,7 +114,9 @@ def pushes(seed: int, setup: MarketSetup) -> tuple[I64, I64]:
 def _push_gap_ns(setup: MarketSetup, regime: Regime) -> float:
     """Return the mean time to the next push; longer than any session where the reference hardly moves."""
     deviation_ticks = setup.daily_volatility * setup.start_px / setup.tick * regime.multipliers.volatility
-    per_day = PUSHES_PER_MOVE * deviation_ticks**2 / sum(k * k * p for k, p in zip(STEP_TICKS, STEP_CHANCES, strict=True))
+    per_day = (
+        PUSHES_PER_MOVE * deviation_ticks**2 / sum(k * k * p for k, p in zip(STEP_TICKS, STEP_CHANCES, strict=True))
+    )
     return min(_NEVER_NS, max(float(_PUSH_GAP_NS), DAY_NS / max(per_day, 1e-9)))
 
 

@@ -10,11 +10,14 @@ from typing import Literal
 
 import msgspec
 
-from router.domain.chance import uniforms
+from router.domain.chance import uniform_rows
 from router.domain.errors import bad_value
 from router.domain.units import MICROSECOND, SECOND, Nanos
 
 Leg = Literal["order_entry", "order_response", "feed"]
+
+_BLOCK = 256
+"""Messages drawn at once."""
 
 LEGS: tuple[Leg, ...] = ("order_entry", "order_response", "feed")
 
@@ -54,6 +57,7 @@ class Latency:
     def __init__(self, seed: int, mic: str, params: LatencyParameters | None = None) -> None:
         self.params = params or LatencyParameters()
         self._seed, self._mic = seed, mic
+        self._blocks: dict[str, tuple[int, list[Nanos]]] = {}
         self._base: dict[str, Nanos] = {leg: getattr(self.params, f"{leg}_ns") for leg in LEGS}
 
     def delay(self, leg: Leg, n: int) -> Nanos:
@@ -61,8 +65,19 @@ class Latency:
 
         The jitter is exponential by inversion; the largest is about 37 means. A spike stretches both parts.
         """
-        draw, spike, _, _ = uniforms(self._seed, self._mic, leg, n)
-        delay = self._base[leg] + int(-math.log1p(-draw) * self.params.jitter_ns)
-        if spike < self.params.spike_probability:
-            delay = int(delay * self.params.spike_factor)
-        return max(1, delay)
+        block, k = divmod(n, _BLOCK)
+        known = self._blocks.get(leg)
+        if known is None or known[0] != block:
+            known = self._blocks[leg] = (block, self._delays(leg, block * _BLOCK))
+        return known[1][k]
+
+    def _delays(self, leg: Leg, first: int) -> list[Nanos]:
+        """Return the delays of a block of messages: drawing many at once costs little more than drawing one."""
+        base, params = self._base[leg], self.params
+        found = []
+        for draw, spike, _, _ in uniform_rows(self._seed, self._mic, leg, first, _BLOCK):
+            delay = base + int(-math.log1p(-draw) * params.jitter_ns)
+            if spike < params.spike_probability:
+                delay = int(delay * params.spike_factor)
+            found.append(max(1, delay))
+        return found

@@ -66,7 +66,8 @@ def _fill(own: I64, k: int, qty: Qty, at: Nanos, px: Px, is_new: int, sign: int,
 @njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
 def is_entry(row: I64) -> bool:
     """Return whether a row puts an order at a price."""
-    return (row[KIND] == _ADD or row[KIND] == _MODIFY) and row[SLOT] >= 0 and row[SIDE] >= 0 and row[RANK] >= 0
+    is_placed = row[SLOT] >= 0 and row[SIDE] >= 0 and row[RANK] >= 0
+    return bool(is_placed and (row[KIND] == _ADD or row[KIND] == _MODIFY))
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -208,7 +209,7 @@ def take_of(levels: I64, best: I64, orders: I64, slot: int, qty: Qty, high: int)
         side, rank = orders[slot, SIDE_OF], orders[slot, RANK_OF]
         orders[slot, TAKEN] += got
         set_level(levels, best, side, rank, levels[side, rank] - got, 0, high)
-    return got
+    return int(got)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

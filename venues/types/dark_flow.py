@@ -257,7 +257,8 @@ def _segments(params: DarkParameters, u: F64) -> I64:
     """Return the number of each interest's segment, drawn by their shares."""
     shares = np.array([kind.share for kind in params.kinds()], dtype=np.float64)
     edges = np.cumsum(shares / shares.sum())
-    return np.minimum(np.searchsorted(edges, u, side="right"), shares.shape[0] - 1).astype(np.int64)
+    numbers: I64 = np.minimum(np.searchsorted(edges, u, side="right"), shares.shape[0] - 1).astype(np.int64)
+    return numbers
 
 
 def _sizes(u: F64, beta: F64, largest: I64) -> I64:

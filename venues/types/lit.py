@@ -325,4 +325,3 @@ class LitVenue:
             return
         self._ours.pop(-order.n, None)
         self._desk.out(order, at, ExecType.CANCELED, text)
-

@@ -35,7 +35,7 @@ def new_lit(
     rows, sizes = lit_rows(spec, setup, params, seed, path)
     factor = factor_path(seed, setup, spec.mic, params.correlation)
     tick = setup.tick
-    reach = params.half_spread_ticks + params.levels + params.collar_ticks + _REACH_TICKS
+    reach = params.half_spread_ticks + params.levels + params.collar_ticks + params.push_ticks + _REACH_TICKS
     terms = np.zeros(s.TERMS, dtype=np.int64)
     for key, value in (
         (s.T_TICK, tick),

@@ -67,7 +67,7 @@ class LitParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     lead_ns: Nanos = 300 * MILLISECOND
     snipers: float = 0.4
     bursts: float = 0.2
-    push_ticks: int = 1
+    push_ticks: int = 2
     limits_per_trade: float = 1.2
     limit_life_ns: Nanos = 8 * SECOND
     collar_ticks: int = 5

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from numba import njit
 
-from router.domain.units import Nanos, Px, Qty
+from router.domain.units import Nanos, Qty
 from venues.book.auction import auction
 from venues.book.kernel import cancel, enter
 from venues.book.layout import H_BASE, H_LEVELS, H_LIVE, H_PEG_FIRST, H_SLICES, H_STEP, H_WANTED_PX, ORDER, BookState
 from venues.book.look import top
 from venues.book.phases import clear, set_phase, set_reference
-from venues.book.words import AUCTION, AUCTION_ONLY, GROW_EXECUTIONS, GROW_LEVELS, GROW_ORDERS, HIDDEN, OUT_COLUMNS, POST, SELL
+from venues.book.words import (
+    AUCTION,
+    AUCTION_ONLY,
+    GROW_EXECUTIONS,
+    GROW_LEVELS,
+    GROW_ORDERS,
+    HIDDEN,
+    OUT_COLUMNS,
+    POST,
+    SELL,
+)
 from venues.flow.chance import TO_UNIT, block
 from venues.flow.parameters import DISTANCES, SIZES
 from venues.types.lit_flow import INTEREST, MOVE, PHASE, PUSH, REQUOTE, TAKE
@@ -113,12 +123,7 @@ def settle(state: LitState, book: BookState, at: Nanos) -> None:
                 bid_px, bid_qty, ask_px, ask_qty = top(book)
                 if before == (bid_px, ask_px):
                     break
-    if (
-        bid_px != head[S_BID_PX]
-        or bid_qty != head[S_BID_QTY]
-        or ask_px != head[S_ASK_PX]
-        or ask_qty != head[S_ASK_QTY]
-    ):
+    if bid_px != head[S_BID_PX] or bid_qty != head[S_BID_QTY] or ask_px != head[S_ASK_PX] or ask_qty != head[S_ASK_QTY]:
         head[S_BID_PX], head[S_BID_QTY], head[S_ASK_PX], head[S_ASK_QTY] = bid_px, bid_qty, ask_px, ask_qty
         n = head[S_QUOTES]
         state.quotes[n, 0] = at
@@ -276,4 +281,3 @@ def _leave(state: LitState, book: BookState, side: int, uniform: float) -> None:
     noise[side, which] = noise[side, n - 1]
     head[count] = n - 1
     cancel(book, oid)
-

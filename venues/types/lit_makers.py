@@ -174,9 +174,19 @@ def _cancel_what_is_off(state: LitState, book: BookState, at: Nanos, maker: int,
 
 @njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
 def _sweep(state: LitState, book: BookState, at: Nanos) -> None:
-    """Take what others, we among them, left standing on the wrong side of the anchor."""
-    bid_px, _, ask_px, _ = top(book)
+    """Take what others, we among them, left standing on the wrong side of the anchor.
+
+    Makers do not take from each other: one that is late now, by its jitter, pulls its quotes there just in time.
+    """
     center, tick = anchor(state), state.terms[T_TICK]
+    for maker in range(state.terms[T_MAKERS]):
+        for side in range(2):
+            for level in range(state.terms[T_LEVELS]):
+                oid, px = state.quoted[maker, side, level, 0], state.quoted[maker, side, level, 1]
+                if oid and (px < center if side else px > center):
+                    cancel(book, oid)
+                    state.quoted[maker, side, level, 0] = 0
+    bid_px, _, ask_px, _ = top(book)
     if bid_px > center:
         take(state, book, at, -1, state.terms[T_SWEEP_QTY], center + tick)
     if 0 < ask_px < center:

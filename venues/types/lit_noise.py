@@ -20,8 +20,8 @@ from numba import njit
 from router.domain.market import F64
 from router.domain.units import SECOND, Qty
 from venues.flow.chance import TO_UNIT
-from venues.flow.queue_reactive import feedback_at
 from venues.flow.parameters import BINS, COLUMNS, SIZES, Feedback, FlowArrays, FlowParameters, Rates, flow_arrays
+from venues.flow.queue_reactive import feedback_at
 from venues.models.factor import LEAN
 from venues.models.flow import LOT
 from venues.models.reference import DAY_NS
@@ -42,7 +42,7 @@ _INSIDE = 0.15
 _NARROW = 1.2
 """Trading at a spread of one tick, against trading at a wider one."""
 
-_INVITED, _STALE = 1.1, 0.27
+_INVITED, _STALE = 1.25, 0.32
 """Measured: by how much imbalance invites trading in the mean, and what the last maker takes, for each limit order a
 trade, of those that noise left behind; so that a day's volume comes out as asked."""
 

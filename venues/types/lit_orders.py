@@ -56,7 +56,7 @@ def refusal(child: ChildOrder, step: Px) -> str:
         (is_peg or not child.peg_offset, "peg_offset only with PEGGED"),
         (child.peg_offset % step == 0, f"expected a peg_offset in steps of {step}, got {child.peg_offset}"),
         (is_unseen or is_immediate or not child.min_qty, "min_qty only with PEGGED, hidden or immediate orders"),
-        (display is None or 0 <= display, f"expected a display_qty from 0, got {display}"),
+        (display is None or display >= 0, f"expected a display_qty from 0, got {display}"),
         (not display or child.order_qty <= display * SLICES_MAX, f"display_qty: at most {SLICES_MAX} refreshes"),
         (not (is_auction and is_unseen), "no hidden orders in an auction"),
         (not is_post_only(child) or can_post, "post only needs a displayed LIMIT that rests"),
