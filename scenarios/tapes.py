@@ -211,17 +211,8 @@ def _crypto(scenario: Scenario, market: TapeMarket, data: Path) -> RecordedMarke
         start = start or mid
         basis = round((start - mid) / grid.tick) * grid.tick
         quotes[mic], trades[mic] = _based(quotes[mic], (1, 3), basis), _based(trades[mic], (1,), basis)
-        specs.append(
-            VenueSpec(
-                mic=mic,
-                venue_type=_LIT,
-                listing=Listing(symbol=recordings[0].info.symbol, mic=mic, tick=grid.tick, lot=grid.lot),
-                fees=_CRYPTO_FEES[mic],
-                tactics=(Tactic.TAKE, Tactic.POST),
-                is_primary=i == 0,
-                volume_share=1.0 / len(recordings),
-            )
-        )
+        listing = Listing(symbol=recordings[0].info.symbol, mic=mic, tick=grid.tick, lot=grid.lot)
+        specs.append(_crypto_spec(listing, i == 0, 1.0 / len(recordings)))
     tape = TouchTape(open_at, close_at, quotes, trades)
 
     def foresight(lane: Lane, at: Nanos, side: Side, life_ns: Nanos) -> Qty:
@@ -237,6 +228,18 @@ def _crypto(scenario: Scenario, market: TapeMarket, data: Path) -> RecordedMarke
         build=lambda spec: TapeLitVenue(spec, tape),
         foresight=foresight,
         px_unit=px_unit,
+    )
+
+
+def _crypto_spec(listing: Listing, is_primary: bool, share: float) -> VenueSpec:
+    return VenueSpec(
+        mic=listing.mic,
+        venue_type=_LIT,
+        listing=listing,
+        fees=_CRYPTO_FEES[listing.mic],
+        tactics=(Tactic.TAKE, Tactic.POST),
+        is_primary=is_primary,
+        volume_share=share,
     )
 
 

@@ -86,7 +86,7 @@ def test_a_break_in_the_numbers_clears_the_book_until_a_snapshot(tmp_path: Path)
         capture(tmp_path / "BINANCE.ws.1.0.gz", [diff(21, 22, [["1.4", "9"]], []), diff(24, 25, [["1.3", "9"]], [])])
     )
     # The snapshot stands in another file: of one time, the connection's own line goes first.
-    assert short(rows_of(feed))[-2:] == ["LEVEL +1 90@140 LAST", "CLEAR +0 0@0 LAST"]
+    assert short(rows_of(feed))[-2:] == ["LEVEL +1 90@14 LAST", "CLEAR +0 0@0 LAST"]
     assert feed.info().gaps == 1
     assert ("change without a snapshot", 1) in [(of.reason, of.records) for of in feed.skipped()]
 
@@ -96,7 +96,7 @@ def test_a_connection_that_is_opened_anew_forgets_the_book(tmp_path: Path) -> No
     update = {"type": "l2update", "product_id": "A-B", "changes": [["sell", "1.6", "3"]]}
     lines = ("wss://x <-> 1600000000.0", update, snapshot, "wss://x <-> 1600000000.003", update)
     feed = open_feed(capture(tmp_path / "COINBASE.ws.1.0.gz", lines))
-    assert short(rows_of(feed)) == ["CLEAR +0 0@0 SNAPSHOT", "LEVEL +1 20@15 SNAPSHOT|LAST", "CLEAR +0 0@0 LAST"]
+    assert short(rows_of(feed)) == ["CLEAR +0 0@0 SNAPSHOT", "LEVEL +1 2@15 SNAPSHOT|LAST", "CLEAR +0 0@0 LAST"]
     assert feed.info().gaps == 1
     assert [(of.reason, of.records) for of in feed.skipped()] == [
         ("change that the snapshot has", 1),
@@ -167,8 +167,8 @@ def test_krakens_both_sides_are_one_message_and_its_trades_are_numbered(tmp_path
     ) == [
         "CLEAR +0 0@0 SNAPSHOT",
         "LEVEL -1 200@16 SNAPSHOT|LAST",
-        "LEVEL +1 100@15",
-        "LEVEL -1 100@16 LAST",
+        "LEVEL -1 100@16",
+        "LEVEL +1 100@15 LAST",
         "TRADE -1 25@16 #1 LAST",
         "TRADE -1 25@16 #2 LAST",
     ]

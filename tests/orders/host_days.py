@@ -44,10 +44,11 @@ kind = "dark"
 zero_bin = 0.0
 bin_ns = 1_000_000_000
 conditional = true
+firm_up_ns = 6_000_000_000
 segments = [{ name = "a" }, { name = "b", conditional = true }]
 [[orders]]
 id = "A"
-order_qty = 1_500
+order_qty = 6_000
 end_s = 60
 [[orders]]
 id = "B"

@@ -22,7 +22,6 @@ from router.domain.events import (
     ChildInvited,
     ChildLost,
     ChildQueried,
-    ChildReplaced,
     ChildReplaceRequested,
     ChildSent,
     ParentDone,
@@ -72,7 +71,7 @@ EVERY = range(len(day().batches))
 
 def test_the_day_is_one_worth_testing_on() -> None:
     kinds = {type(event) for reply in day().replies for event in reply.events}
-    assert {ChildLost, ChildQueried, ChildInvited, ChildReplaceRequested, ChildReplaced, ParentDone} <= kinds
+    assert {ChildLost, ChildQueried, ChildInvited, ChildReplaceRequested, ParentDone} <= kinds
     assert len(day().batches) > 100
 
 

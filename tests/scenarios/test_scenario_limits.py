@@ -116,9 +116,13 @@ def test_many_orders_wake_no_more_often_than_one_may() -> None:
         assemble(parse_scenario(file, "bad", "bad.toml"), 1, None)
 
 
-@pytest.mark.parametrize("name", [n for n in library() if isinstance(load_scenario(n).file.market, SyntheticMarket)])
+@pytest.mark.parametrize("name", library())
 def test_a_venue_has_about_as_many_events_as_expected(name: str) -> None:
-    assembly = assemble(load_scenario(name), 1, None)
+    loaded = load_scenario(name)
+    if not isinstance(loaded.file.market, SyntheticMarket):
+        assert loaded.file.venues == (), "a tape draws no events"
+        return
+    assembly = assemble(loaded, 1, None)
     for spec, part in zip(assembly.specs, assembly.scenario.file.venues, strict=True):
         venue = make_venue(assembly, spec.mic)
         expected = sum(n for _, n in background_events(spec, assembly.setup, part.parameters))

@@ -1,4 +1,4 @@
-"""A dark pool whole: segments, near-side pegs, halts, conditional orders, and that its flow is what its parameters say.
+"""A dark pool whole: segments, near-side pegs, halts, conditional orders.
 
 Rule of this file: a pool with no interest of its own (`zero_bin` 1) is moved by our own orders alone.
 """
@@ -19,11 +19,10 @@ from router.domain.orders import ChildOrder, NewOrderSingle, OrderCancelReplaceR
 from router.domain.reports import ExecutionReport, OrderCancelReject
 from router.domain.units import HOUR, MILLISECOND, MINUTE, SECOND, Nanos
 from venues.check import check_venue
-from venues.models.flow import LOT
-from venues.models.reference import Halt, MarketSetup, Regime, RegimeMultipliers, reference_path
+from venues.models.reference import Halt, MarketSetup, reference_path
 from venues.truth import lane_truth
 from venues.types.dark import DarkVenue
-from venues.types.dark_flow import CONTRA, DarkParameters, SegmentParameters, dark_flow
+from venues.types.dark_flow import DarkParameters, SegmentParameters
 from venues.venue import VenueOutput
 
 OPEN = 9 * HOUR
@@ -332,52 +331,6 @@ def test_what_no_invitation_could_be_for_is_refused(
     assert [r.text.startswith(text) for r in reports(output, ExecType.REJECTED)] == [True]
 
 
-# The flow.
-
-
-def test_interest_is_as_absent_as_stated_and_follows_the_regime() -> None:
-    day = MarketSetup(symbol="ABR", open_at=0, close_at=6 * HOUR, start_px=400_000)
-    rich = Regime(from_at=3 * HOUR, name="dark_rich", multipliers=RegimeMultipliers(dark=2.5))
-    setup = msgspec.structs.replace(day, regimes=(rich,))
-    params = DarkParameters(zero_bin=0.9, informed=0.0)
-    rows = dark_flow(spec_of(params), setup, params, 5, reference_path(5, setup)).rows
-    at = rows[rows[:, 1] == CONTRA, 0]
-    bins = 3 * HOUR / params.bin_ns * 2
-    assert (at < 3 * HOUR).sum() / bins == pytest.approx(0.1, abs=0.015)
-    assert (at >= 3 * HOUR).sum() / bins == pytest.approx(0.25, abs=0.03)
-
-
-def test_the_shared_lean_moves_interest_from_one_side_to_the_other() -> None:
-    setup = MarketSetup(symbol="ABR", open_at=0, close_at=6 * HOUR, start_px=400_000)
-    counts = {}
-    for pull in (0.0, 3.0):
-        params = DarkParameters(zero_bin=0.8, informed=0.0, sign_pull=pull)
-        rows = dark_flow(spec_of(params), setup, params, 5, reference_path(5, setup)).rows
-        rows = rows[rows[:, 1] == CONTRA]
-        by_side = [np.histogram(rows[rows[:, 2] == sign, 0], 72, (0, 6 * HOUR))[0] for sign in (1, -1)]
-        counts[pull] = float(np.corrcoef(by_side[0], by_side[1])[0, 1])
-    assert counts[3.0] < counts[0.0] - 0.3
-
-
-def test_segments_come_by_their_shares_and_have_their_own_sizes_and_patience() -> None:
-    setup = MarketSetup(symbol="ABR", open_at=0, close_at=6 * HOUR, start_px=400_000)
-    params = DarkParameters(zero_bin=0.2, segments=SEGMENTS)
-    flow = dark_flow(spec_of(params), setup, params, 5, reference_path(5, setup))
-    rows = flow.rows[flow.rows[:, 1] == CONTRA]
-    segment = np.array(flow.segment)[rows[:, 4]]
-    shares = np.bincount(segment, minlength=3) / segment.shape[0]
-    assert shares == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
-    assert rows[segment == 0, 3].mean() > 2 * rows[segment == 1, 3].mean()
-    assert rows[segment == 2, 3].max() <= 3 * LOT
-
-
-def test_a_parameter_changes_only_what_it_is_about() -> None:
-    params = DarkParameters(zero_bin=0.5)
-    changed = msgspec.structs.replace(params, far_share=1.0, contra_fails=1.0, half_spread_ticks=3)
-    rows = [dark_flow(spec_of(p), SETUP, p, 5, reference_path(5, SETUP)).rows for p in (params, changed)]
-    assert np.array_equal(rows[0], rows[1])
-
-
 # What is true of its lanes.
 
 
@@ -390,18 +343,3 @@ def test_the_truth_of_a_conditional_lane_is_what_its_invitations_bring() -> None
     assert uncommitted.p > mid.p, "natural interest meets conditional orders alone"
     assert uncommitted.mu > mid.mu, "and is larger"
     assert uncommitted.markout_bps < mid.markout_bps, "and knows less"
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"segments": (FAST, FAST)},
-        {"segments": (msgspec.structs.replace(FAST, share=0.0),)},
-        {"firm_up_ns": 0},
-        {"half_spread_ticks": 0},
-        {"reputation_memory": 1.0},
-    ],
-)
-def test_parameters_that_cannot_be_are_refused(fields: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"expected .*, got .* - at "):
-        DarkParameters(**fields)  # type: ignore[arg-type]

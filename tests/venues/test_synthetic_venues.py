@@ -127,7 +127,7 @@ def test_the_examiner_catches_a_venue_that_loses_a_report() -> None:
 
 def test_an_order_that_cannot_trade_changes_nothing_of_the_background() -> None:
     alone = build(KINDS["lit"]).advance(SETUP.close_at + 1)
-    order = child("P1.1", price=200_000)
+    order = child("P1.1", price=200_000, display_qty=0)
     with_us = build(KINDS["lit"]).advance(SETUP.close_at + 1, [new(OPEN + SECOND, order)])
     assert alone.prints.tolist() == with_us.prints.tolist()
     assert alone.quotes.tolist() == with_us.quotes.tolist()

@@ -111,7 +111,7 @@ def _at(book: BookState, ladder: int, level: int) -> Qty:
         while order:
             qty += leaves_of(book, order) - book.orders[order + OPEN]
             order = book.orders[order + NEXT]
-    return qty
+    return int(qty)
 
 
 @compiled
@@ -149,7 +149,7 @@ def _first(book: BookState, sell: int) -> int:
         if (level < best) if sell else (level > best):
             first = ladder
     level = head[H_BEST + first + sell]
-    return book.levels[((first + sell) * head[H_LEVELS] + level) * LEVEL + FIRST]
+    return int(book.levels[((first + sell) * head[H_LEVELS] + level) * LEVEL + FIRST])
 
 
 @compiled

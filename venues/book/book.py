@@ -206,6 +206,10 @@ class Book(Protocol):
         """Return every peg, standing or not, (n, ROW_COLUMNS): buys, then sells, each in order of entry."""
         ...
 
+    def settings(self) -> tuple[int, ...]:
+        """Return (reference bid, ask, mid, away bid, ask, phase, whether orders have gathered, self-match mode)."""
+        ...
+
     def resting(self) -> list[tuple[int, int, Px, Qty, bool]]:
         """Return (id, sign, limit, leaves, is_peg) of every resting order in priority: bids, asks, then pegs."""
         ...
@@ -252,7 +256,7 @@ class ShortWays(ABC):
 
     @abstractmethod
     def settings(self) -> tuple[int, ...]:
-        """Return everything but orders that decides what the book does: references, away best, phase, modes."""
+        """See `Book.settings`."""
 
     def limit(self, oid: int, sign: int, px: Px, qty: Qty) -> list[Execution]:
         """Trade what crosses; the remainder rests, displayed at `px`."""

@@ -33,7 +33,7 @@ def find(ids: I64, orders: I64, shift: int, oid: int) -> int:
         if (entry ^ high) >> 32 == 0:
             place = (entry & _LOW) * ORDER
             if orders[place + ID] == oid:
-                return place
+                return int(place)
         at = (at + 1) & mask
 
 

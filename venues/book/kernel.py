@@ -290,7 +290,7 @@ def replace(book: BookState, oid: int, qty: Qty, px: Px) -> Qty:
     left = qty - cum
     if px == (extras[order + LIMIT] if flags & PEGS else px_of(book, order)) and 0 < left <= leaves_of(book, order):
         _reduce(book, order, leaves_of(book, order) - left)
-        return left
+        return int(left)
     if left == 0:
         remove(book, order)
         return 0

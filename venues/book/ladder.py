@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
@@ -97,7 +97,7 @@ def next_level(head: I64, bits: U64, ladder: int, level: int) -> int:
     if ladder & 1:
         rest = bits[block + word] & ((_ALL << np.uint64(level & 63)) << _ONE)
         if rest:
-            return (word << 6) + _trailing_zeros(rest)
+            return int((word << 6) + _trailing_zeros(rest))
         top = word >> 6
         rest = bits[block + words + top] & ((_ALL << np.uint64(word & 63)) << _ONE)
         last = (words - 1) >> 6
@@ -107,10 +107,10 @@ def next_level(head: I64, bits: U64, ladder: int, level: int) -> int:
         if rest == 0:
             return NO_ASK
         word = (top << 6) + _trailing_zeros(rest)
-        return (word << 6) + _trailing_zeros(bits[block + word])
+        return int((word << 6) + _trailing_zeros(bits[block + word]))
     rest = bits[block + word] & ~(_ALL << np.uint64(level & 63))
     if rest:
-        return (word << 6) + 63 - _leading_zeros(rest)
+        return int((word << 6) + 63 - _leading_zeros(rest))
     top = word >> 6
     rest = bits[block + words + top] & ~(_ALL << np.uint64(word & 63))
     while rest == 0 and top > 0:
@@ -119,7 +119,7 @@ def next_level(head: I64, bits: U64, ladder: int, level: int) -> int:
     if rest == 0:
         return NO_BID
     word = (top << 6) + 63 - _leading_zeros(rest)
-    return (word << 6) + 63 - _leading_zeros(bits[block + word])
+    return int((word << 6) + 63 - _leading_zeros(bits[block + word]))
 
 
 @inlined
@@ -159,9 +159,3 @@ def pull(head: I64, orders: I64, levels: I64, bits: U64, order: int) -> None:
             place = row // LEVEL
             ladder = place // head[H_LEVELS]
             unmark(head, bits, ladder, place - ladder * head[H_LEVELS])
-
-
-@inlined
-def level_of(head: I64, order_row: int, ladder: int) -> int:
-    """Return the level that a row of a ladder is."""
-    return order_row // LEVEL - ladder * head[H_LEVELS]

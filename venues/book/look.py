@@ -92,7 +92,7 @@ def depth(book: BookState, sign: int, px: Px) -> Qty:
     level = level_at(head, px)
     if level < 0:
         return 0
-    return book.levels[((DISPLAYED + (sign < 0)) * head[H_LEVELS] + level) * LEVEL + LEVEL_QTY]
+    return int(book.levels[((DISPLAYED + (sign < 0)) * head[H_LEVELS] + level) * LEVEL + LEVEL_QTY])
 
 
 @inlined

@@ -57,8 +57,8 @@ def crosses(book: BookState, sell: int, limit: int) -> bool:
     """Whether anything stands on the other side at `limit` or better."""
     head = book.head
     if sell:
-        return head[H_BEST + DISPLAYED] >= limit or head[H_BEST + UNSEEN] >= limit
-    return head[H_BEST + DISPLAYED + 1] <= limit or head[H_BEST + UNSEEN + 1] <= limit
+        return bool(head[H_BEST + DISPLAYED] >= limit or head[H_BEST + UNSEEN] >= limit)
+    return bool(head[H_BEST + DISPLAYED + 1] <= limit or head[H_BEST + UNSEEN + 1] <= limit)
 
 
 @compiled

@@ -101,7 +101,7 @@ def clamped(head: I64, px: Px, is_up: bool) -> int:
     """Return the level at or below a price, or with `is_up` at or above it, kept within the range."""
     above = px - head[H_BASE]
     level = -(-above // head[H_STEP]) if is_up else above // head[H_STEP]
-    return min(max(level, 0), head[H_LEVELS] - 1)
+    return int(min(max(level, 0), head[H_LEVELS] - 1))
 
 
 @inlined
@@ -129,7 +129,7 @@ def taken(head: I64, orders: I64) -> int:
         order = head[H_USED]
         head[H_USED] = order + ORDER
     head[H_LIVE] += 1
-    return order
+    return int(order)
 
 
 @inlined
@@ -207,14 +207,14 @@ def _link_peg(head: I64, extras: I64, order: int, sell: int) -> None:
 @compiled
 def slices(extras: I64, order: int) -> int:
     """Return how often an iceberg may still refresh."""
-    return -(-extras[order + RESERVE] // extras[order + DISPLAY])
+    return int(-(-extras[order + RESERVE] // extras[order + DISPLAY]))
 
 
 @compiled
 def leaves_of(book: BookState, order: int) -> Qty:
     """Return what is open of an order, its reserve included."""
     reserve = book.extras[order + RESERVE] if book.orders[order + FLAGS] & ICEBERG else 0
-    return book.orders[order + OPEN] + reserve
+    return int(book.orders[order + OPEN] + reserve)
 
 
 @compiled
@@ -256,7 +256,7 @@ def px_of(book: BookState, order: int) -> Px:
     level = (book.orders[order + ROW] // LEVEL) % head[H_LEVELS]
     if level in (0, head[H_LEVELS] - 1):
         return 0
-    return head[H_BASE] + level * head[H_STEP]
+    return int(head[H_BASE] + level * head[H_STEP])
 
 
 @compiled
@@ -274,4 +274,4 @@ def peg_px(head: I64, flags: int, limit: Px, offset: Px) -> Px:
     px = reference + sign * offset
     if limit and sign * (px - limit) > 0:
         px = 0 if flags & PEG_MID else limit
-    return max(px, 0)
+    return int(max(px, 0))

@@ -17,29 +17,22 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-import pyarrow as pa
+import numpy as np
 
 from router.domain.errors import TapeError, bad_value
-from router.domain.market import I64
 from router.domain.units import SECOND
 from venues.feeds.blocks import refuse
+from venues.feeds.dbn_records import read_dbn
 from venues.feeds.events import EventFlag, EventKind, FeedInfo
-from venues.feeds.message_rows import WHOLE_MAX, Clock, Row, choose_symbol, mark_last, row_blocks
+from venues.feeds.message_rows import SYMBOLS_MAX, WHOLE_MAX, Clock, Row, choose_symbol, mark_last, row_blocks
 from venues.feeds.stream_feed import Notes, StreamFeed
-
-if TYPE_CHECKING:
-    import databento_dbn as dbn
 
 FOLDER = "cme_es_mbo_dbn"
 
 PX_UNIT = "0.0001"
 """Px of the rows: a half of any tick in use is a whole number of it."""
-
-BLOCK_BYTES = 1 << 20
-"""Unpacked at once: about 19,000 records."""
 
 EVENT_ROWS_MAX = 1 << 20
 """Rows of one event: a snapshot of a busy book has a hundredth of it."""
@@ -48,7 +41,9 @@ BACK_MAX = SECOND
 """How far the exchange's stamps may fall in a file that is in the order of receipt."""
 
 _LAST, _SNAPSHOT, _BAD_RECEIPT, _MAYBE_BAD = 128, 32, 8, 4
-_SIDES = {"B": 1, "A": -1, "N": 0}
+_SIDES = {ord("B"): 1, ord("A"): -1, ord("N"): 0}
+_CLEAR, _WITHOUT_SIZE = ord("R"), frozenset(b"RN")
+_FIELDS = ("instrument_id", "ts_event", "ts_recv", "order_id", "price", "size", "flags", "action", "side")
 _ADD, _REDUCE, _DELETE = int(EventKind.ADD), int(EventKind.REDUCE), int(EventKind.DELETE)
 _MODIFY, _EXECUTE, _TRADE = int(EventKind.MODIFY), int(EventKind.EXECUTE), int(EventKind.TRADE)
 _HIDDEN = int(EventFlag.HIDDEN)
@@ -74,48 +69,57 @@ def open_dbn(path: Path, symbol: str | None = None, px_unit: str = PX_UNIT) -> S
     the most frequent. `at` is the exchange's stamp (of a snapshot: when it was taken), raised where it falls.
 
     Raises:
-        TapeError: not such a file, another symbol, or without the packages of the extra `feeds`; later, a record that
-            is truncated, out of order, or not what the format says.
+        TapeError: not such a file, or another symbol; later, a record that is truncated, out of order, or not what the
+            format says.
     """
-    metadata = _metadata(path)
-    names = {int(of["symbol"]): name for name, spans in metadata.mappings.items() for of in spans if of["symbol"]}
-    if len(names) > 1:
-        counts = Counter(names.get(one.instrument_id, str(one.instrument_id)) for one in _messages(path))
-    else:
-        counts = Counter(names.values())
-    name = choose_symbol(path.name, counts, symbol)
-    ids = frozenset(number for number, of in names.items() if of == name)
-    info = FeedInfo("dbn", name, px_unit, "1", (metadata.dataset.partition(".")[0],))
+    dataset, names = read_dbn(path)[0]
+    name = choose_symbol(path.name, _counts(path, names), symbol)
+    ids = frozenset(number for number, of in names.items() if of == name) or frozenset({int(name)})
+    step = Decimal(px_unit) * 10**9
+    if step != int(step) or step < 1:
+        raise TapeError(bad_value(path.name, "a price unit of whole 10^-9", px_unit))
     notes = Notes()
-    return StreamFeed(info, path.name, _rows(path, ids, Decimal(px_unit), notes), notes)
+    rows = row_blocks(_events(path.name, _selected(path, ids, int(step), notes), notes))
+    return StreamFeed(FeedInfo("dbn", name, px_unit, "1", (dataset.partition(".")[0],)), path.name, rows, notes)
 
 
-def _rows(path: Path, ids: frozenset[int], px_unit: Decimal, notes: Notes) -> Iterator[I64]:
-    step = int(px_unit * 10**9)
-    return row_blocks(_events(path.name, _selected(path, ids, step, notes), notes))
+def _counts(path: Path, names: dict[int, str]) -> Counter[str]:
+    """Return how often each symbol comes: a header of one symbol has said it, else the records are counted."""
+    if len(names) == 1:
+        return Counter(names.values())
+    counts: Counter[str] = Counter()
+    for part in read_dbn(path)[1]:
+        for number, n in zip(*np.unique(part["instrument_id"], return_counts=True), strict=True):
+            counts[names.get(int(number), str(int(number)))] += int(n)
+        if len(counts) > SYMBOLS_MAX:
+            break
+    return counts
 
 
 def _selected(path: Path, ids: frozenset[int], step: int, notes: Notes) -> Iterator[_Mbo]:
     """Yield the records of the instruments `ids` in our units."""
-    clock, received = Clock(path.name, BACK_MAX), 0
-    for record, one in enumerate(_messages(path), start=1):
-        if one.instrument_id not in ids:
-            notes.skip("another symbol", 1, f"{path.name} record {record}")
-            continue
-        flags, action, side = int(one.flags), str(one.action), str(one.side)
-        if side not in _SIDES:
-            raise refuse(path.name, record, "a side B, A or N", side)
-        if not flags & _BAD_RECEIPT:
-            if one.ts_recv < received:
-                raise refuse(path.name, record, f"a time of receipt from {received}", one.ts_recv)
-            received = one.ts_recv
-        at = clock.tell(one.ts_recv if flags & _SNAPSHOT else one.ts_event, record)
-        px, rest = divmod(one.price, step)
-        if action != "R" and (rest or abs(px) > WHOLE_MAX):
-            raise refuse(path.name, record, f"a price in steps of {step} / 10^9", one.price)
-        if action not in "RN" and not (one.size and one.order_id <= WHOLE_MAX):
-            raise refuse(path.name, record, "a size from 1 and an order's id", f"{one.size}, {one.order_id}")
-        yield _Mbo(record, at, action, _SIDES[side], px, one.size, one.order_id, flags)
+    clock, received, record = Clock(path.name, BACK_MAX), 0, 0
+    for part in read_dbn(path)[1]:
+        for instrument, event, receipt, order_id, price, size, flags, action, side in zip(
+            *(part[field].tolist() for field in _FIELDS), strict=True
+        ):
+            record += 1
+            if instrument not in ids:
+                notes.skip("another symbol", 1, f"{path.name} record {record}")
+                continue
+            if side not in _SIDES:
+                raise refuse(path.name, record, "a side B, A or N", chr(side))
+            if not flags & _BAD_RECEIPT:
+                if receipt < received:
+                    raise refuse(path.name, record, f"a time of receipt from {received}", receipt)
+                received = receipt
+            px, rest = divmod(price, step)
+            if action != _CLEAR and (rest or abs(px) > WHOLE_MAX):
+                raise refuse(path.name, record, f"a price in steps of {step} / 10^9", price)
+            if action not in _WITHOUT_SIZE and not (size and order_id <= WHOLE_MAX):
+                raise refuse(path.name, record, "a size from 1 and an order's id", f"{size}, {order_id}")
+            at = clock.tell(receipt if flags & _SNAPSHOT else event, record)
+            yield _Mbo(record, at, chr(action), _SIDES[side], px, size, order_id, flags)
 
 
 def _events(place: str, records: Iterator[_Mbo], notes: Notes) -> Iterator[list[Row]]:
@@ -275,70 +279,3 @@ class _Book:
             self._row(one, _TRADE, -one.side, one.px, one.qty - trade.filled, _HIDDEN)
         else:
             self._skip(one, "told by its fills")
-
-
-def _metadata(path: Path) -> dbn.Metadata:
-    """Return the header.
-
-    Raises:
-        TapeError: not a DBN file, or not of market by order.
-    """
-    package = _decoder_package(path)
-    for part in _decoded(path):
-        for one in part:
-            if not isinstance(one, package.Metadata):
-                break
-            metadata: dbn.Metadata = one
-            if metadata.schema != package.Schema.MBO:
-                raise TapeError(bad_value(f"{path.name} header", "the schema mbo", str(metadata.schema)))
-            return metadata
-    raise TapeError(bad_value(f"{path.name} header", "a header of DBN", "none"))
-
-
-def _messages(path: Path) -> Iterator[dbn.MBOMsg]:
-    """Yield the records behind the header.
-
-    Raises:
-        TapeError: one that is not market by order, or none.
-    """
-    package = _decoder_package(path)
-    record = 0
-    for part in _decoded(path):
-        for one in part:
-            if isinstance(one, package.MBOMsg):
-                record += 1
-                yield one
-            elif not isinstance(one, package.Metadata):
-                raise refuse(path.name, record + 1, "a record of market by order", type(one).__name__)
-    if not record:
-        raise TapeError(bad_value(path.name, "at least one record", 0))
-
-
-def _decoded(path: Path) -> Iterator[list[dbn.DBNRecord]]:
-    """Yield what the decoder makes of each block of bytes.
-
-    Raises:
-        TapeError: unreadable, truncated, not DBN, or without the decoder.
-    """
-    package = _decoder_package(path)
-    decoder, records = package.DBNDecoder(), 0
-    try:
-        with pa.input_stream(str(path), compression="zstd" if path.suffix == ".zst" else None) as file:
-            while block := file.read(BLOCK_BYTES):
-                decoder.write(block)
-                part = decoder.decode()
-                yield part
-                records += len(part)
-    # The decoder's own error and Arrow's on unpacking; a time above its range is a ValueError or an OverflowError.
-    except (package.DBNError, OSError, ValueError, OverflowError) as exc:
-        raise refuse(path.name, max(records, 1), "whole records of DBN", str(exc)) from exc
-    if decoder.buffer():
-        raise refuse(path.name, max(records, 1), "whole records of DBN", f"{len(decoder.buffer())} bytes of one")
-
-
-def _decoder_package(path: Path) -> ModuleType:
-    try:
-        import databento_dbn
-    except ImportError as exc:
-        raise TapeError(bad_value(path.name, "the packages of the extra 'feeds'", "none")) from exc
-    return databento_dbn

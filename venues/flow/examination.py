@@ -18,7 +18,7 @@ from venues.flow.parameters import Feedback, FlowParameters, flow_arrays
 from venues.flow.top_tape import TopTape
 from venues.flow.zero_intelligence import fill_chance, mid_up_chance
 
-SEED = 20_180_102
+SEED = 31_415_926
 
 MID_UP = (0.500, 0.335, 0.259, 0.216, 0.188)
 """P(the mid's next move is up) with 1 order at the bid and 1 to 5 at the ask, spread of a tick."""

@@ -80,8 +80,8 @@ def factor_path(seed: int, setup: MarketSetup, mic: str = "", alpha: float = ALP
     shape = (1.0 + U_SHAPE * (2.0 * u - 1.0) ** 2) / (1.0 + U_SHAPE / 3.0)
     pace = np.exp(_BUSY_DEVIATION * busy - _BUSY_DEVIATION**2 / 2.0) * shape * setup.multipliers(at, "volume")
     path = FactorPath(cell_ns, LEAN * np.tanh(lean), pace)
-    for array in path[1:]:
-        array.setflags(write=False)  # type: ignore[union-attr]
+    path.lean.setflags(write=False)
+    path.pace.setflags(write=False)
     return path
 
 
@@ -114,9 +114,8 @@ def pushes(seed: int, setup: MarketSetup) -> tuple[I64, I64]:
 def _push_gap_ns(setup: MarketSetup, regime: Regime) -> float:
     """Return the mean time to the next push; longer than any session where the reference hardly moves."""
     deviation_ticks = setup.daily_volatility * setup.start_px / setup.tick * regime.multipliers.volatility
-    per_day = (
-        PUSHES_PER_MOVE * deviation_ticks**2 / sum(k * k * p for k, p in zip(STEP_TICKS, STEP_CHANCES, strict=True))
-    )
+    squared_step = sum(k * k * p for k, p in zip(STEP_TICKS, STEP_CHANCES, strict=True))
+    per_day = PUSHES_PER_MOVE * deviation_ticks**2 / squared_step
     return min(_NEVER_NS, max(float(_PUSH_GAP_NS), DAY_NS / max(per_day, 1e-9)))
 
 

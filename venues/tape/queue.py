@@ -137,6 +137,12 @@ def show(at: Nanos, px: I64, levels: I64, best: I64, shown: I64, quotes: I64, n:
     return n + 1
 
 
+@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+def _print(at: Nanos, px: Px, qty: Qty, aggressor: int, prints: I64, n: int) -> int:
+    prints[n, 0], prints[n, 1], prints[n, 2], prints[n, 3] = at, px, qty, aggressor
+    return n + 1
+
+
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def walk(
     rows: I64,
@@ -157,19 +163,14 @@ def walk(
 
     `fills` has room for 4 (last - first) + k rows, `quotes` (n, 5) and `prints` (n, 4) for last - first each.
     """
-    n_fills = n_quotes = n_prints = 0
-    high = len(px)
+    n_fills, n_quotes, n_prints, high = 0, 0, 0, len(px)
     for i in range(first, last):
-        row = rows[i]
-        kind, at = row[KIND], row[AT]
+        row, kind, at = rows[i], rows[i, KIND], rows[i, AT]
         if kind <= _EXECUTE:
-            slot = row[SLOT]
-            before = n_fills
+            slot, before = row[SLOT], n_fills
             if kind == _EXECUTE and slot >= 0 and orders[slot, OPEN_QTY]:
                 side, price = orders[slot, SIDE_OF], px[orders[slot, RANK_OF]]
-                prints[n_prints, 0], prints[n_prints, 1], prints[n_prints, 2] = at, price, row[QTY]
-                prints[n_prints, 3] = 2 * side - 1
-                n_prints += 1
+                n_prints = _print(at, price, row[QTY], 2 * side - 1, prints, n_prints)
                 if len(own) and shown[HALTED] == 0:
                     n_fills = executed(
                         at, side, price, row[QTY], orders[slot, ENTERED], shown[0], shown[2], own, ppm, fills, n_fills
@@ -184,11 +185,9 @@ def walk(
         elif kind == _TRADE:
             if row[RANK] >= 0 and row[QTY] and not row[FLAGS] & _OFF_EXCHANGE:
                 price, side = px[row[RANK]], row[SIDE]
-                prints[n_prints, 0], prints[n_prints, 1], prints[n_prints, 2] = at, price, row[QTY]
-                prints[n_prints, 3] = 2 * side - 1 if side >= 0 else 0
-                n_prints += 1
-                for resting in range(2):
-                    if len(own) and shown[HALTED] == 0 and (side == resting or side < 0):
+                n_prints = _print(at, price, row[QTY], 2 * side - 1 if side >= 0 else 0, prints, n_prints)
+                for resting in range(2 if len(own) and shown[HALTED] == 0 else 0):
+                    if side == resting or side < 0:
                         n_fills = executed(
                             at, resting, price, row[QTY], _HIDDEN_ORDER, shown[0], shown[2], own, ppm, fills, n_fills
                         )

@@ -82,6 +82,8 @@ class DarkParameters(
     `lead_ns` before it, and leaves with it. With `uncross_every_ns` above 0 nothing trades but at uncrosses, about so
     far apart.
 
+    From `turn_ns` after the open on (0: never) `informed_after` stands in the place of every `informed`.
+
     With `segments` each interest belongs to one of them, drawn by their shares, and the segment's numbers go before
     the pool's own. A share `far_share` of the interest would pay the half spread, `half_spread_ticks` wide: it alone
     meets orders pegged to the near side.
@@ -101,6 +103,8 @@ class DarkParameters(
     lookahead_ns: Nanos = 60 * SECOND
     lead_ns: Nanos = 800 * MILLISECOND
     uncross_every_ns: Nanos = 0
+    turn_ns: Nanos = 0
+    informed_after: float = 0.9
     sign_pull: float = 0.4
     segments: tuple[SegmentParameters, ...] = ()
     far_share: float = 0.25
@@ -123,6 +127,8 @@ class DarkParameters(
             ("lookahead_ns", 1, 60 * MINUTE),
             ("lead_ns", 1, 60 * MINUTE),
             ("uncross_every_ns", 0, 60 * MINUTE),
+            ("turn_ns", 0, 1_440 * MINUTE),
+            ("informed_after", 0.0, 1.0),
             ("sign_pull", 0.0, 5.0),
             ("far_share", 0.0, 1.0),
             ("half_spread_ticks", 1, 100),
@@ -229,6 +235,8 @@ def _contra(
     leave = at + np.array([kind.patience_ns for kind in kinds], dtype=np.int64)[segment]
     chance = _presence(setup, params, seed, starts, sign)
     informed = np.array([kind.informed for kind in kinds], dtype=np.float64)[segment]
+    if params.turn_ns:
+        informed = np.where(starts >= setup.open_at + params.turn_ns, params.informed_after, informed)
     knows: F64 = np.minimum(0.95, informed * setup.multipliers(starts, "informed"))
     for k in np.flatnonzero((u_there < chance) & (u_informed < knows)).tolist():
         # Who sells to us before a fall, or buys from us before a rise, trades in the move's own direction.

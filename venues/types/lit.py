@@ -290,7 +290,7 @@ class LitVenue:
 
     def _do_later(self, at: Nanos, what: HeldOrder | Hedge) -> None:
         self._n_later += 1
-        heappush(self._later, (at, self._n_later, what))  # type: ignore[misc]
+        heappush(self._later, (at, self._n_later, what))
 
     def _enter_late(self, at: Nanos, what: HeldOrder | Hedge) -> None:
         if isinstance(what, Hedge):

@@ -37,7 +37,7 @@ def new_lit(
     tick = setup.tick
     reach = params.half_spread_ticks + params.levels + params.collar_ticks + params.push_ticks + _REACH_TICKS
     terms = np.zeros(s.TERMS, dtype=np.int64)
-    for key, value in (
+    for place, value in (
         (s.T_TICK, tick),
         (s.T_OPEN_AT, setup.open_at),
         (s.T_CLOSE_AT, setup.close_at),
@@ -53,7 +53,7 @@ def new_lit(
         (s.T_CELL_NS, factor.cell_ns),
         (s.T_NOISE_MAX, most),
     ):
-        terms[key] = value
+        terms[place] = value
     key = stream_key(seed, spec.mic, "noise")
     state = s.new_lit_state(terms, rows, sizes, (flow, new_memory(), ceilings, factor.pace, factor.lean), key)
     state.head[s.S_PATH_PX] = setup.start_px

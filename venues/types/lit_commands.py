@@ -26,12 +26,12 @@ def submit(
     """Enter an order of ours: (id, flags, price, quantity, display, min_qty, peg offset); return what rests."""
     code = room(state, book)
     if code:
-        return code
+        return int(code)
     oid, flags, px, qty, display, min_qty, offset = order
     owner = 1 if book.head[H_SELF_MATCH] else 0
     rests = kernel.enter(book, oid, flags, px, qty, display, min_qty, offset, owner)
     consume(state, book, at)
-    return rests
+    return int(rests)
 
 
 @njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
@@ -39,16 +39,16 @@ def amend(state: LitState, book: BookState, at: Nanos, oid: int, qty: Qty, px: P
     """Change an order of ours; return what rests."""
     code = room(state, book)
     if code:
-        return code
+        return int(code)
     rests = kernel.replace(book, oid, qty, px)
     consume(state, book, at)
-    return rests
+    return int(rests)
 
 
 @njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
 def withdraw(book: BookState, oid: int) -> Qty:
     """Take an order of ours out; return what was open."""
-    return kernel.cancel(book, oid)
+    return int(kernel.cancel(book, oid))
 
 
 @njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
@@ -56,7 +56,7 @@ def note_top(state: LitState, book: BookState, at: Nanos) -> int:
     """Note the displayed top after what we did; return 0 or a code for room."""
     code = room(state, book)
     if code:
-        return code
+        return int(code)
     settle(state, book, at)
     return 0
 
@@ -74,7 +74,7 @@ def fade(state: LitState, book: BookState, at: Nanos, sign: int, thousandths: in
     """Makers pull what they show against takers of `sign`; return 0 or a code for room."""
     code = room(state, book)
     if code:
-        return code
+        return int(code)
     pull(state, book, at, sign, thousandths)
     return 0
 
@@ -84,6 +84,6 @@ def hedge(state: LitState, book: BookState, at: Nanos, sign: int, qty: Qty, px: 
     """Somebody takes up to `px`; return 0 or a code for room."""
     code = room(state, book)
     if code:
-        return code
+        return int(code)
     take(state, book, at, sign, qty, px)
     return 0

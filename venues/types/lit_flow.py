@@ -45,8 +45,8 @@ class LitParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     look again about every `refresh_ns`. Takers trade `volume_share` of ADV in orders of mean `trade_qty`, of which
     the part `informed` (before the regime's multiplier) trades on the next move up to `lead_ns` before it or, the
     part `snipers` of these, within the slowest maker's reaction after it; and the part `bursts` presses the price
-    `push_ticks` away for a while, without news (0: never). The rest is noise, with `limits_per_trade` noise limit orders for every
-    trade, that live `limit_life_ns` in the mean. No taker goes beyond `collar_ticks`.
+    `push_ticks` away for a while, without news (0: never). The rest is noise, with `limits_per_trade` noise limit
+    orders for every trade, that live `limit_life_ns` in the mean. No taker goes beyond `collar_ticks`.
 
     Of the noise limit orders `hidden` are not shown and `icebergs` show a part. `feedback` and `correlation` are m of
     the sign feedback and alpha of the factor that venues share (0: none). An auction gathers for

@@ -146,7 +146,7 @@ def run(state: LitState, book: BookState, last: Nanos) -> int:
             return 0
         code = room(state, book)
         if code:
-            return code
+            return int(code)
         if row_at == at:
             k = head[S_ROW]
             head[S_ROW] = k + 1
@@ -164,7 +164,7 @@ def next_own(state: LitState) -> Nanos:
     """Return when something next happens by itself, NEVER when nothing will."""
     head = state.head
     row_at = state.rows[head[S_ROW], 0] if head[S_ROW] < len(state.rows) else NEVER
-    return min(row_at, head[S_LOOK_AT], head[S_DRAW_AT])
+    return int(min(row_at, head[S_LOOK_AT], head[S_DRAW_AT]))
 
 
 @njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]

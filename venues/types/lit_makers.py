@@ -62,7 +62,7 @@ from venues.types.lit_state import (
 def anchor(state: LitState) -> Px:
     """Return the price that makers quote around: the reference, our impact in it, and a push while one lasts."""
     head = state.head
-    return head[S_PATH_PX] + head[S_SHIFT_PX] + head[S_PUSH_PX]
+    return int(head[S_PATH_PX] + head[S_SHIFT_PX] + head[S_PUSH_PX])
 
 
 @njit(cache=True, forceinline=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
@@ -77,7 +77,7 @@ def consume(state: LitState, book: BookState, at: Nanos) -> None:
         row = k * OUT_COLUMNS
         what = out[row + WHAT]
         maker, taker = out[row + MAKER], out[row + TAKER]
-        if what == WHAT_TRADE or what == WHAT_AUCTION:
+        if what in (WHAT_TRADE, WHAT_AUCTION):
             place = head[S_PRINTS]
             state.prints[place, 0] = at
             state.prints[place, 1] = out[row + PX]
@@ -143,7 +143,7 @@ def _wanted(state: LitState, at: Nanos, maker: int, side: int, level: int, k: in
     qty = state.sizes[(k * 8 + 2 * level + 1 - side) % len(state.sizes)] * (2 + level) // 2
     if state.pulled[maker, side, 0] > at:
         qty = qty * (1000 - state.pulled[maker, side, 1]) // 1000
-    return qty
+    return int(qty)
 
 
 @njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]

@@ -74,10 +74,11 @@ def _normal_quantiles() -> F64:
     low, high = np.full(SIZES, -6.0), np.full(SIZES, 6.0)
     want = (np.arange(SIZES) + 0.5) / SIZES
     for _ in range(60):
-        middle = (low + high) / 2.0
-        below = np.array([0.5 * (1.0 + math.erf(x / math.sqrt(2.0))) for x in middle.tolist()]) < want
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return (low + high) / 2.0
+        half: F64 = (low + high) / 2.0
+        below = np.array([0.5 * (1.0 + math.erf(x / math.sqrt(2.0))) for x in half.tolist()]) < want
+        low, high = np.where(below, half, low), np.where(below, high, half)
+    middle: F64 = (low + high) / 2.0
+    return middle
 
 
 def noise_arrays(params: LitParameters, lot: Qty, volume: float) -> tuple[FlowArrays, F64, int]:

@@ -8,7 +8,8 @@ Rule of this file: names of places in arrays, and arrays made empty; nothing her
 * `sizes`: the makers' sizes, read in a circle.
 * `quoted`: each maker's order by side (buys, sells) and level: id, price; (makers, 2, levels, 2).
 * `pulled`: until when each maker shows less on a side, and how many thousandths less; (makers, 2, 2).
-* `looks`: times at which each maker looks again because of us, a ring: (makers, LOOKS); `ring`: (makers, 2) begin, count.
+* `looks`: times at which each maker looks again because of us, a ring: (makers, LOOKS).
+* `ring`: where each maker's looks begin, and how many: (makers, 2).
 * `noise`: ids of the noise orders that were entered on each side and not yet cancelled: (2, n).
 * `kept`: room to sort one maker's quotes in: (levels, 2).
 * `quotes`, `prints`: the window's market data; `ours`: executions and ends of our orders, OURS_COLUMNS a row.
@@ -136,6 +137,8 @@ def grown_lit(state: LitState, code: int) -> LitState:
     """Return the same venue with twice the room in the array that `code` names."""
     if code == GROW_NOISE:
         return state._replace(noise=np.concatenate([state.noise, np.zeros_like(state.noise)], axis=1))
-    name = {GROW_QUOTES: "quotes", GROW_PRINTS: "prints", GROW_OURS: "ours"}[code]
-    array = getattr(state, name)
-    return state._replace(**{name: np.concatenate([array, np.zeros_like(array)])})
+    if code == GROW_OURS:
+        return state._replace(ours=np.concatenate([state.ours, np.zeros_like(state.ours)]))
+    if code == GROW_PRINTS:
+        return state._replace(prints=np.concatenate([state.prints, np.zeros_like(state.prints)]))
+    return state._replace(quotes=np.concatenate([state.quotes, np.zeros_like(state.quotes)]))
