@@ -39,6 +39,7 @@ from venues.models.fade import Fading
 from venues.models.latency import Latency
 from venues.models.reference import MarketSetup, Regime
 from venues.types.dark_flow import DarkParameters
+from venues.types.lit_flow import LitParameters
 from venues.types.dealer_parameters import DealerParameters
 from venues.venue import Venue
 
@@ -153,6 +154,8 @@ def _spec(part: VenuePart, scenario: Scenario) -> VenueSpec:
     kind = part.parameters.__struct_config__.tag
     venue_type, tactics = _TYPES[str(kind)]
     segments: tuple[str, ...] = ()
+    if isinstance(part.parameters, LitParameters) and part.parameters.closing_auction_ns:
+        tactics += (Tactic.AUCTION,)
     if isinstance(part.parameters, DarkParameters):
         segments = tuple(segment.name for segment in part.parameters.segments)
         tactics += (Tactic.CONDITIONAL,) if part.parameters.conditional else ()

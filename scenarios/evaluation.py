@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from router.domain.enums import Tactic
 from router.domain.market import F64, I64
 from router.domain.units import MILLISECOND, SECOND, Nanos
 from scenarios.history import MidHistory
@@ -76,9 +77,13 @@ def costs(recorder: Recorder, history: MidHistory) -> Costs:
     px = _column(rows, "last_px")
     sign = np.array([1.0 if row["side"] == "BUY" else -1.0 for row in rows])
     at = np.array([row["at"] for row in rows], dtype=np.int64)
-    sent = np.array([row["sent_at"] for row in rows], dtype=np.int64)
+    # An order for the close is sent minutes ahead: what the market does until the auction is timing, not routing.
+    is_cross = np.array([row["tactic"] == Tactic.AUCTION for row in rows])
+    sent = np.where(is_cross, at, np.array([row["sent_at"] for row in rows], dtype=np.int64))
     orders = [recorder.orders[row["parent_id"]] for row in rows]
     routed = _column(rows, "mid_routed")
+    crossed = np.array([row["mid_at_fill"] or row["mid_routed"] for row in rows], dtype=np.float64)
+    routed = np.where(is_cross, crossed, routed)
     arrival = np.array([order["arrival_px"] or row["mid_routed"] for order, row in zip(orders, rows, strict=True)])
     started = np.array([order["start_at"] for order in orders], dtype=np.int64)
     # Where the run ended before ten seconds had passed, the last mid known stands in.

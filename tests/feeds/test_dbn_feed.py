@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from feed_material import rows_of, short
 from hypothesis import given, settings
@@ -14,6 +17,7 @@ from wire_material import BAD_RECEIPT, LAST, MAYBE_BAD, SNAPSHOT, dbn_bytes, mbo
 from router.domain.errors import TapeError
 from venues.feeds.catalogue import open_feed
 from venues.feeds.dbn import open_dbn
+from venues.feeds.dbn_records import MBO, Records, read_dbn
 from venues.feeds.events import EventFlag, EventKind
 
 DAY = "cme_es_mbo_dbn/esh4-glbx-mdp3-20231225.mbo.dbn.zst"
@@ -201,13 +205,20 @@ def test_impossible_records_are_named(tmp_path: Path, record: bytes, expected: s
 def test_cut_and_foreign_files_are_refused(tmp_path: Path) -> None:
     data = dbn_bytes([BID, ASK])
     for name, content, expected in (
-        ("x.mbo.dbn", data[:-10], "46 bytes of one"),
-        ("x.mbo.dbn", b"not a recording at all", "whole records of DBN"),
+        ("x.mbo.dbn", data[:-10], "a record of 56 bytes, got 46 - at x.mbo.dbn record 2"),
+        ("x.mbo.dbn", b"not a recording at all", "a header of DBN"),
+        ("x.mbo.dbn", data[:150], "a whole header"),
+        ("x.mbo.dbn", data[:3] + b"\x09" + data[4:], "DBN 1 to 3"),
+        (
+            "x.mbo.dbn",
+            dbn_bytes([BID, mbo("A", "B", "1", 1, 5, rtype=1)]),
+            "56 bytes of type 0xa0, got '56 bytes of type 0x1'",
+        ),
         ("x.mbo.dbn", b"", "a header of DBN"),
-        ("x.mbo.dbn", dbn_bytes([]), "at least one record"),
+        ("x.mbo.dbn", dbn_bytes([]), "a record of 56 bytes, got 0"),
         ("x.mbo.dbn", dbn_bytes([BID], schema=4), "the schema mbo"),
-        ("x.mbo.dbn.zst", zst(data)[:-3], "Truncated"),
-        ("x.mbo.dbn.zst", data, "whole records of DBN"),
+        ("x.mbo.dbn.zst", zst(data)[:-3], "a whole, readable file"),
+        ("x.mbo.dbn.zst", data, "a whole, readable file"),
     ):
         with pytest.raises(TapeError, match=expected):
             rows_of(open_feed(write(tmp_path / name, content)))
@@ -235,17 +246,39 @@ def test_the_recorded_night_agrees_with_its_own_book_after_every_event(
     skipped = {of.reason: of.records for of in feed.skipped()}
     assert skipped == {"the taker's own fill": 107, "told by its cross": 35, "told by its fills": 9062}
     assert len(rows) == 59_615
-    assert traded == sum(int(one.size) for one in _records(path) if str(one.action) == "T")
+    assert traded == sum(qty for code, qty in _columns(path, "action", "size") if code == ord("T"))
     assert feed.span() == (1_703_462_400_000_000_000, 1_703_548_799_446_724_905)
 
 
-def _records(path: Path) -> list[object]:
-    import databento_dbn as dbn
-    import pyarrow as pa
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_headers_and_records_are_read_as_databento_reads_them(tmp_path: Path, version: int) -> None:
+    data = dbn_bytes([BID, ASK, mbo("R", "N", "", 0, 0, 40)], (("ESH4", 7), ("NQH4", 8)), version=version)
+    header, records = read_dbn(write(tmp_path / "x.mbo.dbn", data))
+    metadata, *messages = _decoded(data)
+    assert header == (metadata.dataset, {7: "ESH4", 8: "NQH4"})
+    assert {name: spans[0]["symbol"] for name, spans in metadata.mappings.items()} == {"ESH4": "7", "NQH4": "8"}
+    _check_fields(np.concatenate(list(records)), messages)
 
+
+def test_the_recorded_night_is_read_as_databento_reads_it(recorded_file: Callable[[str], Path]) -> None:
+    path = recorded_file(DAY)
+    _, *messages = _decoded(pa.input_stream(str(path), compression="zstd").read())
+    _check_fields(np.concatenate(list(read_dbn(path)[1])), messages)
+
+
+def _decoded(data: bytes) -> list[Any]:
+    dbn = pytest.importorskip("databento_dbn", reason="Databento's decoder is not installed")
     decoder = dbn.DBNDecoder()
-    decoder.write(pa.input_stream(str(path), compression="zstd").read())
-    return list(decoder.decode()[1:])
+    decoder.write(data)
+    return list(decoder.decode())
+
+
+def _check_fields(records: Records, messages: list[Any]) -> None:
+    names = [name for name in MBO.names or () if name not in ("words", "rtype", "action", "side")]
+    for name in names:
+        assert records[name].tolist() == [getattr(one, name) for one in messages]
+    for name in ("action", "side"):
+        assert [chr(value) for value in records[name].tolist()] == [str(getattr(one, name)) for one in messages]
 
 
 def _books(path: Path) -> list[dict[int, tuple[int, int] | None]]:
@@ -253,8 +286,9 @@ def _books(path: Path) -> list[dict[int, tuple[int, int] | None]]:
     book: dict[int, tuple[int, int]] = {}
     events: list[dict[int, tuple[int, int] | None]] = []
     touched: set[int] = set()
-    for one in _records(path):
-        action, order_id, px, qty = str(one.action), one.order_id, one.price // 100_000, one.size  # type: ignore[attr-defined]
+    fields = ("action", "order_id", "price", "size", "flags")
+    for code, order_id, price, qty, flags in _columns(path, *fields):
+        action, px = chr(code), price // 100_000
         if action in "AM":
             book[order_id] = (px, qty)
         elif action == "C":
@@ -264,10 +298,15 @@ def _books(path: Path) -> list[dict[int, tuple[int, int] | None]]:
                 del book[order_id]
         if action in "AMC":
             touched.add(order_id)
-        if one.flags & LAST:  # type: ignore[attr-defined]
+        if flags & LAST:
             events.append({of: book.get(of) for of in sorted(touched)})
             touched.clear()
     return events
+
+
+def _columns(path: Path, *names: str) -> Iterator[tuple[int, ...]]:
+    for part in read_dbn(path)[1]:
+        yield from zip(*(part[name].tolist() for name in names), strict=True)
 
 
 def _check(rows: list[dict[str, int]], books: list[dict[int, tuple[int, int] | None]]) -> int:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
 from hypothesis import strategies as st
 
 from router.domain.errors import TapeError
@@ -45,37 +44,33 @@ def mutations(draw: st.DrawFn, data: bytes) -> bytes:
 
 
 def mbo(action: str, side: str, px: str, qty: int, order_id: int, flags: int = LAST, **also: int) -> bytes:
-    """Return a record; `at` and `received` are ns after `MID`, the first as the second when not said."""
-    dbn = pytest.importorskip("databento_dbn", reason="the extra 'feeds' is not installed")
-    received = MID + also.get("received", also.get("at", 0))
-    price = dbn.UNDEF_PRICE if action == "R" else round(float(px) * 10**9)
-    body = dbn.MBOMsg(
-        1,
-        also.get("instrument", 7),
-        MID + also.get("at", 0),
-        order_id,
-        price,
-        qty,
-        dbn.Action(action),
-        dbn.Side(side),
-        received,
-        flags,
-    )
-    # A record in memory has room for a stamp that files do not have.
-    return bytes([14]) + bytes(body)[1:56]
+    """Return a record; `at` and `received` are ns after `MID`, the second as the first when not said."""
+    price = (1 << 63) - 1 if action == "R" else round(float(px) * 10**9)
+    at, received = MID + also.get("at", 0), MID + also.get("received", also.get("at", 0))
+    head = (14, also.get("rtype", 0xA0), 1, also.get("instrument", 7), at)
+    body = (order_id, price, qty, flags, 0, action.encode(), side.encode(), received, 0, 0)
+    return struct.pack("<BBHIQQqIBBccQiI", *head, *body)
 
 
-def dbn_bytes(records: Sequence[bytes], symbols: Sequence[tuple[str, int]] = (("ESH4", 7),), schema: int = 0) -> bytes:
-    """Return a file of the format's first version; schema 0 is market by order, 4 trades."""
-    names = [name.encode().ljust(22, b"\0") for name, _ in symbols]
+def dbn_bytes(
+    records: Sequence[bytes], symbols: Sequence[tuple[str, int]] = (("ESH4", 7),), schema: int = 0, version: int = 1
+) -> bytes:
+    """Return a file; schema 0 is market by order, 4 trades."""
+    width = 22 if version == 1 else 71
+    names = [name.encode().ljust(width, b"\0") for name, _ in symbols]
     days = struct.pack("<III", 1, 20_231_225, 20_231_226)
-    spans = [
-        name + days + str(number).encode().ljust(22, b"\0") for name, (_, number) in zip(names, symbols, strict=True)
-    ]
+    numbers = [str(number).encode().ljust(width, b"\0") for _, number in symbols]
     count = struct.pack("<I", len(symbols))
-    fixed = struct.pack("<16sHQQQQBBB47x", b"GLBX.MDP3", schema, MID, MID, 0, (1 << 64) - 1, 1, 0, 0)
+    times = struct.pack("<QQQ", MID, MID, 0)
+    fixed = struct.pack("<16sH", b"GLBX.MDP3", schema) + times
+    if version == 1:
+        fixed += struct.pack("<QBBB47x", (1 << 64) - 1, 1, 0, 0)
+    else:
+        fixed += struct.pack("<BBBH53x", 1, 0, 0, width)
+    spans = [name + days + number for name, number in zip(names, numbers, strict=True)]
     header = fixed + bytes(4) + count + b"".join(names) + bytes(8) + count + b"".join(spans)
-    return b"DBN\x01" + struct.pack("<I", len(header)) + header + b"".join(records)
+    header += bytes(-len(header) % 8 if version == 3 else 0)
+    return struct.pack("<3sBI", b"DBN", version, len(header)) + header + b"".join(records)
 
 
 def zst(data: bytes) -> bytes:
