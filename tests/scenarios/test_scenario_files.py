@@ -281,5 +281,5 @@ def test_an_order_without_an_end_works_until_the_close() -> None:
 
 def test_a_policy_that_does_not_exist_is_refused_by_name() -> None:
     assembly = assemble(scenario(), 1, None)
-    with pytest.raises(ConfigError, match=r"censored, .*oracle, got 'guess'"):
+    with pytest.raises(ConfigError, match=r"censored, .*oracle, clairvoyant, got 'guess'"):
         make_policy(assembly, "guess")
