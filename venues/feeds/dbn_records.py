@@ -51,11 +51,7 @@ MBO = np.dtype(
 
 _WORDS, _RTYPE, _SCHEMA = MBO.itemsize // 4, 0xA0, 0
 _START = struct.Struct("<3sBI")  # magic, version, bytes of the header behind these
-_FIXED = struct.Struct("<16sH")  # dataset, schema
-_FIXED_BYTES = 100
-_COUNT = struct.Struct("<I")
 _OLD_SYMBOL_BYTES = 22
-_SYMBOL_BYTES_AT = 45
 
 
 Records: TypeAlias = NDArray[np.void]
@@ -67,10 +63,6 @@ class Header(NamedTuple):
 
     dataset: str
     symbols: dict[int, str]
-
-
-class _Cut(Exception):
-    """A header ends before its last field."""
 
 
 def read_dbn(path: Path) -> tuple[Header, Iterator[Records]]:
@@ -89,62 +81,65 @@ def read_dbn(path: Path) -> tuple[Header, Iterator[Records]]:
         raise TapeError(bad_value(place, f"DBN 1 to 3 with up to {HEADER_BYTES_MAX} bytes", f"{version}, {length}"))
     while len(start) < _START.size + length and (block := next(blocks, b"")):
         start += block
-    try:
-        header = _header(place, start[_START.size : _START.size + length], version)
-    except (_Cut, UnicodeDecodeError) as exc:
-        raise TapeError(bad_value(place, "a whole header", str(exc) or f"{len(start)} bytes")) from exc
+    header = _header(_Fields(place, start[_START.size : _START.size + length]), version)
     return header, _records(path, chain([start[_START.size + length :]], blocks))
 
 
-def _header(place: str, data: bytes, version: int) -> Header:
-    if len(data) < _FIXED_BYTES:
-        raise _Cut
-    dataset, schema = _FIXED.unpack_from(data)
+def _header(fields: _Fields, version: int) -> Header:
+    dataset = fields.text(16)
+    schema = fields.number(2)
     if schema != _SCHEMA:
-        raise TapeError(bad_value(place, "the schema mbo (0)", schema))
-    width = int.from_bytes(data[_SYMBOL_BYTES_AT : _SYMBOL_BYTES_AT + 2], "little")
-    reader = _Fields(data, _FIXED_BYTES, _OLD_SYMBOL_BYTES if version == 1 else width)
+        raise TapeError(bad_value(fields.place, "the schema mbo (0)", schema))
+    # First and last time, limit and, at first, the number of records; types of symbols, and whether sending is stamped.
+    fields.skip(35 if version == 1 else 27)
+    width = _OLD_SYMBOL_BYTES if version == 1 else fields.number(2)
+    fields.skip(47 if version == 1 else 53)
     # A definition of the schema, which no version has yet; then symbols asked for, found in part, not found.
-    reader.skip(reader.count())
+    fields.skip(fields.number(4))
     for _ in range(3):
-        reader.skip(reader.count() * reader.width)
+        fields.skip(fields.number(4) * width)
     symbols: dict[int, str] = {}
-    for _ in range(reader.count()):
-        name = reader.text()
-        for _ in range(reader.count()):
-            reader.skip(8)  # first and last day
-            other = reader.text()
-            # The number is on the side that it was asked for, or on the other.
+    for _ in range(fields.number(4)):
+        name = fields.text(width)
+        for _ in range(fields.number(4)):
+            fields.skip(8)  # first and last day
+            other = fields.text(width)
+            # The number is on the side that was asked for, or on the other.
             number, symbol = (other, name) if other.isdigit() else (name, other)
             if number.isdigit():
                 symbols[int(number)] = symbol
             if len(symbols) > SYMBOLS_MAX:
-                raise TapeError(bad_value(place, f"at most {SYMBOLS_MAX} symbols", "more"))
-    return Header(dataset.rstrip(b"\0").decode("ascii"), symbols)
+                raise TapeError(bad_value(fields.place, f"at most {SYMBOLS_MAX} symbols", "more"))
+    return Header(dataset, symbols)
 
 
 class _Fields:
-    """The variable part of a header, read from the front."""
+    """A header's fields, read from the front."""
 
-    def __init__(self, data: bytes, start: int, width: int) -> None:
-        self.width = width
-        self._data, self._start = data, start
+    def __init__(self, place: str, data: bytes) -> None:
+        self.place = place
+        self._data, self._start = data, 0
 
-    def skip(self, size: int) -> int:
-        """Pass over `size` bytes and return where they began."""
-        start = self._start
+    def skip(self, size: int) -> bytes:
+        """Return the next `size` bytes.
+
+        Raises:
+            TapeError: the header ends before.
+        """
+        part = self._data[self._start : self._start + size]
+        if len(part) < size:
+            raise TapeError(bad_value(self.place, f"a whole header, {size} bytes more", len(part)))
         self._start += size
-        if self._start > len(self._data):
-            raise _Cut
-        return start
+        return part
 
-    def count(self) -> int:
-        value: int = _COUNT.unpack_from(self._data, self.skip(_COUNT.size))[0]
-        return value
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.skip(size), "little")
 
-    def text(self) -> str:
-        start = self.skip(self.width)
-        return self._data[start : start + self.width].rstrip(b"\0").decode("ascii")
+    def text(self, size: int) -> str:
+        part = self.skip(size).rstrip(b"\0")
+        if not part.isascii():
+            raise TapeError(bad_value(self.place, "a text of ASCII", part))
+        return part.decode("ascii")
 
 
 def _records(path: Path, blocks: Iterable[bytes]) -> Iterator[Records]:

@@ -14,26 +14,26 @@ import numpy as np
 from numba import njit
 
 from router.domain.market import F64, I64
-from router.domain.units import SECOND
+from router.domain.units import MICROSECOND, SECOND
+from venues.flow.factors import SHAPE, fit_product
 from venues.flow.facts import sign_autocorrelation, u_shape
 from venues.flow.levels import simulate
 from venues.flow.parameters import (
     BINS,
     COLUMNS,
-    IMPROVE,
     KINDS,
     SIZES,
+    SPREAD_CLASSES,
     SPREADS,
+    TRADE,
     Feedback,
     FlowParameters,
     SignMemory,
     flow_arrays,
 )
-from venues.flow.queue_reactive import feedback_at, feedback_trade, new_memory
+from venues.flow.queue_reactive import feedback_at, feedback_trade, new_memory, queue_class, spread_class
+from venues.flow.splitting import runs_of
 from venues.flow.top_tape import TopTape
-
-PRIOR_S = 20.0
-"""A bin's rate leans on its spread's mean as if it had been seen so many seconds longer."""
 
 VOLUME_UNIT = 0.31
 """The feedback's unit of volume, as a share of the recording's (see `Feedback`)."""
@@ -46,6 +46,8 @@ _MEMORIES = (1.5, 8.0, 50.0)
 _LEANING_MAX = 0.95
 _ROUNDS = 2
 _GAP, _STEP = 0, 1
+"""Rows of the moves: away from a best that is gone; from the second on, inside a spread of each class."""
+
 _REVEALED = KINDS
 
 
@@ -68,28 +70,35 @@ def calibrate(tape: TopTape, seed: int = 1) -> Fit:
         distances=(1.0,),
         feedback=feedback,
     )
-    counts = np.zeros((SPREADS, BINS, COLUMNS))
-    exposures = np.zeros((SPREADS, BINS, COLUMNS))
+    runs = runs_of(tape.taken)
+    counts, exposures = np.zeros(SHAPE), np.zeros(SHAPE)
     sizes = np.zeros((KINDS + 1, len(tape.top) * 2 + len(tape.taken)), dtype=np.int64)
     sized = np.zeros(KINDS + 1, dtype=np.int64)
-    moves = np.zeros((2, _TICKS_MAX), dtype=np.int64)
+    moves = np.zeros((_STEP + SPREAD_CLASSES, _TICKS_MAX), dtype=np.int64)
     _walk(
-        flow_arrays(plain, lot=1), new_memory(), tape.top, tape.is_whole, tape.taken, tape.length_ns, tape.slack_ns,
+        flow_arrays(plain, lot=1), new_memory(), tape.top, tape.is_whole, tape.taken, runs.starts, tape.length_ns, tape.slack_ns,
         counts, exposures, sizes, sized, moves,
     )  # fmt: skip
     laws = [_law(sizes[kind, : sized[kind]]) for kind in range(KINDS + 1)]
+    product = fit_product(counts, exposures)
     fitted = FlowParameters(
-        rates=_rates(_leaning_on_means(counts, exposures)),
+        rates=_rates(product.rates),
         queue_scale_lots=scale,
         sizes_lots=tuple(laws[:KINDS]),
         distances=(1.0,),
         feedback=feedback,
         gaps=_chances(moves[_GAP]),
-        steps=_chances(moves[_STEP]),
+        steps=_chances(moves[_STEP:].sum(axis=0)),
         revealed_lots=laws[_REVEALED],
         u_shape=u_shape(tape.taken[:, 0], tape.length_ns),
+        spread_factors=_rows(product.spread_factors),
+        queue_factors=_rows(product.queue_factors),
+        wide_steps=tuple(_chances(row) for row in moves[_STEP:]),
+        splits=_law(runs.lengths),
+        split_gaps_us=_law(runs.gaps // MICROSECOND),
     )
     events = counts.reshape(-1, KINDS, 2).sum(axis=(0, 2)).astype(np.int64)
+    events[TRADE] = len(tape.taken)
     return Fit(_with_signs(fitted, tape, seed), events)
 
 
@@ -100,6 +109,7 @@ def _walk(
     top: I64,
     is_whole: I64,
     taken: I64,
+    starts: I64,
     length_ns: int,
     slack_ns: int,
     counts: F64,
@@ -117,15 +127,19 @@ def _walk(
         until = top[row + 1, 0] if row + 1 < top.shape[0] else length_ns
         total = top[row, 2] + top[row, 4]
         k = min(BINS - 1, top[row, 2] * BINS // total) if total > 0 else BINS // 2
-        wide = 1 if top[row, 3] - top[row, 1] > 1 else 0
+        width = spread_class(top[row, 3] - top[row, 1])
+        bids, asks = queue_class(top[row, 2] * flow[5][0]), queue_class(top[row, 4] * flow[5][0])
         at = top[row, 0]
         # A trade stamped a little after what it left behind belongs to the book before; one quote's life is enough.
         while trade < taken.shape[0] and taken[trade, 0] <= until:
             then = max(at, min(taken[trade, 0], until))
             b = feedback_at(flow, memory, taken[trade, 0])
             if is_whole[row] == 1:
-                _expose(flow, exposures[wide, k], top[row, 2], top[row, 4], then - at, b)
-                counts[wide, k, 4 if taken[trade, 1] > 0 else 5] += 1.0
+                _expose(flow, exposures[width], bids, asks, k, top[row, 2], top[row, 4], then - at, b)
+                if taken[trade, 1] > 0:
+                    counts[width, asks, k, 4] += starts[trade]
+                else:
+                    counts[width, bids, k, 5] += starts[trade]
             at = then
             sizes[2, sized[2]] = taken[trade, 2]
             sized[2] += 1
@@ -138,32 +152,43 @@ def _walk(
             trade += 1
         if is_whole[row] == 1:
             b = feedback_at(flow, memory, max(at, until - 1)) if until > at else 0.0
-            _expose(flow, exposures[wide, k], top[row, 2], top[row, 4], until - at, b)
+            _expose(flow, exposures[width], bids, asks, k, top[row, 2], top[row, 4], until - at, b)
         if row + 1 < top.shape[0] and is_whole[row] == 1 and is_whole[row + 1] == 1:
             for which in range(2):
                 if top[row + 1, 0] > last[which] + slack_ns:
                     owed[which] = 0
-                _change(top, row, which, wide, k, owed, counts, sizes, sized, moves)
+                own = bids if which == 0 else asks
+                _change(top, row, which, width, counts[width, own, k], owed, sizes, sized, moves)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _expose(flow: tuple[F64, ...], exposure: F64, bid_qty: int, ask_qty: int, span_ns: int, b: float) -> None:
+def _expose(
+    flow: tuple[F64, ...],
+    exposure: F64,
+    bids: int,
+    asks: int,
+    k: int,
+    bid_qty: int,
+    ask_qty: int,
+    span_ns: int,
+    b: float,
+) -> None:
     """Add a span to the time in which each column could have happened, weighted as `draw_event` weights its rate."""
     span = span_ns * 1e-9
     scale = flow[5][0]
-    exposure[0] += span
-    exposure[1] += span
-    exposure[2] += span * bid_qty * scale
-    exposure[3] += span * ask_qty * scale
-    exposure[4] += span * (np.exp(-b) if b < 0.0 else 1.0)
-    exposure[5] += span * (np.exp(b) if b > 0.0 else 1.0)
-    exposure[6] += span
-    exposure[7] += span
+    exposure[bids, k, 0] += span
+    exposure[asks, k, 1] += span
+    exposure[bids, k, 2] += span * bid_qty * scale
+    exposure[asks, k, 3] += span * ask_qty * scale
+    exposure[asks, k, 4] += span * (np.exp(-b) if b < 0.0 else 1.0)
+    exposure[bids, k, 5] += span * (np.exp(b) if b > 0.0 else 1.0)
+    exposure[bids, k, 6] += span
+    exposure[asks, k, 7] += span
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _change(
-    top: I64, row: int, which: int, wide: int, k: int, owed: I64, counts: F64, sizes: I64, sized: I64, moves: I64
+    top: I64, row: int, which: int, width: int, counts: F64, owed: I64, sizes: I64, sized: I64, moves: I64
 ) -> None:
     """Count what one side's change from a row to the next was."""
     px, qty = top[row, 1 + 2 * which], top[row, 2 + 2 * which]
@@ -174,7 +199,7 @@ def _change(
     if inwards > 0:
         kind = 3
         change = new_qty
-        moves[1, min(inwards, moves.shape[1]) - 1] += 1
+        moves[1 + width, min(inwards, moves.shape[1]) - 1] += 1
     elif inwards < 0:
         left = min(owed[which], qty)
         owed[which] -= left
@@ -194,7 +219,7 @@ def _change(
             kind = 1
             change = qty - new_qty - left
     if kind >= 0:
-        counts[wide, k, 2 * kind + which] += 1.0
+        counts[2 * kind + which] += 1.0
         sizes[kind, sized[kind]] = change
         sized[kind] += 1
 
@@ -205,19 +230,12 @@ def _mean_best(tape: TopTape) -> float:
     return float((spans * (tape.top[:, 2] + tape.top[:, 4])).sum() / (2.0 * spans.sum()))
 
 
-def _leaning_on_means(counts: F64, exposures: F64) -> F64:
-    """Return rates (2, 21, 8), each bin's leaning on its spread's mean."""
-    mean = counts.sum(axis=1, keepdims=True) / np.maximum(exposures.sum(axis=1, keepdims=True), PRIOR_S)
-    rates: F64 = (counts + PRIOR_S * mean) / (exposures + PRIOR_S)
-    # Bids at an imbalance are as asks at the opposite one: a day is too short to tell them apart.
-    mirrored = rates[:, ::-1].reshape(SPREADS, BINS, KINDS, 2)[..., ::-1].reshape(rates.shape)
-    rates = 0.5 * (rates + mirrored)
-    rates[0, :, 2 * IMPROVE :] = 0.0
-    return rates
-
-
 def _rates(rates: F64) -> tuple[tuple[tuple[float, ...], ...], ...]:
     return tuple(tuple(tuple(round(float(x), 9) for x in row) for row in spread) for spread in rates)
+
+
+def _rows(factors: F64) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(round(float(x), 6) for x in row) for row in factors)
 
 
 def _law(sizes: I64) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from venues.flow.parameters import (
     FlowArrays,
 )
 from venues.flow.queue_reactive import NOTHING, draw_from, feedback_from, feedback_trade, new_memory
+from venues.flow.splitting import DUE, begin_run, new_slots, next_piece, next_slot
 
 DEPTH = 16
 """Prices kept on a side."""
@@ -83,7 +84,7 @@ def simulate(
     trades = np.zeros((max(trades_max, 1), 4), dtype=np.int64)
     head = np.zeros(HEAD, dtype=np.int64)
     key = stream_key(seed, name, "levels")
-    run_levels(flow, key, new_memory(), length_ns, step_ns, program, u_shape, samples, trades, head)
+    run_levels(flow, key, new_memory(), new_slots(), length_ns, step_ns, program, u_shape, samples, trades, head)
     return Session(samples, trades[: min(int(head[_TRADES]), trades_max)], head[_KINDS:])
 
 
@@ -92,6 +93,7 @@ def run_levels(
     flow: FlowArrays,
     key: np.uint64,
     memory: F64,
+    slots: I64,
     length_ns: int,
     step_ns: int,
     program: Program,
@@ -106,23 +108,26 @@ def run_levels(
     side = np.full((2, DEPTH), usual, dtype=np.int64)
     head[_ASK] = 1
     ours = program.from_ns if program.qty != 0 else length_ns
-    now = counter = 0
+    now = counter = pieces = 0
     turns = np.ones(SIGNS_MAX, dtype=np.int64)
     cell = -1
     leaning = 0.0
     decays, gaps, revealed = flow.decays, flow.gaps, flow.revealed
     leans = flow.signs[0, 0] > 0.0
     rates, sizes, distances, steps, scalars = flow.rates, flow.sizes, flow.distances, flow.steps, flow.scalars
+    widths, queues, splits, split_gaps = flow.spread_factors, flow.queue_factors, flow.splits, flow.split_gaps
     while now < length_ns:
         b = feedback_from(decays, scalars, memory, now)
         if leans:
             cell, leaning = _lean(flow.signs, key, turns, cell, now // CELL_NS, leaning)
         book = (side[0, 0], side[1, 0], head[_ASK] - head[_BID])
         wait, kind, sign, distance, qty = draw_from(
-            rates, sizes, distances, steps, scalars, key, counter, book, (b, _busy(now / length_ns, u_shape), leaning)
-        )
+            rates, sizes, distances, steps, widths, queues, scalars,
+            key, counter, book, (b, _busy(now / length_ns, u_shape), leaning),
+        )  # fmt: skip
         counter += 1
-        then = min(now + wait, ours)
+        slot = next_slot(slots)
+        then = min(now + wait, ours, slots[slot, DUE])
         _sample(side, head, samples, then, step_ns)
         if then >= length_ns:
             break
@@ -131,10 +136,13 @@ def run_levels(
             ours += program.every_ns
             if ours >= program.to_ns:
                 ours = length_ns
+        elif then == slots[slot, DUE]:
+            signed = next_piece(sizes[TRADE], split_gaps, slots, slot, key, pieces)
+            pieces += 1
+            _trade(flow, memory, side, head, trades, usual, then, signed, key, counter)
         elif kind == TRADE:
-            _record(trades, head, then, sign, qty, head[_ASK] if sign > 0 else head[_BID])
-            _take(flow, memory, side, head, usual, then, sign * qty, key, counter)
-            head[_KINDS + TRADE] += 1
+            _trade(flow, memory, side, head, trades, usual, then, sign * qty, key, counter)
+            begin_run(splits, split_gaps, slots, key, counter, then, sign)
         elif kind != NOTHING:
             head[_KINDS + kind] += 1
             _order(gaps, revealed, side, head, usual, kind, sign, distance, qty, key, counter)
@@ -169,14 +177,28 @@ def _sample(side: I64, head: I64, samples: I64, until: int, step_ns: int) -> Non
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _record(trades: I64, head: I64, at: int, sign: int, qty: int, tick: int) -> None:
+def _trade(
+    flow: FlowArrays,
+    memory: F64,
+    side: I64,
+    head: I64,
+    trades: I64,
+    usual: int,
+    at: int,
+    signed_qty: int,
+    key: np.uint64,
+    counter: int,
+) -> None:
+    """Perform and write down a trade of the flow's."""
     if head[_TRADES] < trades.shape[0]:
         row = head[_TRADES]
         trades[row, 0] = at
-        trades[row, 1] = sign
-        trades[row, 2] = qty
-        trades[row, 3] = tick
+        trades[row, 1] = 1 if signed_qty > 0 else -1
+        trades[row, 2] = abs(signed_qty)
+        trades[row, 3] = head[_ASK] if signed_qty > 0 else head[_BID]
     head[_TRADES] += 1
+    head[_KINDS + TRADE] += 1
+    _take(flow, memory, side, head, usual, at, signed_qty, key, counter)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]

@@ -11,12 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from router.domain.market import F64
+from router.domain.market import F64, I64
 from router.domain.units import SECOND, Nanos, Qty
 from venues.flow.chance import stream_key
 from venues.flow.levels import HEAD, Program, run_levels
 from venues.flow.parameters import FlowArrays
 from venues.flow.queue_reactive import new_memory
+from venues.flow.splitting import new_slots
 
 WARM_UP_NS: Nanos = 60 * SECOND
 """Before the first child: the book is then as it usually is."""
@@ -59,7 +60,7 @@ def impact_of(flow: FlowArrays, order: Metaorder, runs: int, seed: int, name: st
     for run in range(runs):
         key = stream_key(seed, f"{name}/{run}", "metaorder")
         for sign in (1, -1):
-            moves[run] += 0.5 * sign * _moves(flow, key, new_memory(), sign * order.child_qty, *order[1:])
+            moves[run] += 0.5 * sign * _moves(flow, key, new_memory(), new_slots(), sign * order.child_qty, *order[1:])
     errors = moves.std(axis=0) / np.sqrt(runs)
     peak, left = moves.mean(axis=0)
     return Impact(float(peak), float(left), float(errors[0]), float(errors[1]))
@@ -77,7 +78,9 @@ def slope(sizes: list[float], impacts: list[float]) -> float:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _moves(flow: FlowArrays, key: np.uint64, memory: F64, signed_qty: int, children: int, every_ns: int) -> F64:
+def _moves(
+    flow: FlowArrays, key: np.uint64, memory: F64, slots: I64, signed_qty: int, children: int, every_ns: int
+) -> F64:
     """Return the move of the mid in ticks from before the first child to the end and to long after, float64 (2,)."""
     duration = children * every_ns
     length = WARM_UP_NS + (1 + RELAXED_AFTER) * duration + 1
@@ -89,7 +92,9 @@ def _moves(flow: FlowArrays, key: np.uint64, memory: F64, signed_qty: int, child
     trades = np.zeros((1, 4), dtype=np.int64)
     end = begin + duration
     stop = begin + (1 + RELAXED_AFTER) * duration + 1
-    run_levels(flow, key, memory, stop, every_ns, Program(signed_qty, every_ns, begin, end), 0.0, samples, trades, head)
+    run_levels(
+        flow, key, memory, slots, stop, every_ns, Program(signed_qty, every_ns, begin, end), 0.0, samples, trades, head
+    )
     mid = 0.5 * (samples[:, 0] + samples[:, 1])
     out = np.zeros(2)
     out[0] = mid[first + children] - mid[first]

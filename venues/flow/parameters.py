@@ -18,13 +18,21 @@ import numpy as np
 
 from router.domain.errors import bad_value
 from router.domain.market import F64, I64
-from router.domain.units import MILLISECOND, SECOND, Nanos, Qty
+from router.domain.units import MICROSECOND, MILLISECOND, SECOND, Nanos, Qty
 
 BINS = 21
 """Bins of the best-level imbalance (bid - ask) / (bid + ask), from -1 to 1."""
 
 SPREADS = 2
 """Spread of one tick, and of two or more."""
+
+SPREAD_EDGES = (1, 2, 3, 5, 8, 12, 18, 27)
+"""Widest spread, in ticks, of each class of spreads but the last, which has no end."""
+
+QUEUE_EDGES = (0.2, 0.4, 0.75, 1.25, 1.75, 2.5, 4.0)
+"""Least best quantity, over `queue_scale_lots`, of each class of queues but the first, which begins at nothing."""
+
+SPREAD_CLASSES, QUEUE_CLASSES = len(SPREAD_EDGES) + 1, len(QUEUE_EDGES) + 1
 
 ADD, CANCEL, TRADE, IMPROVE = range(4)
 """Kinds of events: at the best price or behind it (ADD, CANCEL), against it (TRADE), inside the spread (IMPROVE)."""
@@ -100,6 +108,12 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         revealed_lots: quantile function of what stands at a price that becomes the best that way; empty: the usual.
         signs: latent leanings of trading, added up; their amplitudes sum to less than 1.
         u_shape: the session's ends are busier: intensity 1 + u_shape (2u - 1)^2, over its mean.
+        spread_factors: what each class of spreads (`SPREAD_EDGES`) multiplies the rate of each kind by: (9, 4); empty: 1.
+        queue_factors: what each class of the queue that an event happens to (`QUEUE_EDGES`; of a TRADE the one taken
+            from) multiplies the rate of each kind by: (8, 4); empty: 1.
+        wide_steps: `steps` for each class of spreads; empty: `steps` in all.
+        splits: quantile function of how many trades a taker makes of one decision; empty: one.
+        split_gaps_us: quantile function of the microseconds between two of them.
     """
 
     rates: tuple[Rates, ...]
@@ -112,6 +126,11 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     revealed_lots: tuple[int, ...] = ()
     signs: tuple[SignMemory, ...] = ()
     u_shape: float = 0.0
+    spread_factors: tuple[tuple[float, ...], ...] = ()
+    queue_factors: tuple[tuple[float, ...], ...] = ()
+    wide_steps: tuple[tuple[float, ...], ...] = ()
+    splits: tuple[int, ...] = ()
+    split_gaps_us: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         leaning = sum(sign.amplitude for sign in self.signs)
@@ -128,6 +147,11 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             (not self.revealed_lots or _is_law(self.revealed_lots), "revealed_lots", "rising lots from 1", "others"),
             (len(self.signs) <= SIGNS_MAX and leaning < 1.0, "signs", "up to 4 that sum to less than 1", leaning),
             (0.0 <= self.u_shape <= 100.0, "u_shape", "a value from 0 to 100", self.u_shape),
+            (_are_factors(self.spread_factors, SPREAD_CLASSES), "spread_factors", "9 x 4 factors", "others"),
+            (_are_factors(self.queue_factors, QUEUE_CLASSES), "queue_factors", "8 x 4 factors", "others"),
+            (_are_steps(self.wide_steps), "wide_steps", "chances for 9 classes", "others"),
+            (not self.splits or _is_law(self.splits), "splits", "rising numbers from 1", "others"),
+            (not self.split_gaps_us or _is_law(self.split_gaps_us), "split_gaps_us", "rising times from 1", "others"),
         )
         for holds, key, expected, got in rules:
             if not holds:
@@ -141,8 +165,10 @@ class FlowArrays(NamedTuple):
     feedback's exponentials, a decay for one cell of `CELL_NS`; scalars (4,): 1 / queue scale in shares (0: off),
     m, 1 / volume unit in shares, largest |b|.
 
-    gaps and steps int64 (256,) in ticks, 0 where the parameters leave them empty; revealed int64 (1024,); signs
-    (4, 2): amplitude, and chance to turn in one cell. Only `venues.flow.levels` reads gaps, revealed and signs.
+    gaps int64 (256,) and steps (9, 256), by class of spread, in ticks, 0 where the parameters leave them empty;
+    revealed int64 (1024,); signs (4, 2): amplitude, and chance to turn in one cell; spread_factors (9, 4) and
+    queue_factors (8, 4); splits int64 (1024,), and split_gaps (1024,) in ns. Only `venues.flow.levels` reads gaps,
+    revealed, signs and splits.
     """
 
     rates: F64
@@ -155,6 +181,10 @@ class FlowArrays(NamedTuple):
     steps: I64
     revealed: I64
     signs: F64
+    spread_factors: F64
+    queue_factors: F64
+    splits: I64
+    split_gaps: I64
 
 
 def flow_arrays(parameters: FlowParameters, lot: Qty = 100, intensity: float = 1.0) -> FlowArrays:
@@ -174,8 +204,16 @@ def flow_arrays(parameters: FlowParameters, lot: Qty = 100, intensity: float = 1
     unit = feedback.volume_unit_lots * lot
     scalars = np.array([1.0 / scale if scale else 0.0, feedback.m, 1.0 / unit, FEEDBACK_MAX])
     gaps = _outcomes(parameters.gaps, 1) if parameters.gaps else np.zeros(DISTANCES, dtype=np.int64)
-    steps = _outcomes(parameters.steps, 1) if parameters.steps else np.zeros(DISTANCES, dtype=np.int64)
-    arrays = FlowArrays(rates, sizes, distances, weights, decays, scalars, gaps, steps, revealed, signs)
+    by_class = parameters.wide_steps or (parameters.steps,) * SPREAD_CLASSES
+    steps = np.array([_outcomes(of, 1) if of else np.zeros(DISTANCES, dtype=np.int64) for of in by_class])
+    spread_factors = _factors(parameters.spread_factors, SPREAD_CLASSES)
+    queue_factors = _factors(parameters.queue_factors, QUEUE_CLASSES)
+    splits = _quantiles(parameters.splits or (1,), SIZES)
+    split_gaps = _quantiles(parameters.split_gaps_us or (1,), SIZES) * MICROSECOND
+    arrays = FlowArrays(
+        rates, sizes, distances, weights, decays, scalars, gaps, steps, revealed, signs,
+        spread_factors, queue_factors, splits, split_gaps,
+    )  # fmt: skip
     for array in arrays:
         array.setflags(write=False)
     return arrays
@@ -205,6 +243,20 @@ def _outcomes(chances: tuple[float, ...], first: int = 0) -> I64:
     """Return `DISTANCES` equally likely outcomes, first, first + 1, ..., in these proportions."""
     steps = (np.arange(DISTANCES) + 0.5) / DISTANCES
     return np.searchsorted(np.cumsum(chances)[:-1], steps, side="right").astype(np.int64) + first
+
+
+def _factors(factors: tuple[tuple[float, ...], ...], classes: int) -> F64:
+    return np.array(factors, dtype=np.float64) if factors else np.ones((classes, KINDS))
+
+
+def _are_factors(factors: tuple[tuple[float, ...], ...], classes: int) -> bool:
+    return not factors or (
+        len(factors) == classes and all(len(row) == KINDS and all(0.0 <= x <= 1e3 for x in row) for row in factors)
+    )
+
+
+def _are_steps(steps: tuple[tuple[float, ...], ...]) -> bool:
+    return not steps or (len(steps) == SPREAD_CLASSES and all(_is_chances(of) for of in steps))
 
 
 def _is_regular(rates: tuple[Rates, ...]) -> bool:

@@ -25,7 +25,9 @@ from venues.flow.parameters import (
     DISTANCES,
     EXPONENTIALS,
     IMPROVE,
+    QUEUE_EDGES,
     SIZES,
+    SPREAD_EDGES,
     TRADE,
     FlowArrays,
 )
@@ -109,8 +111,9 @@ def draw_event(
     book = (bid_qty, ask_qty, spread_ticks)
     lean = (feedback, intensity, sign_factor)
     drawn: tuple[int, int, int, int, int] = draw_from(
-        flow.rates, flow.sizes, flow.distances, flow.steps, flow.scalars, key, counter, book, lean
-    )
+        flow.rates, flow.sizes, flow.distances, flow.steps, flow.spread_factors, flow.queue_factors, flow.scalars,
+        key, counter, book, lean,
+    )  # fmt: skip
     return drawn
 
 
@@ -123,11 +126,31 @@ def _column(pick: float, upto: tuple[float, float, float, float, float, float, f
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def spread_class(spread_ticks: int) -> int:
+    """Return which class of `SPREAD_EDGES` a spread belongs to."""
+    found = 0
+    for edge in SPREAD_EDGES:
+        found += 1 if spread_ticks > edge else 0
+    return found
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def queue_class(share: float) -> int:
+    """Return which class of `QUEUE_EDGES` a best quantity over the queue's scale belongs to."""
+    found = 0
+    for edge in QUEUE_EDGES:
+        found += 1 if share >= edge else 0
+    return found
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def draw_from(
     rates: F64,
     sizes: I64,
     distances: I64,
     steps: I64,
+    spread_factors: F64,
+    queue_factors: F64,
     scalars: F64,
     key: np.uint64,
     counter: int,
@@ -152,14 +175,18 @@ def draw_from(
         bid_cancel *= bid_qty * scalars[0]
         ask_cancel *= ask_qty * scalars[0]
     improving = intensity if wide == 1 else 0.0
-    c0 = rates[wide, row, 0] * intensity
-    c1 = c0 + rates[wide, row, 1] * intensity
-    c2 = c1 + rates[wide, row, 2] * bid_cancel
-    c3 = c2 + rates[wide, row, 3] * ask_cancel
-    c4 = c3 + rates[wide, row, 4] * buying
-    c5 = c4 + rates[wide, row, 5] * selling
-    c6 = c5 + rates[wide, row, 6] * improving
-    total = c6 + rates[wide, row, 7] * improving
+    width = spread_class(spread_ticks)
+    bids, asks = queue_class(bid_qty * scalars[0]), queue_class(ask_qty * scalars[0])
+    s, q, r = spread_factors[width], queue_factors, rates[wide, row]
+    c0 = r[0] * s[0] * q[bids, 0] * intensity
+    c1 = c0 + r[1] * s[0] * q[asks, 0] * intensity
+    c2 = c1 + r[2] * s[1] * q[bids, 1] * bid_cancel
+    c3 = c2 + r[3] * s[1] * q[asks, 1] * ask_cancel
+    # Who buys takes from the asks.
+    c4 = c3 + r[4] * s[2] * q[asks, 2] * buying
+    c5 = c4 + r[5] * s[2] * q[bids, 2] * selling
+    c6 = c5 + r[6] * s[3] * q[bids, 3] * improving
+    total = c6 + r[7] * s[3] * q[asks, 3] * improving
     u0, u1, u2, u3 = uniforms4(key, counter)
     if total <= 0.0:
         return REFRESH_NS, NOTHING, 0, 0, 0
@@ -171,7 +198,7 @@ def draw_from(
     side = 1 - 2 * (column & 1)
     qty = sizes[kind, int(u2 * SIZES)]
     if kind == IMPROVE:
-        step = steps[int(u3 * DISTANCES)]
+        step = steps[width, int(u3 * DISTANCES)]
         return wait, kind, side, min(step, spread_ticks - 1) if step > 0 else 1 + int(u3 * (spread_ticks - 1)), qty
     return wait, kind, side, 0 if kind == TRADE else distances[int(u3 * DISTANCES)], qty
 
@@ -197,6 +224,12 @@ def draw_event_plain(
     factors[_SELL] = intensity * (1.0 - sign_factor) * (math.exp(feedback) if feedback > 0.0 else 1.0)
     if not is_wide:
         factors[-2:] = [0.0, 0.0]
+    width = int(np.searchsorted(SPREAD_EDGES, spread))
+    queues = np.searchsorted(QUEUE_EDGES, np.array([bid_qty, ask_qty]) * flow.scalars[0], side="right")
+    for column in range(COLUMNS):
+        kind, which = column // 2, column % 2
+        queue = queues[1 - which if kind == TRADE else which]
+        factors[column] *= flow.spread_factors[width, kind] * flow.queue_factors[queue, kind]
     cumulated = np.cumsum(flow.rates[int(is_wide), bins] * np.array(factors)).tolist()
     u = uniforms4_plain(key, counter)
     if cumulated[-1] <= 0.0:
@@ -209,7 +242,7 @@ def draw_event_plain(
     kind, side = column // 2, 1 - 2 * (column % 2)
     qty = int(flow.sizes[kind, int(u[2] * SIZES)])
     if kind == IMPROVE:
-        step = int(flow.steps[int(u[3] * DISTANCES)])
+        step = int(flow.steps[width, int(u[3] * DISTANCES)])
         return wait, kind, side, min(step, spread - 1) if step else 1 + int(u[3] * (spread - 1)), qty
     return wait, kind, side, 0 if kind == TRADE else int(flow.distances[int(u[3] * DISTANCES)]), qty
 
