@@ -103,13 +103,14 @@ is_primary = true
 volume_share = 0.5
 maker_micros = -2_000
 taker_micros = 3_000
-parameters = { kind = "lit", refresh_ns = 20_000_000_000 }
+parameters = { kind = "lit", refresh_ns = 20_000_000_000, touch_qty = 100 }
+latency = { order_response_ns = 40_000_000, jitter_ns = 20_000_000 }
 [[venues]]
 mic = "XDKA"
 volume_share = 0.2
 maker_micros = 1_000
 taker_micros = 1_000
-parameters = { kind = "dark", zero_bin = 0.4 }
+parameters = { kind = "dark", zero_bin = 0.2, beta = 2.0 }
 [[venues]]
 mic = "XSDA"
 volume_share = 0.3

@@ -17,12 +17,13 @@ from router.domain.market import F64, I64
 from router.domain.units import MICROSECOND, SECOND
 from venues.flow.factors import SHAPE, fit_product
 from venues.flow.facts import sign_autocorrelation, u_shape
+from venues.flow.intents import intended_law, looking_share, quantile_law
 from venues.flow.levels import simulate
 from venues.flow.parameters import (
     BINS,
+    CANCEL,
     COLUMNS,
     KINDS,
-    SIZES,
     SPREAD_CLASSES,
     SPREADS,
     TRADE,
@@ -73,13 +74,17 @@ def calibrate(tape: TopTape, seed: int = 1) -> Fit:
     runs = runs_of(tape.taken)
     counts, exposures = np.zeros(SHAPE), np.zeros(SHAPE)
     sizes = np.zeros((KINDS + 1, len(tape.top) * 2 + len(tape.taken)), dtype=np.int64)
+    faced = np.zeros_like(sizes)
     sized = np.zeros(KINDS + 1, dtype=np.int64)
     moves = np.zeros((_STEP + SPREAD_CLASSES, _TICKS_MAX), dtype=np.int64)
     _walk(
         flow_arrays(plain, lot=1), new_memory(), tape.top, tape.is_whole, tape.taken, runs.starts, tape.length_ns, tape.slack_ns,
-        counts, exposures, sizes, sized, moves,
+        counts, exposures, sizes, faced, sized, moves,
     )  # fmt: skip
-    laws = [_law(sizes[kind, : sized[kind]]) for kind in range(KINDS + 1)]
+    laws = [quantile_law(sizes[kind, : sized[kind]]) for kind in range(KINDS + 1)]
+    for kind in (CANCEL, TRADE):
+        laws[kind] = intended_law(sizes[kind, : sized[kind]], faced[kind, : sized[kind]])
+    looking = looking_share(laws[TRADE], sizes[TRADE, : sized[TRADE]], faced[TRADE, : sized[TRADE]])
     product = fit_product(counts, exposures)
     fitted = FlowParameters(
         rates=_rates(product.rates),
@@ -94,8 +99,9 @@ def calibrate(tape: TopTape, seed: int = 1) -> Fit:
         spread_factors=_rows(product.spread_factors),
         queue_factors=_rows(product.queue_factors),
         wide_steps=tuple(_chances(row) for row in moves[_STEP:]),
-        splits=_law(runs.lengths),
-        split_gaps_us=_law(runs.gaps // MICROSECOND),
+        splits=quantile_law(runs.lengths),
+        looking=looking,
+        split_gaps_us=quantile_law(runs.gaps // MICROSECOND),
     )
     events = counts.reshape(-1, KINDS, 2).sum(axis=(0, 2)).astype(np.int64)
     events[TRADE] = len(tape.taken)
@@ -115,6 +121,7 @@ def _walk(
     counts: F64,
     exposures: F64,
     sizes: I64,
+    faced: I64,
     sized: I64,
     moves: I64,
 ) -> None:
@@ -142,6 +149,7 @@ def _walk(
                     counts[width, bids, k, 5] += starts[trade]
             at = then
             sizes[2, sized[2]] = taken[trade, 2]
+            faced[2, sized[2]] = top[row, 4 if taken[trade, 1] > 0 else 2]
             sized[2] += 1
             against = 1 if taken[trade, 1] > 0 else 0
             if taken[trade, 0] > last[against] + slack_ns:
@@ -158,7 +166,7 @@ def _walk(
                 if top[row + 1, 0] > last[which] + slack_ns:
                     owed[which] = 0
                 own = bids if which == 0 else asks
-                _change(top, row, which, width, counts[width, own, k], owed, sizes, sized, moves)
+                _change(top, row, which, width, counts[width, own, k], owed, sizes, faced, sized, moves)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -188,14 +196,14 @@ def _expose(
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _change(
-    top: I64, row: int, which: int, width: int, counts: F64, owed: I64, sizes: I64, sized: I64, moves: I64
+    top: I64, row: int, which: int, width: int, counts: F64, owed: I64, sizes: I64, faced: I64, sized: I64, moves: I64
 ) -> None:
     """Count what one side's change from a row to the next was."""
     px, qty = top[row, 1 + 2 * which], top[row, 2 + 2 * which]
     new_px, new_qty = top[row + 1, 1 + 2 * which], top[row + 1, 2 + 2 * which]
     inwards = (new_px - px) if which == 0 else (px - new_px)
     kind = -1
-    change = 0
+    change = left = 0
     if inwards > 0:
         kind = 3
         change = new_qty
@@ -221,6 +229,7 @@ def _change(
     if kind >= 0:
         counts[2 * kind + which] += 1.0
         sizes[kind, sized[kind]] = change
+        faced[kind, sized[kind]] = qty - left
         sized[kind] += 1
 
 
@@ -236,15 +245,6 @@ def _rates(rates: F64) -> tuple[tuple[tuple[float, ...], ...], ...]:
 
 def _rows(factors: F64) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(round(float(x), 6) for x in row) for row in factors)
-
-
-def _law(sizes: I64) -> tuple[int, ...]:
-    """Return the quantile function of the sizes seen, at up to `SIZES` equal steps; (1,) of none."""
-    if not len(sizes):
-        return (1,)
-    ordered = np.sort(sizes)
-    which = ((np.arange(SIZES) + 0.5) / SIZES * len(ordered)).astype(np.int64)
-    return tuple(int(size) for size in np.maximum(ordered[which], 1))
 
 
 def _chances(counts: I64) -> tuple[float, ...]:

@@ -43,6 +43,10 @@ _GAP_DRAWS = 1 << 40
 """Counters from here on draw what is behind a best that is gone."""
 
 
+_LOOK_DRAWS = 1 << 42
+"""Counters from here on draw which takers look at what there is."""
+
+
 class Program(NamedTuple):
     """What we do meanwhile: take `qty` shares (positive: buy) every `every_ns` from `from_ns` on, before `to_ns`."""
 
@@ -190,6 +194,9 @@ def _trade(
     counter: int,
 ) -> None:
     """Perform and write down a trade of the flow's."""
+    if flow.scalars[4] > 0.0 and uniforms4(~key, _LOOK_DRAWS + head[_TRADES])[0] < flow.scalars[4]:
+        best = side[1 if signed_qty > 0 else 0, 0]
+        signed_qty = max(-best, min(best, signed_qty))
     if head[_TRADES] < trades.shape[0]:
         row = head[_TRADES]
         trades[row, 0] = at

@@ -108,10 +108,12 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         revealed_lots: quantile function of what stands at a price that becomes the best that way; empty: the usual.
         signs: latent leanings of trading, added up; their amplitudes sum to less than 1.
         u_shape: the session's ends are busier: intensity 1 + u_shape (2u - 1)^2, over its mean.
-        spread_factors: what each class of spreads (`SPREAD_EDGES`) multiplies the rate of each kind by: (9, 4); empty: 1.
+        spread_factors: what each class of spreads (`SPREAD_EDGES`) multiplies the rate of each kind by: (9, 4);
+            empty: 1.
         queue_factors: what each class of the queue that an event happens to (`QUEUE_EDGES`; of a TRADE the one taken
             from) multiplies the rate of each kind by: (8, 4); empty: 1.
         wide_steps: `steps` for each class of spreads; empty: `steps` in all.
+        looking: chance that a taker takes at most what stands at the best price.
         splits: quantile function of how many trades a taker makes of one decision; empty: one.
         split_gaps_us: quantile function of the microseconds between two of them.
     """
@@ -129,6 +131,7 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     spread_factors: tuple[tuple[float, ...], ...] = ()
     queue_factors: tuple[tuple[float, ...], ...] = ()
     wide_steps: tuple[tuple[float, ...], ...] = ()
+    looking: float = 0.0
     splits: tuple[int, ...] = ()
     split_gaps_us: tuple[int, ...] = ()
 
@@ -150,6 +153,7 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             (_are_factors(self.spread_factors, SPREAD_CLASSES), "spread_factors", "9 x 4 factors", "others"),
             (_are_factors(self.queue_factors, QUEUE_CLASSES), "queue_factors", "8 x 4 factors", "others"),
             (_are_steps(self.wide_steps), "wide_steps", "chances for 9 classes", "others"),
+            (0.0 <= self.looking <= 1.0, "looking", "a chance", self.looking),
             (not self.splits or _is_law(self.splits), "splits", "rising numbers from 1", "others"),
             (not self.split_gaps_us or _is_law(self.split_gaps_us), "split_gaps_us", "rising times from 1", "others"),
         )
@@ -162,8 +166,8 @@ class FlowArrays(NamedTuple):
     """What the kernels read. Quantities are in shares, rates in events a second.
 
     rates (2, 21, 8); sizes int64 (4, 1024) by kind; distances int64 (256,) in ticks; weights and decays (8,) of the
-    feedback's exponentials, a decay for one cell of `CELL_NS`; scalars (4,): 1 / queue scale in shares (0: off),
-    m, 1 / volume unit in shares, largest |b|.
+    feedback's exponentials, a decay for one cell of `CELL_NS`; scalars (5,): 1 / queue scale in shares (0: off),
+    m, 1 / volume unit in shares, largest |b|, chance to look.
 
     gaps int64 (256,) and steps (9, 256), by class of spread, in ticks, 0 where the parameters leave them empty;
     revealed int64 (1024,); signs (4, 2): amplitude, and chance to turn in one cell; spread_factors (9, 4) and
@@ -202,7 +206,7 @@ def flow_arrays(parameters: FlowParameters, lot: Qty = 100, intensity: float = 1
     decays = np.exp(-speeds * (CELL_NS / SECOND) / feedback.tau_s)
     scale = parameters.queue_scale_lots * lot
     unit = feedback.volume_unit_lots * lot
-    scalars = np.array([1.0 / scale if scale else 0.0, feedback.m, 1.0 / unit, FEEDBACK_MAX])
+    scalars = np.array([1.0 / scale if scale else 0.0, feedback.m, 1.0 / unit, FEEDBACK_MAX, parameters.looking])
     gaps = _outcomes(parameters.gaps, 1) if parameters.gaps else np.zeros(DISTANCES, dtype=np.int64)
     by_class = parameters.wide_steps or (parameters.steps,) * SPREAD_CLASSES
     steps = np.array([_outcomes(of, 1) if of else np.zeros(DISTANCES, dtype=np.int64) for of in by_class])

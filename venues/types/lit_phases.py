@@ -66,10 +66,10 @@ def auction_interest(
     at each auction; the side that the market leans to then has `auction_imbalance` more than the other.
     """
     volume = spec.volume_share * setup.adv * setup.day_share * params.auction_share
-    spans = (
-        ("opening", setup.open_at, params.opening_auction_ns),
-        ("closing", setup.close_at - params.closing_auction_ns, params.closing_auction_ns),
-    )
+    # A call longer than the session is the session.
+    whole = setup.close_at - setup.open_at
+    opening, closing = min(params.opening_auction_ns, whole), min(params.closing_auction_ns, whole)
+    spans = (("opening", setup.open_at, opening), ("closing", setup.close_at - closing, closing))
     found = []
     for name, begin, span in spans:
         if not span:
