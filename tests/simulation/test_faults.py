@@ -110,7 +110,7 @@ mic = "XDKA"
 volume_share = 0.2
 maker_micros = 1_000
 taker_micros = 1_000
-parameters = { kind = "dark", zero_bin = 0.2, beta = 2.0 }
+parameters = { kind = "dark", zero_bin = 0.4 }
 [[venues]]
 mic = "XSDA"
 volume_share = 0.3

@@ -15,6 +15,7 @@ from numba import njit
 
 from router.domain.market import F64, I64
 from router.domain.units import MICROSECOND, SECOND
+from venues.flow.behind import memory_of
 from venues.flow.factors import SHAPE, fit_product
 from venues.flow.facts import sign_autocorrelation, u_shape
 from venues.flow.intents import intended_law, looking_share, quantile_law
@@ -46,10 +47,6 @@ _MEMORIES = (1.5, 8.0, 50.0)
 
 _LEANING_MAX = 0.95
 _ROUNDS = 2
-_GAP, _STEP = 0, 1
-"""Rows of the moves: away from a best that is gone; from the second on, inside a spread of each class."""
-
-_REVEALED = KINDS
 
 
 class Fit(NamedTuple):
@@ -73,32 +70,35 @@ def calibrate(tape: TopTape, seed: int = 1) -> Fit:
     )
     runs = runs_of(tape.taken)
     counts, exposures = np.zeros(SHAPE), np.zeros(SHAPE)
-    sizes = np.zeros((KINDS + 1, len(tape.top) * 2 + len(tape.taken)), dtype=np.int64)
+    sizes = np.zeros((KINDS, len(tape.top) * 2 + len(tape.taken)), dtype=np.int64)
     faced = np.zeros_like(sizes)
-    sized = np.zeros(KINDS + 1, dtype=np.int64)
-    moves = np.zeros((_STEP + SPREAD_CLASSES, _TICKS_MAX), dtype=np.int64)
+    sized = np.zeros(KINDS, dtype=np.int64)
+    moves = np.zeros((SPREAD_CLASSES, _TICKS_MAX), dtype=np.int64)
     _walk(
         flow_arrays(plain, lot=1), new_memory(), tape.top, tape.is_whole, tape.taken, runs.starts, tape.length_ns, tape.slack_ns,
         counts, exposures, sizes, faced, sized, moves,
     )  # fmt: skip
-    laws = [quantile_law(sizes[kind, : sized[kind]]) for kind in range(KINDS + 1)]
+    laws = [quantile_law(sizes[kind, : sized[kind]]) for kind in range(KINDS)]
     for kind in (CANCEL, TRADE):
         laws[kind] = intended_law(sizes[kind, : sized[kind]], faced[kind, : sized[kind]])
     looking = looking_share(laws[TRADE], sizes[TRADE, : sized[TRADE]], faced[TRADE, : sized[TRADE]])
+    behind = memory_of(tape.top, tape.is_whole)
     product = fit_product(counts, exposures)
     fitted = FlowParameters(
         rates=_rates(product.rates),
         queue_scale_lots=scale,
-        sizes_lots=tuple(laws[:KINDS]),
+        sizes_lots=tuple(laws),
         distances=(1.0,),
         feedback=feedback,
-        gaps=_chances(moves[_GAP]),
-        steps=_chances(moves[_STEP:].sum(axis=0)),
-        revealed_lots=laws[_REVEALED],
+        gaps=_chances(np.bincount(np.minimum(behind.gaps, _TICKS_MAX) - 1, minlength=_TICKS_MAX)),
+        steps=_chances(moves.sum(axis=0)),
+        revealed_lots=quantile_law(behind.revealed),
+        kept=behind.kept,
+        kept_qty=behind.kept_qty,
         u_shape=u_shape(tape.taken[:, 0], tape.length_ns),
         spread_factors=_rows(product.spread_factors),
         queue_factors=_rows(product.queue_factors),
-        wide_steps=tuple(_chances(row) for row in moves[_STEP:]),
+        wide_steps=tuple(_chances(row) for row in moves),
         splits=quantile_law(runs.lengths),
         looking=looking,
         split_gaps_us=quantile_law(runs.gaps // MICROSECOND),
@@ -207,16 +207,13 @@ def _change(
     if inwards > 0:
         kind = 3
         change = new_qty
-        moves[1 + width, min(inwards, moves.shape[1]) - 1] += 1
+        moves[width, min(inwards, moves.shape[1]) - 1] += 1
     elif inwards < 0:
         left = min(owed[which], qty)
         owed[which] -= left
         if qty > left:
             kind = 1
             change = qty - left
-        moves[0, min(-inwards, moves.shape[1]) - 1] += 1
-        sizes[4, sized[4]] = new_qty
-        sized[4] += 1
     elif new_qty > qty:
         kind = 0
         change = new_qty - qty

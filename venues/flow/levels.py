@@ -13,6 +13,7 @@ from numba import njit
 
 from router.domain.market import F64, I64
 from router.domain.units import Nanos
+from venues.flow.behind import AGE_CLASSES, PX, QTY, SINCE, age_class, forget_upto, leave_behind, new_behind
 from venues.flow.chance import stream_key, uniforms4
 from venues.flow.parameters import (
     ADD,
@@ -116,7 +117,8 @@ def run_levels(
     turns = np.ones(SIGNS_MAX, dtype=np.int64)
     cell = -1
     leaning = 0.0
-    decays, gaps, revealed = flow.decays, flow.gaps, flow.revealed
+    decays = flow.decays
+    behind = new_behind()
     leans = flow.signs[0, 0] > 0.0
     rates, sizes, distances, steps, scalars = flow.rates, flow.sizes, flow.distances, flow.steps, flow.scalars
     widths, queues, splits, split_gaps = flow.spread_factors, flow.queue_factors, flow.splits, flow.split_gaps
@@ -136,20 +138,20 @@ def run_levels(
         if then >= length_ns:
             break
         if then == ours:
-            _take(flow, memory, side, head, usual, ours, program.qty, key, counter)
+            _take(flow, memory, side, head, behind, usual, ours, program.qty, key, counter)
             ours += program.every_ns
             if ours >= program.to_ns:
                 ours = length_ns
         elif then == slots[slot, DUE]:
             signed = next_piece(sizes[TRADE], split_gaps, slots, slot, key, pieces)
             pieces += 1
-            _trade(flow, memory, side, head, trades, usual, then, signed, key, counter)
+            _trade(flow, memory, side, head, behind, trades, usual, then, signed, key, counter)
         elif kind == TRADE:
-            _trade(flow, memory, side, head, trades, usual, then, sign * qty, key, counter)
+            _trade(flow, memory, side, head, behind, trades, usual, then, sign * qty, key, counter)
             begin_run(splits, split_gaps, slots, key, counter, then, sign)
         elif kind != NOTHING:
             head[_KINDS + kind] += 1
-            _order(gaps, revealed, side, head, usual, kind, sign, distance, qty, key, counter)
+            _order(flow, side, head, behind, usual, then, kind, sign, distance, qty, key, counter)
         now = then
 
 
@@ -186,6 +188,7 @@ def _trade(
     memory: F64,
     side: I64,
     head: I64,
+    behind: I64,
     trades: I64,
     usual: int,
     at: int,
@@ -205,7 +208,7 @@ def _trade(
         trades[row, 3] = head[_ASK] if signed_qty > 0 else head[_BID]
     head[_TRADES] += 1
     head[_KINDS + TRADE] += 1
-    _take(flow, memory, side, head, usual, at, signed_qty, key, counter)
+    _take(flow, memory, side, head, behind, usual, at, signed_qty, key, counter)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -228,6 +231,7 @@ def _take(
     memory: F64,
     side: I64,
     head: I64,
+    behind: I64,
     usual: int,
     at: int,
     signed_qty: int,
@@ -243,22 +247,29 @@ def _take(
         side[against, 0] -= taken
         left -= taken
         if side[against, 0] == 0:
-            _retreat(flow.gaps, flow.revealed, side, head, against, usual, key, counter + (emptied << 44))
+            _retreat(flow, side, head, behind, against, usual, at, key, counter + (emptied << 44))
             emptied += 1
     feedback_trade(flow, memory, at, signed_qty)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _retreat(
-    gaps: I64, revealed: I64, side: I64, head: I64, which: int, usual: int, key: np.uint64, counter: int
+    flow: FlowArrays,
+    side: I64,
+    head: I64,
+    behind: I64,
+    which: int,
+    usual: int,
+    at: int,
+    key: np.uint64,
+    counter: int,
 ) -> None:
     """The best of a side is gone: the next price that holds something is the best."""
     steps = 1
-    if gaps[0] > 0:
-        u, v, _w, _x = uniforms4(key, _GAP_DRAWS + counter)
-        steps = gaps[int(u * DISTANCES)]
+    if flow.gaps[0] > 0:
+        steps, qty = _next_best(flow, head, behind, which, at, key, counter)
         side[which, :] = 0
-        side[which, 0] = revealed[int(v * SIZES)]
+        side[which, 0] = qty
     else:
         while steps < DEPTH and side[which, steps] == 0:
             steps += 1
@@ -271,12 +282,30 @@ def _retreat(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _next_best(
+    flow: FlowArrays, head: I64, behind: I64, which: int, at: int, key: np.uint64, counter: int
+) -> tuple[int, int]:
+    """Return how far behind a best that is gone the next one is, and what it holds."""
+    u, v, w, x = uniforms4(key, _GAP_DRAWS + counter)
+    px = head[_ASK] if which == 1 else -head[_BID]
+    steps, qty = flow.gaps[int(u * DISTANCES)], flow.revealed[int(v * SIZES)]
+    i = forget_upto(behind, which, px)
+    if i >= 0 and w < flow.kept[age_class(at - behind[which, i, SINCE])]:
+        steps = behind[which, i, PX] - px
+        if x < flow.kept[AGE_CLASSES]:
+            qty = behind[which, i, QTY]
+    forget_upto(behind, which, px + steps)
+    return steps, qty
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _order(
-    gaps: I64,
-    revealed: I64,
+    flow: FlowArrays,
     side: I64,
     head: I64,
+    behind: I64,
     usual: int,
+    at: int,
     kind: int,
     sign: int,
     distance: int,
@@ -289,11 +318,13 @@ def _order(
     if kind == CANCEL:
         side[which, distance] -= min(qty, side[which, distance])
         if side[which, 0] == 0:
-            _retreat(gaps, revealed, side, head, which, usual, key, counter)
+            _retreat(flow, side, head, behind, which, usual, at, key, counter)
     elif kind == ADD:
         side[which, distance] += qty
     elif kind == IMPROVE:
+        left_qty = side[which, 0]
         for i in range(DEPTH - 1, -1, -1):
             side[which, i] = side[which, i - distance] if i >= distance else 0
+        leave_behind(behind, which, head[_ASK] if which == 1 else -head[_BID], at, left_qty)
         side[which, 0] = qty
         head[which] += sign * distance

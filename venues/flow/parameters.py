@@ -19,6 +19,7 @@ import numpy as np
 from router.domain.errors import bad_value
 from router.domain.market import F64, I64
 from router.domain.units import MICROSECOND, MILLISECOND, SECOND, Nanos, Qty
+from venues.flow.behind import AGE_CLASSES
 
 BINS = 21
 """Bins of the best-level imbalance (bid - ask) / (bid + ask), from -1 to 1."""
@@ -113,6 +114,9 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         queue_factors: what each class of the queue that an event happens to (`QUEUE_EDGES`; of a TRADE the one taken
             from) multiplies the rate of each kind by: (8, 4); empty: 1.
         wide_steps: `steps` for each class of spreads; empty: `steps` in all.
+        kept: chance that the price a side's best had improved on is the best again when that one is gone, by the age
+            classes of `venues.flow.behind`; else `gaps` says; empty: `gaps` always does.
+        kept_qty: chance that it then holds what it held; else `revealed_lots` says.
         looking: chance that a taker takes at most what stands at the best price.
         splits: quantile function of how many trades a taker makes of one decision; empty: one.
         split_gaps_us: quantile function of the microseconds between two of them.
@@ -131,6 +135,8 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     spread_factors: tuple[tuple[float, ...], ...] = ()
     queue_factors: tuple[tuple[float, ...], ...] = ()
     wide_steps: tuple[tuple[float, ...], ...] = ()
+    kept: tuple[float, ...] = ()
+    kept_qty: float = 0.0
     looking: float = 0.0
     splits: tuple[int, ...] = ()
     split_gaps_us: tuple[int, ...] = ()
@@ -153,6 +159,8 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             (_are_factors(self.spread_factors, SPREAD_CLASSES), "spread_factors", "9 x 4 factors", "others"),
             (_are_factors(self.queue_factors, QUEUE_CLASSES), "queue_factors", "8 x 4 factors", "others"),
             (_are_steps(self.wide_steps), "wide_steps", "chances for 9 classes", "others"),
+            (not self.kept or _are_kept(self.kept), "kept", f"{AGE_CLASSES} chances", self.kept),
+            (0.0 <= self.kept_qty <= 1.0, "kept_qty", "a chance", self.kept_qty),
             (0.0 <= self.looking <= 1.0, "looking", "a chance", self.looking),
             (not self.splits or _is_law(self.splits), "splits", "rising numbers from 1", "others"),
             (not self.split_gaps_us or _is_law(self.split_gaps_us), "split_gaps_us", "rising times from 1", "others"),
@@ -171,8 +179,8 @@ class FlowArrays(NamedTuple):
 
     gaps int64 (256,) and steps (9, 256), by class of spread, in ticks, 0 where the parameters leave them empty;
     revealed int64 (1024,); signs (4, 2): amplitude, and chance to turn in one cell; spread_factors (9, 4) and
-    queue_factors (8, 4); splits int64 (1024,), and split_gaps (1024,) in ns. Only `venues.flow.levels` reads gaps,
-    revealed, signs and splits.
+    queue_factors (8, 4); splits int64 (1024,), and split_gaps (1024,) in ns; kept (9,): by class of age, and the
+    quantity. Only `venues.flow.levels` reads gaps, revealed, signs, splits and kept.
     """
 
     rates: F64
@@ -189,6 +197,7 @@ class FlowArrays(NamedTuple):
     queue_factors: F64
     splits: I64
     split_gaps: I64
+    kept: F64
 
 
 def flow_arrays(parameters: FlowParameters, lot: Qty = 100, intensity: float = 1.0) -> FlowArrays:
@@ -213,10 +222,11 @@ def flow_arrays(parameters: FlowParameters, lot: Qty = 100, intensity: float = 1
     spread_factors = _factors(parameters.spread_factors, SPREAD_CLASSES)
     queue_factors = _factors(parameters.queue_factors, QUEUE_CLASSES)
     splits = _quantiles(parameters.splits or (1,), SIZES)
+    kept = np.array([*(parameters.kept or (0.0,) * AGE_CLASSES), parameters.kept_qty])
     split_gaps = _quantiles(parameters.split_gaps_us or (1,), SIZES) * MICROSECOND
     arrays = FlowArrays(
         rates, sizes, distances, weights, decays, scalars, gaps, steps, revealed, signs,
-        spread_factors, queue_factors, splits, split_gaps,
+        spread_factors, queue_factors, splits, split_gaps, kept,
     )  # fmt: skip
     for array in arrays:
         array.setflags(write=False)
@@ -257,6 +267,10 @@ def _are_factors(factors: tuple[tuple[float, ...], ...], classes: int) -> bool:
     return not factors or (
         len(factors) == classes and all(len(row) == KINDS and all(0.0 <= x <= 1e3 for x in row) for row in factors)
     )
+
+
+def _are_kept(kept: tuple[float, ...]) -> bool:
+    return len(kept) == AGE_CLASSES and all(0.0 <= chance <= 1.0 for chance in kept)
 
 
 def _are_steps(steps: tuple[tuple[float, ...], ...]) -> bool:
