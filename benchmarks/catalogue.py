@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import parts, policies, replays, scaling, tape_replay
+from benchmarks import book, parts, policies, replays, scaling, tape_replay
 from benchmarks.rows import Row, Settings
 
 Group = Callable[[Settings], list[Row]]
@@ -15,6 +15,7 @@ Group = Callable[[Settings], list[Row]]
 BENCHMARKS: dict[str, tuple[Group, ...]] = {
     "spine": (*replays.GROUPS, *parts.GROUPS),
     "compare": (policies.compare,),
+    "book": (book.books,),
     "replay": tape_replay.GROUPS,
     "scaling": (scaling.flagship, scaling.scaling),
 }

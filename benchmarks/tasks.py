@@ -96,9 +96,16 @@ def tape_queue(path: str) -> float:
     return tape_replay.queue_ns(path)
 
 
+def book(live: int, n: int, n_others: int) -> dict[str, float]:
+    """Time limit order books: CPU nanoseconds a message by name."""
+    from benchmarks import book as timed
+
+    return timed.all_ns(live, n, n_others)
+
+
 TASKS: dict[str, Callable[..., Any]] = {
     function.__name__: function
-    for function in (command, digest, learning, codec, journal, link, tape_merges, tape_queue)
+    for function in (command, digest, learning, codec, journal, link, book, tape_merges, tape_queue)
 }
 
 

@@ -35,7 +35,10 @@ def bench(
     config: options.Config = None,
     json: options.Json = False,
 ) -> int:
-    """Measure speed, memory and digests (spine) or what policies are worth (compare). Needs the repository."""
+    """Measure speed, memory and digests (spine) or what policies are worth (compare).
+
+    `book` measures limit order books beside other engines. Needs the repository.
+    """
     from cluster.cli.places import chosen_data
     from cluster.config import load_config
 

@@ -44,14 +44,23 @@ def _print_table(rows: list[CheckRow]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for head in ("id", "value", "bound", "verdict"):
-        table.add_column(head, justify="right" if head in ("value", "bound") else "left", no_wrap=True)
+    for head in ("id", "value", "error", "bound", "verdict"):
+        table.add_column(head, justify="left" if head in ("id", "verdict") else "right", no_wrap=True)
     for row in rows:
         verdict = Text(row.verdict, "green" if row.verdict == "pass" else "bold red")
-        table.add_row(Text(row.id), f"{row.value:.4f}", bound_text(row.bound), verdict)
+        table.add_row(Text(row.id), f"{row.value:.4f}", error_text(row.error), bound_text(row.bound), verdict)
     stdout().print(table)
     failed = sum(row.verdict != "pass" for row in rows)
     stdout().print(f"{len(rows)} rows, {failed} failed")
+
+
+def error_text(error: float | None) -> str:
+    """Write a standard error as people do.
+
+    >>> error_text(0.0123), error_text(None)
+    ('± 0.0123', '')
+    """
+    return "" if error is None else f"± {error:.4f}"
 
 
 def bound_text(bound: tuple[float | None, float | None]) -> str:

@@ -171,7 +171,8 @@ def _refused(head: I64, flags: int, px: Px, qty: Qty, display: Qty, min_qty: Qty
         return BAD_DISPLAY
     if min_qty and (min_qty < 0 or min_qty > qty or not (unseen or flags & (IMMEDIATE | MIN_TOTAL))):
         return BAD_MIN_QTY
-    if px < 0 or px % head[H_STEP] or offset % head[H_STEP]:
+    # A division costs as much as the rest of the checks: it waits until the quick ways have failed.
+    if px < 0 or (level_at(head, px) < 0 and px % head[H_STEP]) or (offset and offset % head[H_STEP]):
         return BAD_PRICE
     if px == 0 and not pegs and not flags & (IMMEDIATE | AUCTION_ONLY):
         return BAD_PRICE

@@ -99,6 +99,9 @@ def off_range(head: I64, px: Px) -> int:
 @compiled
 def clamped(head: I64, px: Px, is_up: bool) -> int:
     """Return the level at or below a price, or with `is_up` at or above it, kept within the range."""
+    level = level_at(head, px)
+    if level > 0:
+        return level
     above = px - head[H_BASE]
     level = -(-above // head[H_STEP]) if is_up else above // head[H_STEP]
     return int(min(max(level, 0), head[H_LEVELS] - 1))

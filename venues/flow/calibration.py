@@ -18,7 +18,7 @@ from router.domain.units import MICROSECOND, SECOND
 from venues.flow.behind import memory_of
 from venues.flow.factors import SHAPE, fit_product
 from venues.flow.facts import sign_autocorrelation, u_shape
-from venues.flow.intents import intended_law, looking_share, quantile_law
+from venues.flow.intents import intended_law, quantile_law
 from venues.flow.levels import simulate
 from venues.flow.parameters import (
     BINS,
@@ -34,7 +34,7 @@ from venues.flow.parameters import (
     flow_arrays,
 )
 from venues.flow.queue_reactive import feedback_at, feedback_trade, new_memory, queue_class, spread_class
-from venues.flow.splitting import runs_of
+from venues.flow.splitting import advance_of, runs_of
 from venues.flow.top_tape import TopTape
 
 VOLUME_UNIT = 0.31
@@ -46,7 +46,9 @@ _MEMORIES = (1.5, 8.0, 50.0)
 """Memories, in trades, of the leanings that are fitted to the signs."""
 
 _LEANING_MAX = 0.95
-_ROUNDS = 2
+_ROUNDS = 5
+_SESSIONS = 4
+"""Rounds of fitting leanings and refill, each to so many simulated sessions."""
 
 
 class Fit(NamedTuple):
@@ -79,9 +81,11 @@ def calibrate(tape: TopTape, seed: int = 1) -> Fit:
         counts, exposures, sizes, faced, sized, moves,
     )  # fmt: skip
     laws = [quantile_law(sizes[kind, : sized[kind]]) for kind in range(KINDS)]
+    over = sizes - faced
     for kind in (CANCEL, TRADE):
-        laws[kind] = intended_law(sizes[kind, : sized[kind]], faced[kind, : sized[kind]])
-    looking = looking_share(laws[TRADE], sizes[TRADE, : sized[TRADE]], faced[TRADE, : sized[TRADE]])
+        within = np.flatnonzero(over[kind, : sized[kind]] <= 0)
+        laws[kind] = intended_law(sizes[kind, within], faced[kind, within])
+    swept = over[TRADE, : sized[TRADE]]
     behind = memory_of(tape.top, tape.is_whole)
     product = fit_product(counts, exposures)
     fitted = FlowParameters(
@@ -100,12 +104,13 @@ def calibrate(tape: TopTape, seed: int = 1) -> Fit:
         queue_factors=_rows(product.queue_factors),
         wide_steps=tuple(_chances(row) for row in moves),
         splits=quantile_law(runs.lengths),
-        looking=looking,
+        sweep=round(float((swept > 0).mean()), 6),
+        sweep_lots=quantile_law(swept[swept > 0]),
         split_gaps_us=quantile_law(runs.gaps // MICROSECOND),
     )
     events = counts.reshape(-1, KINDS, 2).sum(axis=(0, 2)).astype(np.int64)
     events[TRADE] = len(tape.taken)
-    return Fit(_with_signs(fitted, tape, seed), events)
+    return Fit(_with_runs(fitted, tape, seed), events)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -252,33 +257,52 @@ def _chances(counts: I64) -> tuple[float, ...]:
     return tuple((kept / kept.sum()).tolist())
 
 
-def _with_signs(parameters: FlowParameters, tape: TopTape, seed: int) -> FlowParameters:
-    """Return the parameters with leanings whose trades have the recording's autocorrelation of signs.
+def _with_runs(parameters: FlowParameters, tape: TopTape, seed: int) -> FlowParameters:
+    """Return the parameters with leanings and a refill that give trades the recording's persistence, advance
+    and shape of the day.
 
-    The flow has some of its own (trading follows the imbalance and opposes past trades): what it has with the
-    leanings of one round corrects the next round's aim.
+    The flow has some persistence of its own (takers split, trading follows the imbalance and opposes past trades): what
+    it has with one round's leanings corrects the next round's aim. A refill shortens how far prices go while somebody
+    splits in about its own proportion.
     """
-    wanted = sign_autocorrelation(tape.taken[:, 1], _SIGN_LAGS)
-    aim = wanted.copy()
+    shape = parameters.u_shape
+    wanted, ran = sign_autocorrelation(tape.taken[:, 1], _SIGN_LAGS), advance_of(tape.taken, _taken_ticks(tape))
+    aim = np.zeros(_SIGN_LAGS)
     every_s = tape.length_ns / SECOND / len(tape.taken)
-    for round_ in range(_ROUNDS + 1):
-        found = simulate(
-            flow_arrays(parameters, lot=1), seed, f"{tape.name}/{round_}", tape.length_ns, tape.length_ns,
-            trades_max=2 * len(tape.taken),
-        ).trades[:, 1]  # fmt: skip
-        aim = aim + wanted - sign_autocorrelation(found, _SIGN_LAGS) if len(found) > _SIGN_LAGS else aim
-        if round_ == 0:
-            aim = wanted - (sign_autocorrelation(found, _SIGN_LAGS) if len(found) > _SIGN_LAGS else 0.0)
-        shares = _nonnegative(np.exp(-np.arange(1, _SIGN_LAGS + 1)[:, None] / np.array(_MEMORIES)), aim)
-        amplitudes = np.sqrt(shares)
+    basis = np.exp(-np.arange(1, _SIGN_LAGS + 1)[:, None] / np.array(_MEMORIES))
+    for round_ in range(_ROUNDS):
+        found = [
+            simulate(
+                flow_arrays(parameters, lot=1), seed, f"{tape.name}/{round_}/{session}", tape.length_ns, tape.length_ns,
+                u_shape=parameters.u_shape, trades_max=4 * len(tape.taken),
+            ).trades
+            for session in range(_SESSIONS)
+        ]  # fmt: skip
+        if min(len(trades) for trades in found) <= _SIGN_LAGS:
+            return parameters
+        aim += wanted - np.mean([sign_autocorrelation(trades[:, 1], _SIGN_LAGS) for trades in found], axis=0)
+        went = float(np.mean([advance_of(trades[:, :3], trades[:, 3]) for trades in found]))
+        stays = (1.0 - parameters.refill) * ran / went if went > 0.0 else 1.0
+        amplitudes = np.sqrt(_nonnegative(basis, aim))
         amplitudes *= min(1.0, _LEANING_MAX / max(amplitudes.sum(), 1e-12))
         signs = tuple(
             SignMemory(amplitude=round(float(a), 6), memory_s=round(memory * every_s, 6))
             for a, memory in zip(amplitudes, _MEMORIES, strict=True)
             if a > 0.0
         )
-        parameters = msgspec.structs.replace(parameters, signs=signs)
+        refill = round(min(max(1.0 - stays, 0.0), 1.0), 6)
+        # Feedback makes busy hours busier still, so that the shape put in is less than the one that comes out.
+        came = u_shape(np.concatenate([trades[:, 0] for trades in found]), tape.length_ns)
+        less = round(min(parameters.u_shape * shape / came, 100.0), 4) if came > 0.0 else shape
+        parameters = msgspec.structs.replace(parameters, signs=signs, refill=refill, u_shape=less)
     return parameters
+
+
+def _taken_ticks(tape: TopTape) -> I64:
+    """Return the best price that each trade was made against, in ticks: int64 (n,)."""
+    row = np.maximum(np.searchsorted(tape.top[:, 0], tape.taken[:, 0], side="left") - 1, 0)
+    ticks: I64 = np.where(tape.taken[:, 1] > 0, tape.top[row, 3], tape.top[row, 1])
+    return ticks
 
 
 def _nonnegative(basis: F64, aim: F64) -> F64:

@@ -79,6 +79,29 @@ def facts(seen: Observed) -> dict[str, float]:
     return found
 
 
+class Mean(NamedTuple):
+    """Facts over several sessions, and their standard errors."""
+
+    facts: dict[str, float]
+    errors: dict[str, float]
+
+
+def mean_facts(sessions: list[Observed]) -> Mean:
+    """Return the facts over sessions of one length: means, and the U-shape of all their trades together.
+
+    The U-shape is no mean of U-shapes: far from linear in what it is estimated from, it would be biased.
+    """
+    each = [facts(seen) for seen in sessions]
+    found, errors = {}, {}
+    for name in each[0]:
+        values = np.array([of[name] for of in each])
+        found[name] = float(values.mean())
+        errors[name] = float(values.std(ddof=1)) / len(each) ** 0.5 if len(each) > 1 else 0.0
+    at = np.concatenate([seen.taken[:, 0] for seen in sessions])
+    found["day.u_shape"] = u_shape(at, sessions[0].length_ns)
+    return Mean(found, errors)
+
+
 def sign_autocorrelation(signs: I64, lags: int = LAGS[-1]) -> F64:
     """Return the autocorrelation of trade signs at lags 1 to `lags`: float64 (lags,); 0 where there are too few.
 

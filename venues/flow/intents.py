@@ -32,28 +32,18 @@ def intended_law(sizes: I64, faced: I64) -> tuple[int, ...]:
 
     What nobody ever exceeded is counted at the largest size seen.
 
-    >>> law = intended_law(np.array([1, 2, 2, 9]), np.array([9, 2, 2, 5]))
-    >>> [law.count(size) / SIZES for size in (1, 9)]
+    >>> law = intended_law(np.array([1, 2, 2, 2]), np.array([9, 2, 2, 9]))
+    >>> [law.count(size) / SIZES for size in (1, 2)]
     [0.25, 0.75]
     """
     if not len(sizes):
         return (1,)
     values, which = np.unique(sizes, return_inverse=True)
-    at_risk = len(sizes) - np.searchsorted(np.sort(sizes), values)
-    meant = np.bincount(which, weights=sizes != faced, minlength=len(values))
-    below = 1.0 - np.cumprod(1.0 - meant / at_risk)
+    meant = np.bincount(which, weights=sizes < faced, minlength=len(values))
+    # Who took all there was meant as much or more: of that very size it says nothing.
+    all_of_it = np.bincount(which, weights=sizes >= faced, minlength=len(values))
+    at_risk = len(sizes) - np.searchsorted(np.sort(sizes), values) - all_of_it
+    below = 1.0 - np.cumprod(1.0 - meant / np.maximum(at_risk, 1.0))
     steps = (np.arange(SIZES) + 0.5) / SIZES
     found = values[np.minimum(np.searchsorted(below, steps), len(values) - 1)]
     return tuple(int(size) for size in np.maximum(found, 1))
-
-
-def looking_share(law: tuple[int, ...], sizes: I64, faced: I64) -> float:
-    """Return the share of takers who take at most what stands there: 1 less how many exceed it over how many meant to.
-
-    >>> looking_share((4,), np.array([2, 2, 2, 4]), np.array([2, 2, 2, 2]))
-    0.75
-    """
-    meant = float((np.array(law)[:, None] > np.sort(faced)[None, ::-1]).mean()) if len(faced) else 0.0
-    if meant == 0.0:
-        return 0.0
-    return round(min(max(1.0 - float((sizes > faced).mean()) / meant, 0.0), 1.0), 6)

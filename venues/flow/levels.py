@@ -145,9 +145,9 @@ def run_levels(
         elif then == slots[slot, DUE]:
             signed = next_piece(sizes[TRADE], split_gaps, slots, slot, key, pieces)
             pieces += 1
-            _trade(flow, memory, side, head, behind, trades, usual, then, signed, key, counter)
+            _trade(flow, memory, side, head, behind, trades, usual, then, signed, True, key, counter)
         elif kind == TRADE:
-            _trade(flow, memory, side, head, behind, trades, usual, then, sign * qty, key, counter)
+            _trade(flow, memory, side, head, behind, trades, usual, then, sign * qty, False, key, counter)
             begin_run(splits, split_gaps, slots, key, counter, then, sign)
         elif kind != NOTHING:
             head[_KINDS + kind] += 1
@@ -193,13 +193,16 @@ def _trade(
     usual: int,
     at: int,
     signed_qty: int,
+    is_piece: bool,
     key: np.uint64,
     counter: int,
 ) -> None:
     """Perform and write down a trade of the flow's."""
-    if flow.scalars[4] > 0.0 and uniforms4(~key, _LOOK_DRAWS + head[_TRADES])[0] < flow.scalars[4]:
+    u, v, w, x = uniforms4(~key, _LOOK_DRAWS + head[_TRADES])
+    if flow.scalars[4] >= 0.0:
         best = side[1 if signed_qty > 0 else 0, 0]
-        signed_qty = max(-best, min(best, signed_qty))
+        qty = best + flow.sweeps[int(v * SIZES)] if u < flow.scalars[4] else min(best, abs(signed_qty))
+        signed_qty = qty if signed_qty > 0 else -qty
     if head[_TRADES] < trades.shape[0]:
         row = head[_TRADES]
         trades[row, 0] = at
@@ -208,6 +211,10 @@ def _trade(
         trades[row, 3] = head[_ASK] if signed_qty > 0 else head[_BID]
     head[_TRADES] += 1
     head[_KINDS + TRADE] += 1
+    against = 1 if signed_qty > 0 else 0
+    if is_piece and w < flow.scalars[5] and abs(signed_qty) >= side[against, 0]:
+        # Somebody fills the price again while it is being emptied.
+        side[against, 0] = abs(signed_qty) + flow.revealed[int(x * SIZES)]
     _take(flow, memory, side, head, behind, usual, at, signed_qty, key, counter)
 
 

@@ -117,7 +117,9 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         kept: chance that the price a side's best had improved on is the best again when that one is gone, by the age
             classes of `venues.flow.behind`; else `gaps` says; empty: `gaps` always does.
         kept_qty: chance that it then holds what it held; else `revealed_lots` says.
-        looking: chance that a taker takes at most what stands at the best price.
+        sweep: chance that a taker takes more than stands at the best price; else as much at most.
+        sweep_lots: quantile function of how much more; empty: takers do not look at what there is.
+        refill: chance that the best price is filled again at once when a later trade of one decision empties it.
         splits: quantile function of how many trades a taker makes of one decision; empty: one.
         split_gaps_us: quantile function of the microseconds between two of them.
     """
@@ -137,7 +139,9 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     wide_steps: tuple[tuple[float, ...], ...] = ()
     kept: tuple[float, ...] = ()
     kept_qty: float = 0.0
-    looking: float = 0.0
+    sweep: float = 0.0
+    sweep_lots: tuple[int, ...] = ()
+    refill: float = 0.0
     splits: tuple[int, ...] = ()
     split_gaps_us: tuple[int, ...] = ()
 
@@ -161,7 +165,9 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             (_are_steps(self.wide_steps), "wide_steps", "chances for 9 classes", "others"),
             (not self.kept or _are_kept(self.kept), "kept", f"{AGE_CLASSES} chances", self.kept),
             (0.0 <= self.kept_qty <= 1.0, "kept_qty", "a chance", self.kept_qty),
-            (0.0 <= self.looking <= 1.0, "looking", "a chance", self.looking),
+            (0.0 <= self.sweep <= 1.0, "sweep", "a chance", self.sweep),
+            (not self.sweep_lots or _is_law(self.sweep_lots), "sweep_lots", "rising lots from 1", "others"),
+            (0.0 <= self.refill <= 1.0, "refill", "a chance", self.refill),
             (not self.splits or _is_law(self.splits), "splits", "rising numbers from 1", "others"),
             (not self.split_gaps_us or _is_law(self.split_gaps_us), "split_gaps_us", "rising times from 1", "others"),
         )
@@ -174,13 +180,13 @@ class FlowArrays(NamedTuple):
     """What the kernels read. Quantities are in shares, rates in events a second.
 
     rates (2, 21, 8); sizes int64 (4, 1024) by kind; distances int64 (256,) in ticks; weights and decays (8,) of the
-    feedback's exponentials, a decay for one cell of `CELL_NS`; scalars (5,): 1 / queue scale in shares (0: off),
-    m, 1 / volume unit in shares, largest |b|, chance to look.
+    feedback's exponentials, a decay for one cell of `CELL_NS`; scalars (6,): 1 / queue scale in shares (0: off),
+    m, 1 / volume unit in shares, largest |b|, chance to sweep (-1: nobody looks), chance of a refill.
 
     gaps int64 (256,) and steps (9, 256), by class of spread, in ticks, 0 where the parameters leave them empty;
     revealed int64 (1024,); signs (4, 2): amplitude, and chance to turn in one cell; spread_factors (9, 4) and
     queue_factors (8, 4); splits int64 (1024,), and split_gaps (1024,) in ns; kept (9,): by class of age, and the
-    quantity. Only `venues.flow.levels` reads gaps, revealed, signs, splits and kept.
+    quantity; sweeps int64 (1024,). Only `venues.flow.levels` reads gaps and revealed, and from signs on.
     """
 
     rates: F64
@@ -198,6 +204,7 @@ class FlowArrays(NamedTuple):
     splits: I64
     split_gaps: I64
     kept: F64
+    sweeps: I64
 
 
 def flow_arrays(parameters: FlowParameters, lot: Qty = 100, intensity: float = 1.0) -> FlowArrays:
@@ -215,7 +222,9 @@ def flow_arrays(parameters: FlowParameters, lot: Qty = 100, intensity: float = 1
     decays = np.exp(-speeds * (CELL_NS / SECOND) / feedback.tau_s)
     scale = parameters.queue_scale_lots * lot
     unit = feedback.volume_unit_lots * lot
-    scalars = np.array([1.0 / scale if scale else 0.0, feedback.m, 1.0 / unit, FEEDBACK_MAX, parameters.looking])
+    sweep = parameters.sweep if parameters.sweep_lots else -1.0
+    sweeps = _quantiles(parameters.sweep_lots or (1,), SIZES) * lot
+    scalars = np.array([1.0 / scale if scale else 0.0, feedback.m, 1.0 / unit, FEEDBACK_MAX, sweep, parameters.refill])
     gaps = _outcomes(parameters.gaps, 1) if parameters.gaps else np.zeros(DISTANCES, dtype=np.int64)
     by_class = parameters.wide_steps or (parameters.steps,) * SPREAD_CLASSES
     steps = np.array([_outcomes(of, 1) if of else np.zeros(DISTANCES, dtype=np.int64) for of in by_class])
@@ -226,7 +235,7 @@ def flow_arrays(parameters: FlowParameters, lot: Qty = 100, intensity: float = 1
     split_gaps = _quantiles(parameters.split_gaps_us or (1,), SIZES) * MICROSECOND
     arrays = FlowArrays(
         rates, sizes, distances, weights, decays, scalars, gaps, steps, revealed, signs,
-        spread_factors, queue_factors, splits, split_gaps, kept,
+        spread_factors, queue_factors, splits, split_gaps, kept, sweeps,
     )  # fmt: skip
     for array in arrays:
         array.setflags(write=False)

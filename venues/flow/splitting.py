@@ -1,7 +1,7 @@
 """Takers who trade a decision in several pieces: runs of trades of one sign, close together.
 
-Rule of this file: a piece is due at a time that was set when the one before it was made, and is drawn by its own number;
-what the book did meanwhile changes neither. A run in a recording is what such a taker would have left there.
+Rule of this file: a piece is due at a time that was set when the one before it was made, and is drawn by its own
+number; what the book did meanwhile changes neither. A run in a recording is what such a taker would have left there.
 
 Source: Lillo, Mike and Farmer, "Theory for long memory in supply and demand", Physical Review E 71 (2005): splitting
 is what makes signs of trades persist.
@@ -60,6 +60,23 @@ def runs_of(taken: I64) -> Runs:
         firsts = np.flatnonzero(starts[which])
         lengths.append(np.diff(firsts, append=len(which)))
     return Runs(starts, np.concatenate(lengths).astype(np.int64), np.concatenate(gaps).astype(np.int64))
+
+
+def advance_of(taken: I64, ticks: I64) -> float:
+    """Return by how many ticks, on average, the price goes on from a trade (m, 3) to the next of its run.
+
+    `ticks` (m,) are the best prices that the trades were made against. 0 where there are no runs.
+
+    >>> advance_of(np.array([[0, 1, 5], [1, 1, 5], [2, -1, 5], [3, -1, 5]]), np.array([100, 103, 99, 98]))
+    2.0
+    """
+    went: list[I64] = []
+    for sign in (1, -1):
+        which = np.flatnonzero(taken[:, 1] == sign)
+        is_near = np.diff(taken[which, 0]) <= RUN_NS
+        went.append((np.diff(ticks[which]) * sign)[is_near])
+    steps = np.concatenate(went)
+    return float(steps.mean()) if len(steps) else 0.0
 
 
 def new_slots() -> I64:
