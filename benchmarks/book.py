@@ -72,7 +72,8 @@ def all_ns(live: int, n: int, n_others: int) -> dict[str, float]:
         InvariantError: two books that lived through the same messages differ.
     """
     rows = messages(n, live)
-    figures = {"ours": float(np.median([_ours(rows, live)[0] for _ in range(PASSES)])), "empty loop": _empty(rows[live:])}
+    ours = [_ours(rows, live)[0] for _ in range(PASSES)]
+    figures = {"ours": float(np.median(ours)), "empty loop": _empty(rows[live:])}
     some = rows[: live + n_others]
     best = _ours(some, live)[1]
     made = as_messages(some)
@@ -87,8 +88,8 @@ def all_ns(live: int, n: int, n_others: int) -> dict[str, float]:
 def _ours(rows: I64, live: int) -> tuple[float, tuple[int, int]]:
     """Run all messages in one call; return nanoseconds a message, and the best bid and ask at the end."""
     book = new_state(PX, TICK, orders=2 * live, executions=len(rows))
-    results = np.zeros(len(rows), dtype=np.int64)
-    # Touched once, as arrays of a book that has been in use are.
+    results = np.full(len(rows), -1, dtype=np.int64)
+    # Touched once, as the arrays of a book that has been in use are.
     book.out[:] = 0
     run_commands(book, rows[:live], results, 0)
     began = time.process_time_ns()
@@ -102,7 +103,7 @@ def _ours(rows: I64, live: int) -> tuple[float, tuple[int, int]]:
 
 def _empty(rows: I64) -> float:
     """Read every message and do nothing with it."""
-    results = np.zeros(len(rows), dtype=np.int64)
+    results = np.full(len(rows), -1, dtype=np.int64)
     _read(rows[:1], results)
     began = time.process_time_ns()
     _read(rows, results)

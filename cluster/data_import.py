@@ -33,7 +33,8 @@ def import_feed(path: Path, out: Path, symbol: str | None = None, feed: str | No
     """Read the feed of the recorded file `path` and write it to `out`, replacing what was there.
 
     Raises:
-        BadInputError: `out` is neither `.parquet` nor `.arrow`, its folder does not exist, or it is the source.
+        BadInputError: `out` is neither `.parquet` nor `.arrow`, its folder does not exist, it is the source, or it
+            cannot be written.
         TapeError: what the feed refuses, or a feed without a row.
     """
     name = feed if feed is not None else feed_of(path)
@@ -45,6 +46,14 @@ def import_feed(path: Path, out: Path, symbol: str | None = None, feed: str | No
     if any(out.resolve() == source.resolve() for source in sources):
         raise BadInputError(bad_value("--out", "another file than the recorded one", out.name))
     opened = open_feed(path, symbol, name)
+    try:
+        return _import(opened, path.name, sources, out)
+    except OSError as exc:
+        reason = os.strerror(exc.errno) if exc.errno else str(exc).partition("\n")[0]
+        raise BadInputError(bad_value("--out", "a file that can be written", f"{reason}: {out}")) from exc
+
+
+def _import(opened: Feed, place: str, sources: tuple[Path, ...], out: Path) -> TableInfo:
     rows_file = out.with_name(f".{out.name}.{os.getpid()}.rows")
     table_file = out.with_name(f".{out.name}.{os.getpid()}.part")
     with ExitStack() as stack:
@@ -52,7 +61,7 @@ def import_feed(path: Path, out: Path, symbol: str | None = None, feed: str | No
         stack.callback(table_file.unlink, missing_ok=True)
         rows, venues = _write_rows(opened, rows_file)
         if not rows:
-            raise TapeError(bad_value(path.name, "a feed with at least one row", 0))
+            raise TapeError(bad_value(place, "a feed with at least one row", 0))
         said = TableInfo(
             version=TABLE_VERSION,
             rows=rows,

@@ -39,8 +39,8 @@ from venues.models.fade import Fading
 from venues.models.latency import Latency
 from venues.models.reference import MarketSetup, Regime
 from venues.types.dark_flow import DarkParameters
-from venues.types.lit_flow import LitParameters
 from venues.types.dealer_parameters import DealerParameters
+from venues.types.lit_flow import LitParameters
 from venues.venue import Venue
 
 _TYPES = {

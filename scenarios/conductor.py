@@ -310,7 +310,9 @@ class Conductor:
         for command in commands:
             if isinstance(command, NewOrderSingle):
                 self._own.routed(self._now, command.mic, command.child.order_qty)
-        self.reactions.sent(self.network.send(commands, self._now))
+        arrivals = self.network.send(commands, self._now)
+        if arrivals and self.reactions.is_watching:
+            self.reactions.sent(arrivals, self._view.snapshot(self._now))
 
     # 4 learners
 

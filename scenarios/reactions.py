@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from router.domain.enums import ExecType, TimeInForce, VenueType
+from router.domain.enums import ExecInst, ExecType, OrdType, Side, TimeInForce, VenueType
 from router.domain.instruments import VenueSpec
+from router.domain.market import MarketSnapshot, Quote
 from router.domain.messages import Arrival, Fade, Hedge
 from router.domain.orders import ChildOrder, NewOrderSingle
 from router.domain.reports import ExecutionReport
@@ -23,7 +24,7 @@ from venues.models.fade import Fading
 from venues.models.hedge import hedge_steps, shared_out
 from venues.types.dealer_parameters import DealerParameters
 
-IMMEDIATE = (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
+ON_AUCTION = (TimeInForce.AT_THE_OPENING, TimeInForce.AT_THE_CLOSE, TimeInForce.GOOD_FOR_AUCTION)
 
 
 class _Due(NamedTuple):
@@ -56,13 +57,21 @@ class Reactions:
         self._waiting: dict[str, list[_Due]] = {spec.mic: [] for spec in specs}
         self._n = 0
 
-    def sent(self, arrivals: Iterable[Arrival]) -> None:
-        """Note commands that are on their way: makers elsewhere see a marketable one when it arrives."""
+    @property
+    def is_watching(self) -> bool:
+        """Whether anybody would react to what is sent."""
+        return self._fading is not None
+
+    def sent(self, arrivals: Iterable[Arrival], market: MarketSnapshot) -> None:
+        """Note commands that are on their way: makers elsewhere see it when one that takes arrives. Whether it takes is
+        judged by what its venue displayed, as we knew it, when it was sent."""
         if self._fading is None:
             return
+        quotes = {quote.mic: quote for quote in market.quotes}
         for arrival in arrivals:
-            if isinstance(arrival.command, NewOrderSingle) and _takes(arrival.command.child):
-                child = arrival.command.child
+            command = arrival.command
+            if isinstance(command, NewOrderSingle) and _takes(command.child, quotes.get(command.mic)):
+                child = command.child
                 for mic, fade in self._fading.taken(child.cl_ord_id, child.mic, child.side.sign, arrival.at):
                     self._add(mic, fade)
 
@@ -93,6 +102,10 @@ class Reactions:
         heappush(self._waiting[mic], _Due(ripple.at, self._n, ripple))
 
 
-def _takes(child: ChildOrder) -> bool:
-    """Whether a child takes what is displayed, and is over. Only those at lit venues make anybody fade."""
-    return child.time_in_force in IMMEDIATE
+def _takes(child: ChildOrder, quote: Quote | None) -> bool:
+    """Whether a child takes what is displayed. Only those at lit venues make anybody fade."""
+    rests = ExecInst.PARTICIPATE_DO_NOT_INITIATE in child.exec_inst or child.time_in_force in ON_AUCTION
+    if rests or quote is None or child.ord_type not in (OrdType.LIMIT, OrdType.MARKET):
+        return False
+    px, qty = (quote.ask_px, quote.ask_qty) if child.side is Side.BUY else (quote.bid_px, quote.bid_qty)
+    return qty > 0 and (child.price is None or child.side.sign * (child.price - px) >= 0)

@@ -12,6 +12,7 @@ import typer
 
 from cluster.cli import options
 from cluster.cli.console import print_json, progress_bar, stdout, stdout_for_result
+from router.domain.errors import BadInputError, bad_value
 
 if TYPE_CHECKING:
     from venues.flow.examination import Beside
@@ -35,6 +36,8 @@ def calibrate(
 
     folder = chosen_data(data, load_config(config))
     if out is not None:
+        if not out.parent.is_dir() or out.is_dir():
+            raise BadInputError(bad_value("--out", "a file in a folder that exists", str(out)))
         writable_dir(out.parent, "--out")
     with stdout_for_result(), progress_bar("calibrate") as progress:
         if progress is not None:
@@ -49,6 +52,8 @@ def calibrate(
         print_json({"recording": found.tape, "flow": found.flow, "out": out})
     else:
         _print_table(tape.name, found)
+        if out is not None:
+            stdout().print(f"parameters written to {out}", markup=False, soft_wrap=True)
     return 0
 
 

@@ -33,10 +33,10 @@ def print_inspection(console: Console, name: str, of: Inspection) -> None:
 def _lines(of: Inspection) -> list[tuple[str, str]]:
     info = of.info
     lines = [
-        ("feed", f"{info.feed}, {info.symbol}"),
+        ("feed", f"{info.feed}, {info.symbol or 'no symbol'}"),
         ("units", f"price {info.px_unit}, quantity {info.qty_unit or 'not recorded'}"),
-        ("rows", f"{of.rows:,}: {_counts(of.kinds)}"),
-        ("venues", _counts(of.venues)),
+        ("rows", f"{of.rows:,}: {_counts(of.kinds)}" if of.rows else "0"),
+        ("venues", _counts(of.venues) if of.venues else "none"),
     ]
     if of.flags:
         lines.append(("flagged", _counts(of.flags)))

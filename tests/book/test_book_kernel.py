@@ -17,9 +17,10 @@ from venues.book.ids import erase, find, insert
 from venues.book.kernel import cancel, enter
 from venues.book.kernel_book import KernelBook
 from venues.book.ladder import bitmap_words, mark, next_level, unmark
-from venues.book.layout import H_BEST, H_LEVELS, H_LIVE, H_OUT, HEAD, ID, NO_ASK, NO_BID, ORDER, BookState
+from venues.book.layout import H_BEST, H_LEVELS, H_LIVE, H_OUT, H_SLICES, HEAD, ID, NO_ASK, NO_BID, ORDER, BookState
 from venues.book.look import best_px, top
 from venues.book.state import grown, new_state
+from venues.book.stories import perform, story
 from venues.book.words import (
     AUCTION_ONLY,
     BAD_OP,
@@ -34,6 +35,8 @@ from venues.book.words import (
     HIDDEN,
     OP_CANCEL,
     OUT_OF_RANGE,
+    R_DISPLAY,
+    R_RESERVE,
     SELL,
 )
 
@@ -187,3 +190,15 @@ def test_other_compiled_code_calls_the_book() -> None:
     assert enter(state, 5, 0, 100, 7, 0, 0, 0, 0) == 7
     assert swap(state, 5, 103) == 103
     assert top(state) == (0, 0, 103, 7)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_room_that_executions_need_is_counted_exactly(seed: int) -> None:
+    book = KernelBook()
+    for row in story(seed, 800):
+        perform(book, row)
+        rows = book.rows()
+        icebergs = rows[rows[:, R_DISPLAY] > 0]
+        left = int((-(-icebergs[:, R_RESERVE] // icebergs[:, R_DISPLAY])).sum())
+        assert int(book.state.head[H_SLICES]) == left
+        assert int(book.state.head[H_LIVE]) == len(book.resting())

@@ -44,7 +44,16 @@ def test_kernel_and_twin_draw_the_same_bits(counter: int) -> None:
 
 def test_event_and_twin_agree() -> None:
     stepped = flow_arrays(msgspec.structs.replace(made_up_parameters(), steps=(0.5, 0.5)), lot=1, intensity=0.1)
-    for flow in (FLOW, stepped):
+    rng = np.random.default_rng(1)
+    factored = flow_arrays(
+        msgspec.structs.replace(
+            made_up_parameters(),
+            spread_factors=tuple(tuple(row) for row in rng.uniform(0.5, 2.0, (9, 4)).tolist()),
+            queue_factors=tuple(tuple(row) for row in rng.uniform(0.5, 2.0, (8, 4)).tolist()),
+            wide_steps=((1.0,),) * 3 + ((0.2, 0.8),) * 6,
+        )
+    )
+    for flow in (FLOW, stepped, factored):
         for n in range(3_000):
             book = (100 * (n % 7), 100 * ((n // 7) % 5), 1 + n % 4)
             lean = (0.3 * (n % 5 - 2), 0.5 + n % 3, 0.4 * (n % 3 - 1))
@@ -143,6 +152,17 @@ def test_parameters_are_read_back_as_they_were_written() -> None:
         revealed_lots=(1, 2, 3),
         signs=(SignMemory(amplitude=0.5, memory_s=3.0),),
         u_shape=1.5,
+        spread_factors=((1.0, 2.0, 0.5, 0.0),) * 9,
+        queue_factors=((1.0, 2.0, 0.5, 0.0),) * 8,
+        wide_steps=((1.0,),) * 9,
+        splits=(1, 1, 4),
+        split_gaps_us=(5, 900),
+        kept=(0.5,) * 8,
+        kept_qty=0.25,
+        sweep=0.1,
+        sweep_lots=(3,),
+        least_lots=1,
+        refill=0.5,
     )
     assert parse_parameters(parameters_toml(given, "A test")) == given
 
@@ -157,6 +177,17 @@ def test_parameters_are_read_back_as_they_were_written() -> None:
         ("gaps", (2.0,)),
         ("signs", (SignMemory(amplitude=1.0, memory_s=1.0),)),
         ("u_shape", -0.1),
+        ("spread_factors", ((1.0,) * 4,) * 8),
+        ("queue_factors", ((-1.0,) * 4,) * 8),
+        ("wide_steps", ((1.0,),) * 2),
+        ("splits", (0,)),
+        ("split_gaps_us", (2, 1)),
+        ("kept", (0.5,) * 7),
+        ("kept_qty", 1.5),
+        ("sweep", -0.5),
+        ("sweep_lots", (0,)),
+        ("least_lots", -1),
+        ("refill", 2.0),
     ],
 )
 def test_parameters_out_of_range_are_refused_by_name(key: str, value: object) -> None:

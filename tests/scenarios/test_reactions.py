@@ -9,9 +9,20 @@ import msgspec
 import pytest
 from small_market import scenario, small, text, with_part
 
-from router.domain.enums import ExecType, OrdStatus, OrdType, Side, Tactic, TimeInForce, VenueType
+from router.domain.enums import (
+    ExecInst,
+    ExecType,
+    OrdStatus,
+    OrdType,
+    PegPriceType,
+    Side,
+    Tactic,
+    TimeInForce,
+    VenueType,
+)
 from router.domain.errors import ScenarioError
 from router.domain.instruments import FeeSchedule, FeeTier, Listing, VenueSpec
+from router.domain.market import MarketSnapshot, Quote
 from router.domain.messages import Arrival, Fade, Hedge, Message, VenueBatch, VenueReply
 from router.domain.orders import ChildOrder, NewOrderSingle, OrderCancelRequest
 from router.domain.reports import ExecutionReport
@@ -63,6 +74,23 @@ def arrival(name: str, mic: str, at: int, **fields: object) -> Arrival:
     return Arrival(at, NewOrderSingle(ChildOrder(**(base | fields))))  # type: ignore[arg-type]
 
 
+MARKET = MarketSnapshot(
+    at=0,
+    quotes=tuple(
+        Quote(mic=one, at=0, bid_px=399_900, bid_qty=100, ask_px=400_000, ask_qty=100)
+        if one in LIT
+        else Quote(mic=one, at=0)
+        for one in (*LIT, "XDKA", "XSDA")
+    ),
+    tiers=(),
+    bid_px=399_900,
+    bid_qty=300,
+    ask_px=400_000,
+    ask_qty=300,
+    volume=0,
+)
+
+
 def trade(mic: str, at: int, qty: int) -> ExecutionReport:
     return ExecutionReport(
         mic=mic,
@@ -86,7 +114,8 @@ def due(reactions: Reactions, now: int, until: int) -> dict[str, tuple[Fade | He
 
 def test_makers_elsewhere_fade_after_a_take_and_those_here_do_not() -> None:
     reactions = Reactions(SPECS, Fading(1, LIT, SURE))
-    reactions.sent([arrival("P1.1", "XLTA", 1_000_000), arrival("P1.2", "XLTC", 1_000_000, side=Side.SELL)])
+    sell = arrival("P1.2", "XLTC", 1_000_000, side=Side.SELL, price=399_900)
+    reactions.sent([arrival("P1.1", "XLTA", 1_000_000), sell], MARKET)
     buys, sells = Fade(1_500_000, 1, 0.4), Fade(1_500_000, -1, 0.4)
     assert due(reactions, 0, 1_500_000) == {}
     assert due(reactions, 0, 1_500_001) == {"XLTA": (sells,), "XLTB": (buys, sells), "XLTC": (buys,)}
@@ -96,7 +125,11 @@ def test_makers_elsewhere_fade_after_a_take_and_those_here_do_not() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        arrival("P1.1", "XLTA", 5, tactic=Tactic.POST, time_in_force=TimeInForce.DAY),
+        arrival("P1.1", "XLTA", 5, tactic=Tactic.POST, price=399_900, time_in_force=TimeInForce.DAY),
+        arrival("P1.1", "XLTA", 5, exec_inst=(ExecInst.PARTICIPATE_DO_NOT_INITIATE,)),
+        arrival("P1.1", "XLTA", 5, price=100),
+        arrival("P1.1", "XLTA", 5, ord_type=OrdType.PEGGED, price=None, peg_price_type=PegPriceType.MID_PRICE),
+        arrival("P1.1", "XLTA", 5, ord_type=OrdType.MARKET, price=None, time_in_force=TimeInForce.AT_THE_CLOSE),
         arrival("P1.1", "XDKA", 5),
         arrival("P1.1", "XSDA", 5),
         Arrival(5, OrderCancelRequest(mic="XLTA", cl_ord_id="P1.1/1", orig_cl_ord_id="P1.1", parent_id="P1")),
@@ -104,8 +137,15 @@ def test_makers_elsewhere_fade_after_a_take_and_those_here_do_not() -> None:
 )
 def test_what_does_not_take_at_a_lit_venue_makes_nobody_fade(command: Arrival) -> None:
     reactions = Reactions(SPECS, Fading(1, LIT, SURE))
-    reactions.sent([command])
+    reactions.sent([command], MARKET)
     assert due(reactions, 0, SECOND) == {}
+
+
+@pytest.mark.parametrize("fields", [{"time_in_force": TimeInForce.DAY}, {"ord_type": OrdType.MARKET, "price": None}])
+def test_an_order_that_takes_is_seen_whatever_its_time_in_force(fields: dict[str, object]) -> None:
+    reactions = Reactions(SPECS, Fading(1, LIT, SURE))
+    reactions.sent([arrival("P1.1", "XLTA", 5, **fields)], MARKET)
+    assert set(due(reactions, 0, SECOND)) == {"XLTB", "XLTC"}
 
 
 def test_whether_and_when_somebody_fades_depends_on_the_order_and_the_pair_alone() -> None:

@@ -108,9 +108,11 @@ class QueueTwin:
         elif kind == EventKind.DELETE and order:
             self.reduce(order, order.qty)
         elif kind in (EventKind.ADD, EventKind.MODIFY) and side:
+            new = Resting(side, px, qty)
+            if order and order.qty and (order.side, order.px) == (side, px):
+                new.taken = min(order.taken, qty)
             if order:
                 self.reduce(order, order.qty)
-            new = Resting(side, px, qty)
             self.enter(at, new)
             self.by_id[order_id] = new
             queue = self.queues.setdefault((side, px), [])

@@ -13,8 +13,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import cast
 
 from router.domain.errors import TapeError, bad_value
 
@@ -81,22 +82,23 @@ def place_of(path: Path, member: str | None = None) -> str:
     return path.name if member is None else f"{path.name}:{member}"
 
 
-def line_blocks(path: Path, member: str | None = None) -> Iterator[bytes]:
+def line_blocks(path: Path, member: str | None = None, *, header_lines: int = 0) -> Iterator[bytes]:
     """Yield the file's lines in blocks of about `BLOCK_BYTES`, each ending with a line feed.
 
-    `member` names a zip's member; else a name that ends in `.gz` is unpacked.
+    `member` names a zip's member; else a name that ends in `.gz` is unpacked. Numbers of records leave out the first
+    `header_lines`.
 
     Raises:
         TapeError: absent, unreadable, truncated, not what its name says, empty, above `BYTES_MAX`, or with a line
             above `LINE_BYTES_MAX`; names the first record that is not whole.
     """
-    place, tail, records, read = place_of(path, member), b"", 0, 0
+    place, tail, records, read = place_of(path, member), b"", -header_lines, 0
     for block in _bytes(path, member):
         if isinstance(block, Exception):
-            raise refuse(place, records + 1, "a whole, readable file", _reason(block)) from block
+            raise refuse(place, max(records + 1, 1), "a whole, readable file", _reason(block)) from block
         read += len(block)
         if read > BYTES_MAX:
-            raise refuse(place, records + 1, f"at most {BYTES_MAX} bytes unpacked", "more")
+            raise refuse(place, max(records + 1, 1), f"at most {BYTES_MAX} bytes unpacked", "more")
         lines, found, rest = block.rpartition(b"\n")
         if not found:
             tail += block
@@ -106,7 +108,7 @@ def line_blocks(path: Path, member: str | None = None) -> Iterator[bytes]:
             records += whole.count(b"\n")
             yield whole
         if len(tail) > LINE_BYTES_MAX:
-            raise refuse(place, records + 1, f"a line of at most {LINE_BYTES_MAX} bytes", "a longer one")
+            raise refuse(place, max(records + 1, 1), f"a line of at most {LINE_BYTES_MAX} bytes", "a longer one")
     if tail:
         yield tail + b"\n"
     elif not read:
@@ -115,19 +117,29 @@ def line_blocks(path: Path, member: str | None = None) -> Iterator[bytes]:
 
 def _bytes(path: Path, member: str | None) -> Iterator[bytes | Exception]:
     """Yield the unpacked bytes, and what broke them off as the last item."""
+    block = b""
     try:
         with closing(_open(path, member)) as file:
-            while block := file.read(BLOCK_BYTES):
-                yield block
+            # One unpacking at a time: a longer read that breaks off would lose what it had unpacked before.
+            while piece := file.read1(BLOCK_BYTES - len(block)):
+                block += piece
+                if len(block) == BLOCK_BYTES:
+                    yield block
+                    block = b""
     except _UNREADABLE as exc:
+        if block:
+            yield block
         yield exc
+        return
+    if block:
+        yield block
 
 
-def _open(path: Path, member: str | None) -> IO[bytes] | gzip.GzipFile:
+def _open(path: Path, member: str | None) -> zipfile.ZipExtFile | gzip.GzipFile | BufferedReader:
     if member is not None:
         with zipfile.ZipFile(path) as archive:
             # The member keeps the archive's file open by itself.
-            return archive.open(member)
+            return cast(zipfile.ZipExtFile, archive.open(member))
     if path.name.endswith(".gz"):
         return gzip.open(path, "rb")
     return path.open("rb")

@@ -68,7 +68,7 @@ def csv_blocks(
             fields, with text where a number is expected, or out of range.
     """
     place = place_of(path, member)
-    blocks = line_blocks(path, member)
+    blocks = line_blocks(path, member, header_lines=int(has_header))
     layout = list(columns)
     record = 1
     for text in blocks:

@@ -109,7 +109,10 @@ def table_info(path: Path) -> TableInfo:
         else:
             with pa.OSFile(str(path)) as file:
                 schema = pa.ipc.open_file(file).schema
-        said = msgspec.json.decode((schema.metadata or {})[METADATA_KEY], type=TableInfo)
+        metadata = schema.metadata or {}
+        if METADATA_KEY not in metadata:
+            raise TapeError(bad_value(path.name, "an event table", "a file without Anabranch metadata"))
+        said = msgspec.json.decode(metadata[METADATA_KEY], type=TableInfo)
     except _UNREADABLE as exc:
         reason = f"{type(exc).__name__}: {exc}".partition("\n")[0][:200]
         raise TapeError(bad_value(path.name, "an event table", reason)) from exc

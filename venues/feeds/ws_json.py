@@ -96,7 +96,7 @@ def open_ws_json(path: Path, symbol: str | None = None) -> StreamFeed:
 
     `path` is a connection's file (`KRAKEN.ws.50.gz`), or the exchange's name in its folder (`KRAKEN`) for all of its
     connections together; requested snapshots are read from beside it. Units are the finest decimals that the symbol's
-    prices and quantities need.
+    prices and quantities need. A recording without any symbol is a feed without rows, and its symbol is empty.
 
     Raises:
         TapeError: no such recording, an exchange out of `EXCHANGES`, or without that symbol; a line or a message that
@@ -108,8 +108,9 @@ def open_ws_json(path: Path, symbol: str | None = None) -> StreamFeed:
     exchange = match["exchange"]
     files = _files(path, exchange)
     scan = _scan(path.name, files, exchange)
-    name = choose_symbol(path.name, scan.counts, symbol)
-    px, qty = scan.px_places[name], scan.qty_places[name]
+    # A connection without a book or a trade is a recording too, of no symbol: what it says is counted and left out.
+    name = choose_symbol(path.name, scan.counts, symbol) if scan.counts or symbol is not None else ""
+    px, qty = scan.px_places.get(name, 0), scan.qty_places.get(name, 0)
     notes = Notes()
     book = _Book(path.name, name, DecimalRows(path.name, px, qty), notes)
     info = FeedInfo("ws_json", name, unit(px), unit(qty), (exchange,))

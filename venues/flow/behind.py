@@ -62,7 +62,8 @@ def forget_upto(behind: I64, which: int, px: int) -> int:
     while n > 0 and side[n - 1, PX] <= px:
         n -= 1
     side[REMEMBERED, 0] = n
-    return n - 1
+    row: int = n - 1
+    return row
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -70,7 +71,9 @@ def age_class(age_ns: int) -> int:
     """Return which class of `AGE_EDGES` an age belongs to."""
     found = 0
     for edge in AGE_EDGES:
-        found += 1 if age_ns >= edge else 0
+        if age_ns < edge:
+            break
+        found += 1
     return found
 
 

@@ -11,12 +11,11 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from numba import njit
 
 from router.domain.market import F64, I64
 from router.domain.units import MICROSECOND, SECOND
 from venues.flow.behind import memory_of
-from venues.flow.factors import SHAPE, fit_product
+from venues.flow.factors import fit_product
 from venues.flow.facts import sign_autocorrelation, u_shape
 from venues.flow.intents import intended_law, quantile_law
 from venues.flow.levels import simulate
@@ -25,7 +24,6 @@ from venues.flow.parameters import (
     CANCEL,
     COLUMNS,
     KINDS,
-    SPREAD_CLASSES,
     SPREADS,
     TRADE,
     Feedback,
@@ -33,14 +31,13 @@ from venues.flow.parameters import (
     SignMemory,
     flow_arrays,
 )
-from venues.flow.queue_reactive import feedback_at, feedback_trade, new_memory, queue_class, spread_class
 from venues.flow.splitting import advance_of, runs_of
+from venues.flow.tape_walk import TICKS_MAX, Seen, walk
 from venues.flow.top_tape import TopTape
 
 VOLUME_UNIT = 0.31
 """The feedback's unit of volume, as a share of the recording's (see `Feedback`)."""
 
-_TICKS_MAX = 64
 _SIGN_LAGS = 50
 _MEMORIES = (1.5, 8.0, 50.0)
 """Memories, in trades, of the leanings that are fitted to the signs."""
@@ -71,168 +68,51 @@ def calibrate(tape: TopTape, seed: int = 1) -> Fit:
         feedback=feedback,
     )
     runs = runs_of(tape.taken)
-    counts, exposures = np.zeros(SHAPE), np.zeros(SHAPE)
-    sizes = np.zeros((KINDS, len(tape.top) * 2 + len(tape.taken)), dtype=np.int64)
-    faced = np.zeros_like(sizes)
-    sized = np.zeros(KINDS, dtype=np.int64)
-    moves = np.zeros((SPREAD_CLASSES, _TICKS_MAX), dtype=np.int64)
-    _walk(
-        flow_arrays(plain, lot=1), new_memory(), tape.top, tape.is_whole, tape.taken, runs.starts, tape.length_ns, tape.slack_ns,
-        counts, exposures, sizes, faced, sized, moves,
-    )  # fmt: skip
-    laws = [quantile_law(sizes[kind, : sized[kind]]) for kind in range(KINDS)]
-    over = sizes - faced
-    for kind in (CANCEL, TRADE):
-        within = np.flatnonzero(over[kind, : sized[kind]] <= 0)
-        laws[kind] = intended_law(sizes[kind, within], faced[kind, within])
-    swept = over[TRADE, : sized[TRADE]]
+    seen = walk(tape, runs.starts, flow_arrays(plain, lot=1))
+    laws, swept = _sizes(seen)
     behind = memory_of(tape.top, tape.is_whole)
-    product = fit_product(counts, exposures)
+    product = fit_product(seen.counts, seen.exposures)
     fitted = FlowParameters(
         rates=_rates(product.rates),
         queue_scale_lots=scale,
-        sizes_lots=tuple(laws),
+        sizes_lots=laws,
         distances=(1.0,),
         feedback=feedback,
-        gaps=_chances(np.bincount(np.minimum(behind.gaps, _TICKS_MAX) - 1, minlength=_TICKS_MAX)),
-        steps=_chances(moves.sum(axis=0)),
+        least_lots=_least(tape),
+        gaps=_chances(np.bincount(np.minimum(behind.gaps, TICKS_MAX) - 1, minlength=TICKS_MAX)),
+        steps=_chances(seen.moves.sum(axis=0)),
         revealed_lots=quantile_law(behind.revealed),
         kept=behind.kept,
         kept_qty=behind.kept_qty,
         u_shape=u_shape(tape.taken[:, 0], tape.length_ns),
         spread_factors=_rows(product.spread_factors),
         queue_factors=_rows(product.queue_factors),
-        wide_steps=tuple(_chances(row) for row in moves),
+        wide_steps=tuple(_chances(row) for row in seen.moves),
         splits=quantile_law(runs.lengths),
         sweep=round(float((swept > 0).mean()), 6),
         sweep_lots=quantile_law(swept[swept > 0]),
         split_gaps_us=quantile_law(runs.gaps // MICROSECOND),
     )
-    events = counts.reshape(-1, KINDS, 2).sum(axis=(0, 2)).astype(np.int64)
+    events = seen.counts.reshape(-1, KINDS, 2).sum(axis=(0, 2)).astype(np.int64)
     events[TRADE] = len(tape.taken)
     return Fit(_with_runs(fitted, tape, seed), events)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _walk(
-    flow: tuple[F64, ...],
-    memory: F64,
-    top: I64,
-    is_whole: I64,
-    taken: I64,
-    starts: I64,
-    length_ns: int,
-    slack_ns: int,
-    counts: F64,
-    exposures: F64,
-    sizes: I64,
-    faced: I64,
-    sized: I64,
-    moves: I64,
-) -> None:
-    """Walk over quotes and trades in order of time, filling the last five arrays."""
-    trade = 0
-    # What has traded on a side and is not yet seen to have left its queue, and when it traded last.
-    owed = np.zeros(2, dtype=np.int64)
-    last = np.zeros(2, dtype=np.int64)
-    for row in range(top.shape[0]):
-        until = top[row + 1, 0] if row + 1 < top.shape[0] else length_ns
-        total = top[row, 2] + top[row, 4]
-        k = min(BINS - 1, top[row, 2] * BINS // total) if total > 0 else BINS // 2
-        width = spread_class(top[row, 3] - top[row, 1])
-        bids, asks = queue_class(top[row, 2] * flow[5][0]), queue_class(top[row, 4] * flow[5][0])
-        at = top[row, 0]
-        # A trade stamped a little after what it left behind belongs to the book before; one quote's life is enough.
-        while trade < taken.shape[0] and taken[trade, 0] <= until:
-            then = max(at, min(taken[trade, 0], until))
-            b = feedback_at(flow, memory, taken[trade, 0])
-            if is_whole[row] == 1:
-                _expose(flow, exposures[width], bids, asks, k, top[row, 2], top[row, 4], then - at, b)
-                if taken[trade, 1] > 0:
-                    counts[width, asks, k, 4] += starts[trade]
-                else:
-                    counts[width, bids, k, 5] += starts[trade]
-            at = then
-            sizes[2, sized[2]] = taken[trade, 2]
-            faced[2, sized[2]] = top[row, 4 if taken[trade, 1] > 0 else 2]
-            sized[2] += 1
-            against = 1 if taken[trade, 1] > 0 else 0
-            if taken[trade, 0] > last[against] + slack_ns:
-                owed[against] = 0
-            owed[against] += taken[trade, 2]
-            last[against] = taken[trade, 0]
-            feedback_trade(flow, memory, taken[trade, 0], taken[trade, 1] * taken[trade, 2])
-            trade += 1
-        if is_whole[row] == 1:
-            b = feedback_at(flow, memory, max(at, until - 1)) if until > at else 0.0
-            _expose(flow, exposures[width], bids, asks, k, top[row, 2], top[row, 4], until - at, b)
-        if row + 1 < top.shape[0] and is_whole[row] == 1 and is_whole[row + 1] == 1:
-            for which in range(2):
-                if top[row + 1, 0] > last[which] + slack_ns:
-                    owed[which] = 0
-                own = bids if which == 0 else asks
-                _change(top, row, which, width, counts[width, own, k], owed, sizes, faced, sized, moves)
+def _sizes(seen: Seen) -> tuple[tuple[tuple[int, ...], ...], I64]:
+    """Return the laws of sizes by kind, and by how much each trade went over what stood at the best, int64 (n,)."""
+    laws = []
+    for kind in range(KINDS):
+        sizes, faced = seen.sizes[kind, : seen.sized[kind]], seen.faced[kind, : seen.sized[kind]]
+        is_within = sizes <= faced
+        takes = kind in (CANCEL, TRADE)
+        laws.append(intended_law(sizes[is_within], faced[is_within]) if takes else quantile_law(sizes))
+    taken = seen.sized[TRADE]
+    return tuple(laws), seen.sizes[TRADE, :taken] - seen.faced[TRADE, :taken]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _expose(
-    flow: tuple[F64, ...],
-    exposure: F64,
-    bids: int,
-    asks: int,
-    k: int,
-    bid_qty: int,
-    ask_qty: int,
-    span_ns: int,
-    b: float,
-) -> None:
-    """Add a span to the time in which each column could have happened, weighted as `draw_event` weights its rate."""
-    span = span_ns * 1e-9
-    scale = flow[5][0]
-    exposure[bids, k, 0] += span
-    exposure[asks, k, 1] += span
-    exposure[bids, k, 2] += span * bid_qty * scale
-    exposure[asks, k, 3] += span * ask_qty * scale
-    exposure[asks, k, 4] += span * (np.exp(-b) if b < 0.0 else 1.0)
-    exposure[bids, k, 5] += span * (np.exp(b) if b > 0.0 else 1.0)
-    exposure[bids, k, 6] += span
-    exposure[asks, k, 7] += span
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _change(
-    top: I64, row: int, which: int, width: int, counts: F64, owed: I64, sizes: I64, faced: I64, sized: I64, moves: I64
-) -> None:
-    """Count what one side's change from a row to the next was."""
-    px, qty = top[row, 1 + 2 * which], top[row, 2 + 2 * which]
-    new_px, new_qty = top[row + 1, 1 + 2 * which], top[row + 1, 2 + 2 * which]
-    inwards = (new_px - px) if which == 0 else (px - new_px)
-    kind = -1
-    change = left = 0
-    if inwards > 0:
-        kind = 3
-        change = new_qty
-        moves[width, min(inwards, moves.shape[1]) - 1] += 1
-    elif inwards < 0:
-        left = min(owed[which], qty)
-        owed[which] -= left
-        if qty > left:
-            kind = 1
-            change = qty - left
-    elif new_qty > qty:
-        kind = 0
-        change = new_qty - qty
-    elif new_qty < qty:
-        left = min(owed[which], qty - new_qty)
-        owed[which] -= left
-        if qty - new_qty > left:
-            kind = 1
-            change = qty - new_qty - left
-    if kind >= 0:
-        counts[2 * kind + which] += 1.0
-        sizes[kind, sized[kind]] = change
-        faced[kind, sized[kind]] = qty - left
-        sized[kind] += 1
+def _least(tape: TopTape) -> int:
+    """Return what every quantity of the recording is a multiple of: what is left below it is not shown."""
+    return max(1, int(np.gcd.reduce(tape.top[:, [2, 4]].ravel())))
 
 
 def _mean_best(tape: TopTape) -> float:

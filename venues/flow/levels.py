@@ -113,42 +113,34 @@ def run_levels(
     side = np.full((2, DEPTH), usual, dtype=np.int64)
     head[_ASK] = 1
     ours = program.from_ns if program.qty != 0 else length_ns
-    now = counter = pieces = 0
-    turns = np.ones(SIGNS_MAX, dtype=np.int64)
-    cell = -1
-    leaning = 0.0
-    decays = flow.decays
-    behind = new_behind()
-    leans = flow.signs[0, 0] > 0.0
+    now = counter = slot = 0
+    cell, leaning, turns = -1, 0.0, np.ones(SIGNS_MAX, dtype=np.int64)
+    decays, leans, behind = flow.decays, flow.signs[0, 0] > 0.0, new_behind()
     rates, sizes, distances, steps, scalars = flow.rates, flow.sizes, flow.distances, flow.steps, flow.scalars
     widths, queues, splits, split_gaps = flow.spread_factors, flow.queue_factors, flow.splits, flow.split_gaps
     while now < length_ns:
-        b = feedback_from(decays, scalars, memory, now)
         if leans:
             cell, leaning = _lean(flow.signs, key, turns, cell, now // CELL_NS, leaning)
         book = (side[0, 0], side[1, 0], head[_ASK] - head[_BID])
+        lean = (feedback_from(decays, scalars, memory, now), _busy(now / length_ns, u_shape), leaning)
         wait, kind, sign, distance, qty = draw_from(
-            rates, sizes, distances, steps, widths, queues, scalars,
-            key, counter, book, (b, _busy(now / length_ns, u_shape), leaning),
-        )  # fmt: skip
+            rates, sizes, distances, steps, widths, queues, scalars, key, counter, book, lean
+        )
         counter += 1
-        slot = next_slot(slots)
         then = min(now + wait, ours, slots[slot, DUE])
         _sample(side, head, samples, then, step_ns)
         if then >= length_ns:
             break
         if then == ours:
             _take(flow, memory, side, head, behind, usual, ours, program.qty, key, counter)
-            ours += program.every_ns
-            if ours >= program.to_ns:
-                ours = length_ns
+            ours = ours + program.every_ns if ours + program.every_ns < program.to_ns else length_ns
         elif then == slots[slot, DUE]:
-            signed = next_piece(sizes[TRADE], split_gaps, slots, slot, key, pieces)
-            pieces += 1
+            signed = next_piece(sizes[TRADE], split_gaps, slots, slot, key, counter)
             _trade(flow, memory, side, head, behind, trades, usual, then, signed, True, key, counter)
+            slot = next_slot(slots)
         elif kind == TRADE:
             _trade(flow, memory, side, head, behind, trades, usual, then, sign * qty, False, key, counter)
-            begin_run(splits, split_gaps, slots, key, counter, then, sign)
+            slot = begin_run(splits, split_gaps, slots, key, counter, then, sign)
         elif kind != NOTHING:
             head[_KINDS + kind] += 1
             _order(flow, side, head, behind, usual, then, kind, sign, distance, qty, key, counter)
@@ -253,7 +245,7 @@ def _take(
         taken = min(left, side[against, 0])
         side[against, 0] -= taken
         left -= taken
-        if side[against, 0] == 0:
+        if side[against, 0] < flow.scalars[6]:
             _retreat(flow, side, head, behind, against, usual, at, key, counter + (emptied << 44))
             emptied += 1
     feedback_trade(flow, memory, at, signed_qty)

@@ -119,6 +119,7 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         kept_qty: chance that it then holds what it held; else `revealed_lots` says.
         sweep: chance that a taker takes more than stands at the best price; else as much at most.
         sweep_lots: quantile function of how much more; empty: takers do not look at what there is.
+        least_lots: what a price shows at least: less, left when somebody took some, is gone.
         refill: chance that the best price is filled again at once when a later trade of one decision empties it.
         splits: quantile function of how many trades a taker makes of one decision; empty: one.
         split_gaps_us: quantile function of the microseconds between two of them.
@@ -141,6 +142,7 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     kept_qty: float = 0.0
     sweep: float = 0.0
     sweep_lots: tuple[int, ...] = ()
+    least_lots: int = 0
     refill: float = 0.0
     splits: tuple[int, ...] = ()
     split_gaps_us: tuple[int, ...] = ()
@@ -167,6 +169,7 @@ class FlowParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             (0.0 <= self.kept_qty <= 1.0, "kept_qty", "a chance", self.kept_qty),
             (0.0 <= self.sweep <= 1.0, "sweep", "a chance", self.sweep),
             (not self.sweep_lots or _is_law(self.sweep_lots), "sweep_lots", "rising lots from 1", "others"),
+            (0 <= self.least_lots <= 1_000_000, "least_lots", "lots from 0", self.least_lots),
             (0.0 <= self.refill <= 1.0, "refill", "a chance", self.refill),
             (not self.splits or _is_law(self.splits), "splits", "rising numbers from 1", "others"),
             (not self.split_gaps_us or _is_law(self.split_gaps_us), "split_gaps_us", "rising times from 1", "others"),
@@ -180,8 +183,9 @@ class FlowArrays(NamedTuple):
     """What the kernels read. Quantities are in shares, rates in events a second.
 
     rates (2, 21, 8); sizes int64 (4, 1024) by kind; distances int64 (256,) in ticks; weights and decays (8,) of the
-    feedback's exponentials, a decay for one cell of `CELL_NS`; scalars (6,): 1 / queue scale in shares (0: off),
-    m, 1 / volume unit in shares, largest |b|, chance to sweep (-1: nobody looks), chance of a refill.
+    feedback's exponentials, a decay for one cell of `CELL_NS`; scalars (7,): 1 / queue scale in shares (0: off),
+    m, 1 / volume unit in shares, largest |b|, chance to sweep (-1: nobody looks), chance of a refill,
+    what a price shows at least, in shares.
 
     gaps int64 (256,) and steps (9, 256), by class of spread, in ticks, 0 where the parameters leave them empty;
     revealed int64 (1024,); signs (4, 2): amplitude, and chance to turn in one cell; spread_factors (9, 4) and
@@ -220,11 +224,7 @@ def flow_arrays(parameters: FlowParameters, lot: Qty = 100, intensity: float = 1
     feedback = parameters.feedback
     weights, speeds = exponentials(feedback.beta)
     decays = np.exp(-speeds * (CELL_NS / SECOND) / feedback.tau_s)
-    scale = parameters.queue_scale_lots * lot
-    unit = feedback.volume_unit_lots * lot
-    sweep = parameters.sweep if parameters.sweep_lots else -1.0
     sweeps = _quantiles(parameters.sweep_lots or (1,), SIZES) * lot
-    scalars = np.array([1.0 / scale if scale else 0.0, feedback.m, 1.0 / unit, FEEDBACK_MAX, sweep, parameters.refill])
     gaps = _outcomes(parameters.gaps, 1) if parameters.gaps else np.zeros(DISTANCES, dtype=np.int64)
     by_class = parameters.wide_steps or (parameters.steps,) * SPREAD_CLASSES
     steps = np.array([_outcomes(of, 1) if of else np.zeros(DISTANCES, dtype=np.int64) for of in by_class])
@@ -234,7 +234,7 @@ def flow_arrays(parameters: FlowParameters, lot: Qty = 100, intensity: float = 1
     kept = np.array([*(parameters.kept or (0.0,) * AGE_CLASSES), parameters.kept_qty])
     split_gaps = _quantiles(parameters.split_gaps_us or (1,), SIZES) * MICROSECOND
     arrays = FlowArrays(
-        rates, sizes, distances, weights, decays, scalars, gaps, steps, revealed, signs,
+        rates, sizes, distances, weights, decays, _scalars(parameters, lot), gaps, steps, revealed, signs,
         spread_factors, queue_factors, splits, split_gaps, kept, sweeps,
     )  # fmt: skip
     for array in arrays:
@@ -266,6 +266,16 @@ def _outcomes(chances: tuple[float, ...], first: int = 0) -> I64:
     """Return `DISTANCES` equally likely outcomes, first, first + 1, ..., in these proportions."""
     steps = (np.arange(DISTANCES) + 0.5) / DISTANCES
     return np.searchsorted(np.cumsum(chances)[:-1], steps, side="right").astype(np.int64) + first
+
+
+def _scalars(parameters: FlowParameters, lot: Qty) -> F64:
+    """Return the scalars of `FlowArrays`."""
+    scale = parameters.queue_scale_lots * lot
+    unit = parameters.feedback.volume_unit_lots * lot
+    sweep = parameters.sweep if parameters.sweep_lots else -1.0
+    least = max(1, parameters.least_lots * lot)
+    feedback = (parameters.feedback.m, 1.0 / unit, FEEDBACK_MAX)
+    return np.array([1.0 / scale if scale else 0.0, *feedback, sweep, parameters.refill, least])
 
 
 def _factors(factors: tuple[tuple[float, ...], ...], classes: int) -> F64:

@@ -130,7 +130,9 @@ def spread_class(spread_ticks: int) -> int:
     """Return which class of `SPREAD_EDGES` a spread belongs to."""
     found = 0
     for edge in SPREAD_EDGES:
-        found += 1 if spread_ticks > edge else 0
+        if spread_ticks <= edge:
+            break
+        found += 1
     return found
 
 
@@ -139,8 +141,51 @@ def queue_class(share: float) -> int:
     """Return which class of `QUEUE_EDGES` a best quantity over the queue's scale belongs to."""
     found = 0
     for edge in QUEUE_EDGES:
-        found += 1 if share >= edge else 0
+        if share < edge:
+            break
+        found += 1
     return found
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _cumulated(
+    rates: F64,
+    spread_factors: F64,
+    queue_factors: F64,
+    scalars: F64,
+    book: tuple[int, int, int],
+    width: int,
+    lean: tuple[float, float, float],
+) -> tuple[tuple[float, float, float, float, float, float, float], float]:
+    """Return the rates of the columns, each with those before it, and of all."""
+    bid_qty, ask_qty, spread_ticks = book
+    feedback, intensity, sign_factor = lean
+    total_qty = bid_qty + ask_qty
+    row = BINS // 2 if total_qty <= 0 else min(BINS - 1, bid_qty * BINS // total_qty)
+    wide = 1 if spread_ticks > 1 else 0
+    buying = intensity * (1.0 + sign_factor)
+    selling = intensity * (1.0 - sign_factor)
+    if feedback > 0.0:
+        selling *= math.exp(feedback)
+    elif feedback < 0.0:
+        buying *= math.exp(-feedback)
+    bid_cancel = ask_cancel = intensity
+    if scalars[0] > 0.0:
+        bid_cancel *= bid_qty * scalars[0]
+        ask_cancel *= ask_qty * scalars[0]
+    improving = intensity if wide == 1 else 0.0
+    bids, asks = queue_class(bid_qty * scalars[0]), queue_class(ask_qty * scalars[0])
+    s, q, r = spread_factors[width], queue_factors, rates[wide, row]
+    c0 = r[0] * s[0] * q[bids, 0] * intensity
+    c1 = c0 + r[1] * s[0] * q[asks, 0] * intensity
+    c2 = c1 + r[2] * s[1] * q[bids, 1] * bid_cancel
+    c3 = c2 + r[3] * s[1] * q[asks, 1] * ask_cancel
+    # Who buys takes from the asks.
+    c4 = c3 + r[4] * s[2] * q[asks, 2] * buying
+    c5 = c4 + r[5] * s[2] * q[bids, 2] * selling
+    c6 = c5 + r[6] * s[3] * q[bids, 3] * improving
+    c7 = c6 + r[7] * s[3] * q[asks, 3] * improving
+    return (c0, c1, c2, c3, c4, c5, c6), c7
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -159,41 +204,16 @@ def draw_from(
 ) -> tuple[int, int, int, int, int]:
     """Return `draw_event` of the arrays by themselves: inside a loop, handing on a tuple of arrays costs more than
     the draw. `book` is (bid_qty, ask_qty, spread_ticks), `lean` is (feedback, intensity, sign_factor)."""
-    bid_qty, ask_qty, spread_ticks = book
-    feedback, intensity, sign_factor = lean
-    total_qty = bid_qty + ask_qty
-    row = BINS // 2 if total_qty <= 0 else min(BINS - 1, bid_qty * BINS // total_qty)
-    wide = 1 if spread_ticks > 1 else 0
-    buying = intensity * (1.0 + sign_factor)
-    selling = intensity * (1.0 - sign_factor)
-    if feedback > 0.0:
-        selling *= math.exp(feedback)
-    elif feedback < 0.0:
-        buying *= math.exp(-feedback)
-    bid_cancel = ask_cancel = intensity
-    if scalars[0] > 0.0:
-        bid_cancel *= bid_qty * scalars[0]
-        ask_cancel *= ask_qty * scalars[0]
-    improving = intensity if wide == 1 else 0.0
+    spread_ticks = book[2]
     width = spread_class(spread_ticks)
-    bids, asks = queue_class(bid_qty * scalars[0]), queue_class(ask_qty * scalars[0])
-    s, q, r = spread_factors[width], queue_factors, rates[wide, row]
-    c0 = r[0] * s[0] * q[bids, 0] * intensity
-    c1 = c0 + r[1] * s[0] * q[asks, 0] * intensity
-    c2 = c1 + r[2] * s[1] * q[bids, 1] * bid_cancel
-    c3 = c2 + r[3] * s[1] * q[asks, 1] * ask_cancel
-    # Who buys takes from the asks.
-    c4 = c3 + r[4] * s[2] * q[asks, 2] * buying
-    c5 = c4 + r[5] * s[2] * q[bids, 2] * selling
-    c6 = c5 + r[6] * s[3] * q[bids, 3] * improving
-    total = c6 + r[7] * s[3] * q[asks, 3] * improving
+    upto, total = _cumulated(rates, spread_factors, queue_factors, scalars, book, width, lean)
     u0, u1, u2, u3 = uniforms4(key, counter)
     if total <= 0.0:
         return REFRESH_NS, NOTHING, 0, 0, 0
     wait = int(-math.log(1.0 - u0) / total * 1e9) + 1
     if wait > REFRESH_NS:
         return REFRESH_NS, NOTHING, 0, 0, 0
-    column = _column(u1 * total, (c0, c1, c2, c3, c4, c5, c6))
+    column = _column(u1 * total, upto)
     kind = column >> 1
     side = 1 - 2 * (column & 1)
     qty = sizes[kind, int(u2 * SIZES)]

@@ -97,24 +97,25 @@ def next_slot(slots: I64) -> int:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def begin_run(splits: I64, split_gaps: I64, slots: I64, key: np.uint64, counter: int, now: int, sign: int) -> None:
-    """Remember the pieces that follow a trade that an event was, if any."""
+def begin_run(splits: I64, split_gaps: I64, slots: I64, key: np.uint64, counter: int, now: int, sign: int) -> int:
+    """Remember the pieces that follow a trade that an event was, if any; return the slot that is due first."""
     u, v, _w, _x = uniforms4(~key, _PIECE_DRAWS + 2 * counter)
     left = splits[int(u * SIZES)] - 1
-    if left == 0:
-        return
-    for i in range(SLOTS):
-        if slots[i, DUE] == NEVER:
-            slots[i, DUE] = now + max(1, split_gaps[int(v * SIZES)])
-            slots[i, SIGN] = sign
-            slots[i, LEFT] = left
-            return
+    if left > 0:
+        for i in range(SLOTS):
+            if slots[i, DUE] == NEVER:
+                slots[i, DUE] = now + max(1, split_gaps[int(v * SIZES)])
+                slots[i, SIGN] = sign
+                slots[i, LEFT] = left
+                break
+    first: int = next_slot(slots)
+    return first
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def next_piece(sizes: I64, split_gaps: I64, slots: I64, slot: int, key: np.uint64, piece: int) -> int:
-    """Return the signed quantity of the piece that is due, the `piece`-th of the session, and set when the next is."""
-    u, v, _w, _x = uniforms4(~key, _PIECE_DRAWS + 2 * piece + 1)
+def next_piece(sizes: I64, split_gaps: I64, slots: I64, slot: int, key: np.uint64, counter: int) -> int:
+    """Return the signed quantity of the piece that is due at event `counter`, and set when the next is."""
+    u, v, _w, _x = uniforms4(~key, _PIECE_DRAWS + 2 * counter + 1)
     slots[slot, LEFT] -= 1
     slots[slot, DUE] = slots[slot, DUE] + max(1, split_gaps[int(v * SIZES)]) if slots[slot, LEFT] > 0 else NEVER
     signed: int = slots[slot, SIGN] * sizes[int(u * SIZES)]

@@ -83,13 +83,24 @@ def change(levels: I64, best: I64, orders: I64, slot: int, qty: int, low: int, h
 
 @njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
 def enter(
-    levels: I64, best: I64, orders: I64, slot: int, side: int, rank: int, qty: int, n: int, low: int, high: int
+    levels: I64,
+    best: I64,
+    orders: I64,
+    slot: int,
+    side: int,
+    rank: int,
+    qty: int,
+    taken: int,
+    n: int,
+    low: int,
+    high: int,
 ) -> None:
-    """Let an order that has nothing open enter as event number `n`."""
-    orders[slot, RANK_OF], orders[slot, OPEN_QTY], orders[slot, TAKEN] = rank, qty, 0
+    """Let an order that has nothing open enter as event number `n`, of which we have `taken` (at most all of it)."""
+    taken = min(taken, qty)
+    orders[slot, RANK_OF], orders[slot, OPEN_QTY], orders[slot, TAKEN] = rank, qty, taken
     orders[slot, ENTERED], orders[slot, SIDE_OF] = n, side
-    if qty:
-        set_level(levels, best, side, rank, levels[side, rank] + qty, low, high)
+    if qty > taken:
+        set_level(levels, best, side, rank, levels[side, rank] + qty - taken, low, high)
 
 
 @njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
@@ -108,10 +119,13 @@ def apply(levels: I64, best: I64, orders: I64, row: I64, n: int, low: int, high:
         return int(change(levels, best, orders, slot, 0, low, high))
     if row[RANK] < 0 or row[SIDE] < 0:
         return 0
+    # A new quantity at the same place adds what it adds; at another price the order is there for everybody again.
+    is_same = orders[slot, OPEN_QTY] and orders[slot, SIDE_OF] == row[SIDE] and orders[slot, RANK_OF] == row[RANK]
+    taken = orders[slot, TAKEN] if is_same else 0
     delta = change(levels, best, orders, slot, 0, low, high) if orders[slot, OPEN_QTY] else 0
     # What a snapshot brings was there before: it stands in front of whatever is known.
     entered = n - BEFORE_ALL if row[FLAGS] & _SNAPSHOT else n
-    enter(levels, best, orders, slot, row[SIDE], row[RANK], row[QTY], entered, low, high)
+    enter(levels, best, orders, slot, row[SIDE], row[RANK], row[QTY], taken, entered, low, high)
     return int(delta)
 
 
