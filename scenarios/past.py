@@ -5,7 +5,7 @@ and looked at afterwards through its outcomes alone, as a desk's transaction cos
 
 * `quarterly`: the averages of `QUARTER_DAYS` days, the same days for every seed of a scenario.
 * `daily_reranked`: those of one day, the run's own yesterday.
-* `best_static`: of a dozen fixed splits the one that cost least on the very day to be run. Nobody can have it; it says
+* `best_static`: of eight fixed splits the one that cost least on the very day to be run. Nobody can have it; it says
   what any static split could have done at best.
 """
 

@@ -68,4 +68,4 @@ def _counts(summary: RunSummary) -> tuple[tuple[str, str], ...]:
 
 
 def _bps(value: float | None) -> str:
-    return "nothing filled" if value is None else f"{value:+.2f} bps"
+    return "nothing to compare" if value is None else f"{value:+.2f} bps"

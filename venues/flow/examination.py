@@ -1,6 +1,11 @@
 """The flow's own examination: published probabilities, impact of metaorders, stylised facts beside a recording.
 
 Rule of this file: seeds are fixed and are not those that any parameter was chosen with.
+
+A flow is set beside the very day that it was fitted to: the rows say that the model can be that market, not that it
+foretells another day. Where it comes nearest to failing: on the NYSE recording prices move about 0.7 times as far as
+recorded over a minute and more (the flow has no news, and its feedback takes back a part of what trading did), and the
+share of impact that is kept is known to a few hundredths only (`error`).
 """
 
 from __future__ import annotations

@@ -108,9 +108,8 @@ def run_levels(
     head: I64,
 ) -> None:
     """Run a session from a fresh book, writing `samples`, `trades` and `head`."""
-    # side[0] are bids and side[1] asks, by ticks behind the best.
     usual = _usual(flow)
-    side = np.full((2, DEPTH), usual, dtype=np.int64)
+    side = np.full((2, DEPTH), usual, dtype=np.int64)  # Bids, then asks, by ticks behind the best.
     head[_ASK] = 1
     ours = program.from_ns if program.qty != 0 else length_ns
     now = counter = slot = 0
