@@ -5,6 +5,7 @@ Rule of this file: it finds files and prints; what a file means is said by `venu
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,31 +40,28 @@ def list_data(
     config: options.Config = None,
     json: options.Json = False,
 ) -> int:
-    """List the feeds that can be read, and the files that the data directory has of each."""
-    from venues.feeds.catalogue import FEEDS, feed_of, files_in
+    """List the feeds that can be read, the files that the data directory has of each, and what is left unread."""
+    from cluster.cli.data_tables import print_feeds
+    from venues.feeds.catalogue import FEEDS, feed_of, files_in, unread_in
 
     root = chosen_data(data, load_config(config))
     folders = () if root is None else (root, *sorted(path for path in root.iterdir() if path.is_dir()))
     held: dict[str, list[str]] = {name: [] for name in FEEDS}
     for path in (path for folder in folders for path in files_in(folder)):
         held[feed_of(path) or ""].append(str(path.relative_to(root or path)))
+    unread: dict[str, list[str]] = {}
+    for path, reason in (found for folder in folders for found in unread_in(folder)):
+        unread.setdefault(reason, []).append(str(path.relative_to(root or path)))
     if json:
         print_json(
             {
                 "data": root,
                 "feeds": [{"name": name, "title": FEEDS[name].title, "files": files} for name, files in held.items()],
+                "unread": [{"reason": reason, "files": files} for reason, files in unread.items()],
             }
         )
         return 0
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("feed", "reads", "files", box=None, pad_edge=False)
-    for name, files in held.items():
-        table.add_row(Text(name, "bold"), Text(FEEDS[name].title), Text(_some(files)))
-    console = stdout()
-    console.print(table)
-    console.print(Text(f"data directory: {root if root is not None else 'none'}"))
+    print_feeds(stdout(), [(name, FEEDS[name].title, files) for name, files in held.items()], unread, root)
     return 0
 
 
@@ -75,19 +73,32 @@ def inspect_data(
     config: options.Config = None,
     json: options.Json = False,
 ) -> int:
-    """Read recorded files to their end and print what is in them."""
+    """Read recorded files to their end and print what is in them; of a folder also behind a file that is refused.
+
+    Raises:
+        TapeError: a file is refused; of a folder the last such error, those before are on stderr.
+    """
     from venues.feeds.catalogue import open_feed
     from venues.feeds.inspection import inspect
 
     found: list[tuple[str, Inspection]] = []
+    refused: list[TapeError] = []
     for file in _files(_place(path, data, config), feed):
-        found.append((file.name, inspect(open_feed(file, symbol, feed))))
+        try:
+            found.append((file.name, inspect(open_feed(file, symbol, feed))))
+        except TapeError as exc:
+            refused.append(exc)
+            continue
         if not json:
             from cluster.cli.data_tables import print_inspection
 
             print_inspection(stdout(), *found[-1])
-    if json:
+    if json and found:
         print_json([{"file": name, "inspection": _plain(inspection)} for name, inspection in found])
+    for error in refused[:-1]:
+        print(f"error: {error}", file=sys.stderr)
+    if refused:
+        raise refused[-1]
     return 0
 
 
@@ -158,7 +169,3 @@ def _files(place: Path, feed: str | None) -> tuple[Path, ...]:
     if not files:
         raise TapeError(bad_value(place.name, f"a file of {feed or ', '.join(feeds())}", "none"))
     return files
-
-
-def _some(files: list[str]) -> str:
-    return "-" if not files else files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"

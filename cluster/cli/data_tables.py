@@ -1,12 +1,13 @@
-"""What `anabranch data inspect` prints of one feed.
+"""What `anabranch data list` prints of the feeds, and `anabranch data inspect` of one.
 
-Rule of this file: it prints an inspection and decides nothing.
+Rule of this file: it prints what it is given and decides nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from router.domain.units import SECOND, Nanos
@@ -15,6 +16,25 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from venues.feeds.inspection import Inspection
+
+
+def print_feeds(
+    console: Console,
+    feeds: Sequence[tuple[str, str, Sequence[str]]],
+    unread: Mapping[str, Sequence[str]],
+    root: Path | None,
+) -> None:
+    """Print each feed (name, title, files), then what the data directory `root` has unread, by reason."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("feed", "reads", "files", box=None, pad_edge=False)
+    for name, title, files in feeds:
+        table.add_row(Text(name, "bold"), Text(title), Text(_some(files)))
+    console.print(table)
+    console.print(Text(f"data directory: {root if root is not None else 'none'}"))
+    for reason, files in unread.items():
+        console.print(Text(f"not read: {_some(files)} ({reason})"), soft_wrap=True)
 
 
 def print_inspection(console: Console, name: str, of: Inspection) -> None:
@@ -66,3 +86,7 @@ def utc(at: Nanos) -> str:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _some(files: Sequence[str]) -> str:
+    return "-" if not files else files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"

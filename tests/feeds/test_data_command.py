@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from feed_material import fx, lobster, taq
+import pyarrow as pa
+import pyarrow.parquet as pq
+from feed_material import fx, lobster, taq, write_gz
+from wire_material import capture
 
 from cluster.cli import main
 from cluster.cli.data_tables import utc
@@ -96,6 +99,64 @@ def test_bad_use_is_one_line_and_exit_2(arguments: list[str], said: str, capfd: 
     assert said in printed.err
     assert (printed.out, printed.err.count("\n")) == ("", 1)
     assert not Path("x.parquet").exists()
+
+
+def test_list_says_what_is_left_unread_and_why(data: Path, capfd: Captured) -> None:
+    write_gz(data / "crypto_ws_raw" / "KRAKEN.0.gz", "x")
+    (data / "us_nbbo_trades_2013").mkdir()
+    (data / "us_nbbo_trades_2013" / "spy_20131007_quote_1s.zip").touch()
+    assert main(["data", "list", "--json"]) == 0
+    unread = {of["files"][0]: of["reason"] for of in json.loads(capfd.readouterr().out)["unread"]}
+    assert unread["crypto_ws_raw/KRAKEN.0.gz"] == "lists of an exchange's symbols, no events"
+    assert "bars of one second" in unread["us_nbbo_trades_2013/spy_20131007_quote_1s.zip"]
+    assert main(["data", "list"]) == 0
+    assert "not read: crypto_ws_raw/KRAKEN.0.gz (lists" in capfd.readouterr().out
+
+
+def test_a_recording_without_a_symbol_has_no_rows_and_says_why(data: Path, capfd: Captured) -> None:
+    path = capture(data / "KRAKEN.ws.1.0.gz", [{"event": "heartbeat"}])
+    assert main(["data", "inspect", str(path)]) == 0
+    text = " ".join(capfd.readouterr().out.split())
+    assert "feed ws_json, no symbol" in text
+    assert "rows 0 venues none" in text
+    assert "left out 1: heartbeat (first at KRAKEN.ws.1.0.gz record" in text
+    assert main(["data", "inspect", str(path), "--symbol", "XBT/USD"]) == 2
+
+
+def test_a_folder_is_inspected_behind_its_bad_files(data: Path, capfd: Captured) -> None:
+    for day in ("20140505", "20140507"):
+        (data / "currencies" / f"fxcm_eurusd_{day}_quote.zip").write_bytes(b"garbage")
+    assert main(["data", "inspect", "currencies"]) == 2
+    printed = capfd.readouterr()
+    assert "fxcm_eurusd_20140506_quote.zip" in printed.out
+    assert "oanda_eurusd_20140506_quote.zip" in printed.out
+    first, last = printed.err.splitlines()
+    assert first.startswith("error: expected a zip file")
+    assert first.endswith("fxcm_eurusd_20140505_quote.zip")
+    assert last.endswith("fxcm_eurusd_20140507_quote.zip")
+
+
+def test_a_foreign_parquet_is_said_to_have_no_metadata_of_ours(data: Path, capfd: Captured) -> None:
+    pq.write_table(pa.table({"a": [1]}), data / "foreign.parquet")
+    assert main(["data", "inspect", "foreign.parquet"]) == 2
+    said = "expected an event table, got 'a file without Anabranch metadata' - at foreign.parquet"
+    assert said in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("data")
+def test_a_table_that_cannot_be_written_is_said_of_out(capfd: Captured) -> None:
+    name = "x" * 250 + ".parquet"
+    assert main(["data", "import", "us", "--out", name]) == 2
+    error = capfd.readouterr().err
+    assert error.startswith("error: expected a file that can be written, got 'File name too long: x")
+    assert error.endswith(" - at --out\n")
+
+
+@pytest.mark.usefixtures("data")
+def test_calibrate_makes_no_folder_for_its_parameters(capfd: Captured) -> None:
+    assert main(["calibrate", "taq", "--out", "absent/flow.toml"]) == 2
+    assert "expected a file in a folder that exists, got 'absent/flow.toml' - at --out" in capfd.readouterr().err
+    assert not Path("absent").exists()
 
 
 def test_times_are_said_to_the_nanosecond() -> None:

@@ -117,22 +117,22 @@ def line_blocks(path: Path, member: str | None = None, *, header_lines: int = 0)
 
 def _bytes(path: Path, member: str | None) -> Iterator[bytes | Exception]:
     """Yield the unpacked bytes, and what broke them off as the last item."""
-    block = b""
+    block = bytearray()
     try:
         with closing(_open(path, member)) as file:
             # One unpacking at a time: a longer read that breaks off would lose what it had unpacked before.
             while piece := file.read1(BLOCK_BYTES - len(block)):
                 block += piece
                 if len(block) == BLOCK_BYTES:
-                    yield block
-                    block = b""
+                    yield bytes(block)
+                    block.clear()
     except _UNREADABLE as exc:
         if block:
-            yield block
+            yield bytes(block)
         yield exc
         return
     if block:
-        yield block
+        yield bytes(block)
 
 
 def _open(path: Path, member: str | None) -> zipfile.ZipExtFile | gzip.GzipFile | BufferedReader:

@@ -158,6 +158,36 @@ FEEDS: dict[str, FeedFormat] = {
 """Every format by name."""
 
 
+class Unread(NamedTuple):
+    """Files of a folder of recordings that no feed opens, and why."""
+
+    folder: str
+    files: tuple[str, ...]
+    reason: str
+
+
+UNREAD: tuple[Unread, ...] = (
+    Unread("us_nbbo_trades_2013", ("*_quote_1s.zip",), "bars of one second, not quotes: what moved within is lost"),
+    Unread("us_nbbo_trades_2013", ("*_derived.csv",), "shares of volume worked out of the trades, no events"),
+    Unread("crypto_ws_raw", ("[A-Z]*.http.*.gz",), "snapshots that were asked for: read with their connection"),
+    Unread("crypto_ws_raw", ("[A-Z]*.0.gz",), "lists of an exchange's symbols, no events"),
+    Unread("finra_otc_weekly", ("*.csv.gz",), "totals of a week, no events"),
+    Unread("fix_vectors", ("*.zip",), "order messages of a protocol, no market data"),
+)
+"""What lies beside the recordings and is left unread on purpose; of several that fit, the first says why."""
+
+
+def unread_in(folder: Path) -> tuple[tuple[Path, str], ...]:
+    """Return the files in a folder that are left unread on purpose, by name, each with the reason."""
+    home = folder.resolve().name
+    found: list[tuple[Path, str]] = []
+    for path in sorted(folder.iterdir()):
+        fits = (of for of in UNREAD if of.folder == home and any(fnmatchcase(path.name, name) for name in of.files))
+        if path.is_file() and feed_of(path) is None and (first := next(fits, None)) is not None:
+            found.append((path, first.reason))
+    return tuple(found)
+
+
 def feeds() -> tuple[str, ...]:
     """Return the names of all formats, in the order of the registry."""
     return tuple(FEEDS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -49,6 +50,9 @@ MBO = np.dtype(
 )
 """One record of market by order, 56 bytes in every version."""
 
+_BLOCK_BYTES = BLOCK_RECORDS * MBO.itemsize
+# Arrow's errors on opening and unpacking.
+_UNREADABLE = (OSError, ValueError)
 _WORDS, _RTYPE, _SCHEMA = MBO.itemsize // 4, 0xA0, 0
 _START = struct.Struct("<3sBI")  # magic, version, bytes of the header behind these
 _OLD_SYMBOL_BYTES = 22
@@ -72,14 +76,14 @@ def read_dbn(path: Path) -> tuple[Header, Iterator[Records]]:
         TapeError: unreadable, no DBN, another version or schema; later, truncated or with another kind of record.
     """
     blocks = _blocks(path)
-    start = next(blocks, b"")
+    start = _sound(next(blocks, b""), f"{path.name} header")
     place = f"{path.name} header"
     if len(start) < _START.size or start[:3] != b"DBN":
         raise TapeError(bad_value(place, "a header of DBN", start[:16]))
     _, version, length = _START.unpack_from(start)
     if version not in (1, 2, 3) or length > HEADER_BYTES_MAX:
         raise TapeError(bad_value(place, f"DBN 1 to 3 with up to {HEADER_BYTES_MAX} bytes", f"{version}, {length}"))
-    while len(start) < _START.size + length and (block := next(blocks, b"")):
+    while len(start) < _START.size + length and (block := _sound(next(blocks, b""), place)):
         start += block
     header = _header(_Fields(place, start[_START.size : _START.size + length]), version)
     return header, _records(path, chain([start[_START.size + length :]], blocks))
@@ -142,10 +146,10 @@ class _Fields:
         return part.decode("ascii")
 
 
-def _records(path: Path, blocks: Iterable[bytes]) -> Iterator[Records]:
+def _records(path: Path, blocks: Iterable[bytes | Exception]) -> Iterator[Records]:
     record, rest = 0, b""
     for block in blocks:
-        rest += block
+        rest += _sound(block, f"{path.name} record {record + 1}")
         whole = len(rest) // MBO.itemsize
         part = np.frombuffer(rest, dtype=MBO, count=whole)
         strange = (part["words"] != _WORDS) | (part["rtype"] != _RTYPE)
@@ -161,14 +165,42 @@ def _records(path: Path, blocks: Iterable[bytes]) -> Iterator[Records]:
         raise refuse(path.name, record + 1, f"a record of {MBO.itemsize} bytes", len(rest))
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+def _sound(block: bytes | Exception, place: str) -> bytes:
+    """Return the bytes of a block.
+
+    Raises:
+        TapeError: it is what broke the file off, at `place`.
+    """
+    if isinstance(block, Exception):
+        reason = str(block).partition("\n")[0][:200]
+        raise TapeError(bad_value(place, "a whole, readable file", reason)) from block
+    return block
+
+
+def _blocks(path: Path) -> Iterator[bytes | Exception]:
+    """Yield the unpacked bytes, and what broke them off as the last item."""
     read = 0
     try:
-        with pa.input_stream(str(path), compression="zstd" if path.suffix == ".zst" else None) as file:
-            while block := file.read(BLOCK_RECORDS * MBO.itemsize):
+        with _unpacked(path) as file:
+            while block := file.read(_BLOCK_BYTES):
                 read += len(block)
                 yield block
-    # Arrow's errors on opening and unpacking are OSError and ValueError.
-    except (OSError, ValueError) as exc:
-        reason = str(exc).partition("\n")[0].replace(str(path), path.name)
-        raise refuse(path.name, read // MBO.itemsize + 1, "a whole, readable file", reason) from exc
+    except _UNREADABLE as exc:
+        if rest := _rest(path, read):
+            yield rest
+        yield OSError(str(exc).replace(str(path), path.name))
+
+
+def _rest(path: Path, read: int) -> bytes:
+    """Return what can be unpacked behind the first `read` bytes: a read that breaks off gives nothing of its own."""
+    rest = bytearray()
+    with suppress(*_UNREADABLE), _unpacked(path) as file:
+        for start in range(0, read, _BLOCK_BYTES):
+            file.read(min(_BLOCK_BYTES, read - start))
+        while piece := file.read(MBO.itemsize):
+            rest += piece
+    return bytes(rest)
+
+
+def _unpacked(path: Path) -> pa.NativeFile:
+    return pa.input_stream(str(path), compression="zstd" if path.suffix == ".zst" else None)

@@ -31,6 +31,7 @@ from venues.book.words import (
     WHAT_SELF_MATCH,
     WHY_NOT_ALL,
     WHY_SELF_MATCH,
+    WOULD_TRADE,
 )
 from venues.models.reference import MarketSetup, ReferencePath, reference_path
 from venues.types import lit_commands
@@ -39,7 +40,7 @@ from venues.types.lit_build import new_lit
 from venues.types.lit_flow import LitParameters
 from venues.types.lit_kernel import next_own, run
 from venues.types.lit_makers import anchor
-from venues.types.lit_orders import AUCTIONS, display_of, flags_of, is_post_only, refusal
+from venues.types.lit_orders import AUCTIONS, display_of, flags_of, is_post_only, refusal, refusal_of_terms
 from venues.types.lit_phases import phases
 from venues.types.lit_state import (
     CALL,
@@ -66,6 +67,7 @@ _SELF_MATCH = {
     "cancel_both": CANCEL_BOTH,
 }
 _DROPPED = {WHY_NOT_ALL: "not all of it at once", WHY_SELF_MATCH: "self-match prevention"}
+_POST_ONLY = "post only: would trade"
 _GATHERING = {CALL: "no trading before the auction", HALT: "trading is halted"}
 
 
@@ -92,7 +94,11 @@ class LitVenue:
         self._events = 0
         self._later: list[tuple[Nanos, int, HeldOrder | Hedge]] = []
         self._n_later = 0
-        self._waiting: set[int] = set()
+        # Orders outside the book: when each enters.
+        self._waiting: dict[int, Nanos] = {}
+        # Of each order by number: the quantity and price last brought here, and what had traded when it last entered.
+        self._terms: dict[int, tuple[Qty, Px]] = {}
+        self._before: dict[int, Qty] = {}
 
     def advance(
         self,
@@ -228,7 +234,7 @@ class LitVenue:
 
     def refuse(self, child: ChildOrder, at: Nanos) -> str:
         """Return why this book cannot take `child`, or ""."""
-        text = refusal(child, int(self._book.head[H_STEP]))
+        text = refusal(child, int(self._book.head[H_STEP])) or self._far(child, child.order_qty, child.price)
         if text:
             return text
         if child.time_in_force in AUCTIONS and self._gathers_at(child, at) is None:
@@ -239,26 +245,40 @@ class LitVenue:
 
     def enter(self, order: HeldOrder, at: Nanos) -> None:
         """Queue or trade an accepted order, at once or when its time has come; what cannot rest is cancelled."""
+        self._terms[order.n] = order.order_qty, order.price or 0
         due = at + self._params.speed_bump_ns
         if order.child.time_in_force in AUCTIONS:
             due = max(due, self._gathers_at(order.child, at) or due)
         if due > at:
-            self._waiting.add(order.n)
+            self._waiting[order.n] = due
             self._do_later(due, order)
         else:
             self._submit(order, at)
 
     def refuse_amend(self, order: HeldOrder, order_qty: Qty, price: Px | None, at: Nanos) -> str:
         """Return why an order that rests cannot be changed so, or ""."""
+        text = self._far(order.child, order_qty, None if price == order.price else price)
+        if text:
+            return text
         if is_post_only(order.child) and price != order.price and price is not None:
             return self._crossing(order.sign, price)
         return ""
 
     def amend(self, order: HeldOrder, at: Nanos) -> None:
-        """Bring a change to the book; it keeps its place only when it got smaller at the same price."""
+        """Bring a change to the book; it keeps its place only when it got smaller at the same price.
+
+        At a venue with a speed bump any other change takes the order out and delays it like a new one.
+        """
+        old_qty, old_px = self._terms[order.n]
+        qty, px = order.order_qty, order.price or 0
+        self._terms[order.n] = qty, px
+        if self._params.speed_bump_ns and (px != old_px or qty > old_qty):
+            self.withdraw(order, at)
+            self.enter(order, at)
+            return
         if order.n in self._waiting:
             return
-        qty, px = order.order_qty, order.price or 0
+        qty -= self._before[order.n]
         code = self._with_room(lambda: lit_commands.amend(self._state, self._book, at, -order.n, qty, px))
         self._tell()
         self._drop(order, at, code)
@@ -267,11 +287,15 @@ class LitVenue:
         """Take an order out of the book, or out of those that wait to enter it."""
         lit_commands.withdraw(self._book, -order.n)
         self._ours.pop(-order.n, None)
-        self._waiting.discard(order.n)
+        self._waiting.pop(order.n, None)
         return ""
 
+    def _far(self, child: ChildOrder, order_qty: Qty, price: Px | None) -> str:
+        center, step = int(anchor(self._state)), int(self._book.head[H_STEP])
+        return refusal_of_terms(child, order_qty, price, center, step)
+
     def _crossing(self, sign: int, px: Px) -> str:
-        return "post only: would trade" if can_trade(self._book, sign, px, 1) else ""
+        return _POST_ONLY if can_trade(self._book, sign, px, 1) else ""
 
     def _gathers_at(self, child: ChildOrder, at: Nanos) -> Nanos | None:
         """Return when the auction that `child` is for next gathers: now or later, None when it is over."""
@@ -295,8 +319,8 @@ class LitVenue:
     def _enter_late(self, at: Nanos, what: HeldOrder | Hedge) -> None:
         if isinstance(what, Hedge):
             self._hedge(at, what)
-        elif what.n in self._waiting and what.is_open:
-            self._waiting.discard(what.n)
+        elif self._waiting.get(what.n) == at and what.is_open:
+            del self._waiting[what.n]
             self._submit(what, at)
 
     def _submit(self, order: HeldOrder, at: Nanos) -> None:
@@ -307,7 +331,9 @@ class LitVenue:
         elif phase in _GATHERING and order.is_immediate:
             self._desk.out(order, at, ExecType.CANCELED, _GATHERING[phase])
             return
-        fields = (-order.n, flags, px, order.order_qty, display_of(order), order.child.min_qty, order.child.peg_offset)
+        qty, child = order.leaves_qty, order.child
+        fields = (-order.n, flags, px, qty, display_of(order), min(child.min_qty, qty), child.peg_offset)
+        self._before[order.n] = order.cum_qty
         self._ours[-order.n] = order
         code = self._with_room(lambda: lit_commands.submit(self._state, self._book, at, fields))
         self._tell()
@@ -318,7 +344,9 @@ class LitVenue:
         if not order.is_open:
             return
         if code < 0:
-            text = f"expected {REASONS.get(code, 'an order that this book takes')}"
+            text = _POST_ONLY if code == WOULD_TRADE else f"expected {REASONS.get(code, 'an order that it takes')}"
+            # A refused change has left the order as it was.
+            lit_commands.withdraw(self._book, -order.n)
         elif self._book.head[H_DROPPED]:
             text = _DROPPED.get(int(self._book.head[H_WHY]), "remainder of an immediate order")
         else:

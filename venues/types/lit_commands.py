@@ -10,10 +10,11 @@ from numba import njit
 from router.domain.units import Nanos, Px, Qty
 from venues.book import kernel
 from venues.book.layout import H_SELF_MATCH, BookState
-from venues.types.lit_kernel import room, settle
+from venues.book.words import PEGS
+from venues.types.lit_kernel import refer, room, settle
 from venues.types.lit_makers import consume, pull, take
 from venues.types.lit_makers import look_later as _look_later
-from venues.types.lit_state import S_SHIFT_PX, T_MAKERS, LitState
+from venues.types.lit_state import CONTINUOUS, S_PHASE, S_SHIFT_PX, T_MAKERS, LitState
 
 
 @njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
@@ -28,6 +29,11 @@ def submit(
     if code:
         return int(code)
     oid, flags, px, qty, display, min_qty, offset = order
+    if flags & PEGS and state.head[S_PHASE] == CONTINUOUS:
+        # Without a peg in the book nobody has kept the reference.
+        code = refer(book, False)
+        if code:
+            return int(code)
     owner = 1 if book.head[H_SELF_MATCH] else 0
     rests = kernel.enter(book, oid, flags, px, qty, display, min_qty, offset, owner)
     consume(state, book, at)
@@ -57,8 +63,7 @@ def note_top(state: LitState, book: BookState, at: Nanos) -> int:
     code = room(state, book)
     if code:
         return int(code)
-    settle(state, book, at)
-    return 0
+    return int(settle(state, book, at))
 
 
 @njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]

@@ -57,6 +57,7 @@ from venues.types.lit_state import (
     S_PUSH_PX,
     S_QUOTES,
     S_ROW,
+    S_UNSETTLED,
     T_COLLAR_PX,
     T_HALF_SPREAD_PX,
     T_HIDDEN,
@@ -106,18 +107,31 @@ def room(state: LitState, book: BookState) -> int:
     return 0
 
 
+@njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
+def refer(book: BookState, trades: bool) -> int:
+    """Have pegs follow the displayed top as it stands; return 0, or the code for room: then nothing has changed."""
+    bid_px, _, ask_px, _ = top(book)
+    step = book.head[H_STEP]
+    mid = (bid_px + ask_px) // 2 // step * step if bid_px and ask_px else 0
+    code = set_reference(book, bid_px, ask_px, mid, trades)
+    return int(code) if code in (GROW_LEVELS, GROW_EXECUTIONS) else 0
+
+
 @njit(cache=True, forceinline=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
-def settle(state: LitState, book: BookState, at: Nanos) -> None:
-    """Note the displayed top when it changed; pegs follow it first. Nothing is displayed while orders gather."""
+def settle(state: LitState, book: BookState, at: Nanos) -> int:
+    """Note the displayed top when it changed; pegs follow it first. Nothing is displayed while orders gather.
+
+    Returns 0, or a code for room: the top is still to be noted then, by the same call again.
+    """
     head = state.head
     bid_px = bid_qty = ask_px = ask_qty = 0
     if head[S_PHASE] == CONTINUOUS:
         bid_px, bid_qty, ask_px, ask_qty = top(book)
         if book.head[H_PEG_FIRST] + book.head[H_PEG_FIRST + 1]:
             for _ in range(_FIXED_POINT):
-                step = book.head[H_STEP]
-                mid = (bid_px + ask_px) // 2 // step * step if bid_px and ask_px else 0
-                set_reference(book, bid_px, ask_px, mid, True)
+                code = refer(book, True)
+                if code:
+                    return int(code)
                 consume(state, book, at)
                 before = (bid_px, ask_px)
                 bid_px, bid_qty, ask_px, ask_qty = top(book)
@@ -132,6 +146,7 @@ def settle(state: LitState, book: BookState, at: Nanos) -> None:
         state.quotes[n, 3] = ask_px
         state.quotes[n, 4] = ask_qty
         head[S_QUOTES] = n + 1
+    return 0
 
 
 @njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
@@ -139,6 +154,11 @@ def run(state: LitState, book: BookState, last: Nanos) -> int:
     """Process the venue's own events up to and including `last`; return 0, or a code for room and call again."""
     head, rows = state.head, state.rows
     while True:
+        if head[S_UNSETTLED]:
+            code = settle(state, book, head[S_UNSETTLED] - 1)
+            if code:
+                return int(code)
+            head[S_UNSETTLED] = 0
         row_at = rows[head[S_ROW], 0] if head[S_ROW] < len(rows) else NEVER
         look_at, draw_at = head[S_LOOK_AT], head[S_DRAW_AT]
         at = min(row_at, look_at, draw_at)
@@ -156,7 +176,7 @@ def run(state: LitState, book: BookState, last: Nanos) -> int:
         elif not _noise(state, book, at):
             continue
         head[S_EVENTS] += 1
-        settle(state, book, at)
+        head[S_UNSETTLED] = at + 1
 
 
 @njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
@@ -193,6 +213,9 @@ def _change_phase(state: LitState, book: BookState, at: Nanos, phase: int) -> No
     """Begin to gather, uncross and trade on, or close."""
     before = state.head[S_PHASE]
     state.head[S_PHASE] = phase
+    if phase != before:
+        # What was displayed is no reference any more: pegs wait for the next one, and none can bar the auction.
+        set_reference(book, 0, 0, 0, False)
     if phase == CONTINUOUS and before != CONTINUOUS:
         # Makers' quotes of before the halt are stale: they come back once a price is found.
         withdraw_makers(state, book)

@@ -44,7 +44,7 @@ from venues.flow.parameters import FlowArrays
     S_BIDS,  # noise orders noted on each side
     S_ASKS,
     S_LOOK_AT,  # the earliest of `looks`
-    S_RESERVED,
+    S_UNSETTLED,  # 1 + the time of an event whose top is still to be noted, 0 for none
 ) = range(20)
 
 (
@@ -111,7 +111,7 @@ def new_lit_state(
 ) -> LitState:
     """Return a venue's arrays at the opening; `flow` is (arrays, memory, ceilings, pace, lean)."""
     makers, levels = int(terms[T_MAKERS]), int(terms[T_LEVELS])
-    head = np.zeros(S_RESERVED + 1, dtype=np.int64)
+    head = np.zeros(S_UNSETTLED + 1, dtype=np.int64)
     head[S_LOOK_AT] = NEVER
     head[S_DRAW_AT] = NEVER
     return LitState(
