@@ -40,14 +40,13 @@ def import_feed(path: Path, out: Path, symbol: str | None = None, feed: str | No
     name = feed if feed is not None else feed_of(path)
     if out.suffix not in FORMATS:
         raise BadInputError(bad_value("--out", f"a file of {' or '.join(FORMATS)}", out.name))
-    if not out.parent.is_dir() or out.is_dir():
-        raise BadInputError(bad_value("--out", "a file in a folder that exists", str(out)))
-    sources = parts(path, name)
-    if any(out.resolve() == source.resolve() for source in sources):
-        raise BadInputError(bad_value("--out", "another file than the recorded one", out.name))
-    opened = open_feed(path, symbol, name)
     try:
-        return _import(opened, path.name, sources, out)
+        if not out.parent.is_dir() or out.is_dir():
+            raise BadInputError(bad_value("--out", "a file in a folder that exists", str(out)))
+        sources = parts(path, name)
+        if any(out.resolve() == source.resolve() for source in sources):
+            raise BadInputError(bad_value("--out", "another file than the recorded one", out.name))
+        return _import(open_feed(path, symbol, name), path.name, sources, out)
     except OSError as exc:
         reason = os.strerror(exc.errno) if exc.errno else str(exc).partition("\n")[0]
         raise BadInputError(bad_value("--out", "a file that can be written", f"{reason}: {out}")) from exc

@@ -32,7 +32,7 @@ def test_the_programme_finds_the_cheapest_of_all_splits(seed: int) -> None:
     linear, quadratic = rng.normal(0, 2, 3), rng.uniform(0, 0.05, 3)
     size = rng.integers(0, 9, 3) * 10.0
     most = [min(6, int(q // 10)) for q in size]
-    every = [n for n in itertools.product(*(range(m + 1) for m in most))]
+    every = list(itertools.product(*(range(m + 1) for m in most)))
     placed = min(6, sum(most))
 
     def cost(n: tuple[int, ...]) -> float:
