@@ -1,8 +1,7 @@
 """From an order's id to where it lies: an open hash table in one int64 array.
 
 Rule of this file: an entry holds the high half of the id's hash, from which its home is known, and the order's number;
-so a removal closes the gap without looking at any order. The table is at most a quarter full: a removal seldom has a
-gap to close.
+so a removal closes the gap without looking at any order. The table is never more than half full.
 
 The hash is Fibonacci hashing (Knuth, TAOCP 3, 6.4): ids that count upwards are spread evenly.
 """

@@ -55,10 +55,10 @@ from venues.book.words import (
 @inlined
 def crosses(book: BookState, sell: int, limit: int) -> bool:
     """Whether anything stands on the other side at `limit` or better."""
-    # Without a branch on the side, which is as good as random.
-    sign = 1 - 2 * sell
-    seen, unseen = book.head[H_BEST + DISPLAYED + 1 - sell], book.head[H_BEST + UNSEEN + 1 - sell]
-    return bool((seen - limit) * sign <= 0 or (unseen - limit) * sign <= 0)
+    head = book.head
+    if sell:
+        return bool(head[H_BEST + DISPLAYED] >= limit or head[H_BEST + UNSEEN] >= limit)
+    return bool(head[H_BEST + DISPLAYED + 1] <= limit or head[H_BEST + UNSEEN + 1] <= limit)
 
 
 @compiled

@@ -54,7 +54,7 @@ def new_state(px: Px, step: Px = 1, *, orders: int = 1_024, levels: int = 4_096,
     head[H_STEP] = step
     head[H_MAGIC] = -(-(1 << 32) // step)
     head[H_USED] = ORDER
-    head[H_SHIFT] = 64 - (4 * orders).bit_length() + 1
+    head[H_SHIFT] = 64 - (2 * orders).bit_length() + 1
     _set_range(head, px, px, levels)
     return BookState(
         head,
@@ -62,7 +62,7 @@ def new_state(px: Px, step: Px = 1, *, orders: int = 1_024, levels: int = 4_096,
         np.zeros((orders + 1) * ORDER, dtype=np.int64),
         np.zeros(LADDERS * levels * LEVEL, dtype=np.int64),
         np.zeros(LADDERS * bitmap_words(levels), dtype=np.uint64),
-        np.zeros(4 * orders, dtype=np.int64),
+        np.zeros(2 * orders, dtype=np.int64),
         np.zeros(max(executions, 2 * orders + 2) * OUT_COLUMNS, dtype=np.int64),
     )
 
