@@ -215,3 +215,11 @@ def test_an_order_that_traded_in_part_comes_back_from_the_bump_with_what_is_open
     output = lit.advance(steps[5], arrivals)
     assert [qty for _, _, qty in fills(output, "rest")] == [200, 200]
     assert fills(output, "two") == [(steps[4] + BUMP, MID, 200)]
+
+
+def test_an_order_far_from_the_market_enters_an_empty_book() -> None:
+    lit = venue(opening_auction_ns=2 * SECOND)
+    orders = [new(AT, "far", side=Side.SELL, price=MID + 400_000), new(AT + 1, "buy", price=MID)]
+    output = lit.advance(AT + 2 * SECOND, orders)
+    assert [r.ord_status for r in output.reports] == [OrdStatus.NEW] * 2
+    assert output.quotes[-1, 1:4:2].tolist() == [MID, ASK]

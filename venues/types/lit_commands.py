@@ -11,7 +11,7 @@ from router.domain.units import Nanos, Px, Qty
 from venues.book import kernel
 from venues.book.layout import H_SELF_MATCH, BookState
 from venues.book.words import PEGS
-from venues.types.lit_kernel import refer, room, settle
+from venues.types.lit_kernel import refer, room, room_for_rows, settle
 from venues.types.lit_makers import consume, pull, take
 from venues.types.lit_makers import look_later as _look_later
 from venues.types.lit_state import CONTINUOUS, S_PHASE, S_SHIFT_PX, T_MAKERS, LitState
@@ -25,7 +25,8 @@ def submit(
     order: tuple[int, int, Px, Qty, Qty, Qty, Px],
 ) -> Qty:
     """Enter an order of ours: (id, flags, price, quantity, display, min_qty, peg offset); return what rests."""
-    code = room(state, book)
+    # The price of an order may lie far from the background: a range for both is asked for once the order rests.
+    code = room_for_rows(state, book)
     if code:
         return int(code)
     oid, flags, px, qty, display, min_qty, offset = order
@@ -43,7 +44,7 @@ def submit(
 @njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
 def amend(state: LitState, book: BookState, at: Nanos, oid: int, qty: Qty, px: Px) -> Qty:
     """Change an order of ours; return what rests."""
-    code = room(state, book)
+    code = room_for_rows(state, book)
     if code:
         return int(code)
     rests = kernel.replace(book, oid, qty, px)

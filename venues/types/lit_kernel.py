@@ -79,8 +79,8 @@ _FIXED_POINT = 8
 
 
 @njit(cache=True, forceinline=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
-def room(state: LitState, book: BookState) -> int:
-    """Return 0 when the next event, whatever it is, finds room; else the code of what must grow."""
+def room_for_rows(state: LitState, book: BookState) -> int:
+    """Return 0 when what one event adds finds room; else the code of what must grow. Prices are no part of it."""
     live, slices = book.head[H_LIVE], book.head[H_SLICES]
     if live + _SPARE > len(book.orders) // ORDER - 1:
         return GROW_ORDERS
@@ -96,6 +96,12 @@ def room(state: LitState, book: BookState) -> int:
         return GROW_QUOTES
     if max(head[S_BIDS], head[S_ASKS]) + 2 > state.noise.shape[1]:
         return GROW_NOISE
+    return 0
+
+
+@njit(cache=True, forceinline=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
+def _room_for_levels(state: LitState, book: BookState) -> int:
+    """Return 0 when the dense range holds every price that the background can reach; else the code to grow it."""
     center, span, base, step = anchor(state), state.terms[T_SPAN_PX], book.head[H_BASE], book.head[H_STEP]
     if center + span > base + (book.head[H_LEVELS] - 3) * step:
         book.head[H_WANTED_PX] = center + 2 * span
@@ -105,6 +111,13 @@ def room(state: LitState, book: BookState) -> int:
         book.head[H_WANTED_PX] = max(step, low - span)
         return GROW_LEVELS
     return 0
+
+
+@njit(cache=True, forceinline=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
+def room(state: LitState, book: BookState) -> int:
+    """Return 0 when the next event of the background, whatever it is, finds room; else the code of what must grow."""
+    code = room_for_rows(state, book)
+    return int(code) if code else _room_for_levels(state, book)
 
 
 @njit(cache=True, _nrt=False)  # type: ignore[untyped-decorator,unused-ignore]
