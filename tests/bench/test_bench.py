@@ -189,7 +189,7 @@ def test_bench_prints_rows_as_json_and_nothing_else(capfd: Captured) -> None:
     assert main(["bench", "compare", "--quick", "--json"]) == 0
     rows = json.loads(capfd.readouterr().out)
     check_form(rows)
-    assert sum(row["id"].startswith("pair.") for row in rows) == 15
+    assert sum(row["id"].startswith("pair.") for row in rows) == 66
     assert all(row["interval"] for row in rows if row["id"].startswith("pair."))
 
 
