@@ -274,7 +274,9 @@ def test_headers_and_records_are_read_as_databento_reads_them(tmp_path: Path, ve
 def test_the_recorded_night_is_read_as_databento_reads_it(recorded_file: Callable[[str], Path]) -> None:
     path = recorded_file(DAY)
     _, *messages = _decoded(pa.input_stream(str(path), compression="zstd").read())
-    _check_fields(np.concatenate(list(read_dbn(path)[1])), messages)
+    records = np.concatenate(list(read_dbn(path)[1]))
+    assert len(records) == len(messages) == 68_792
+    _check_fields(records, messages)
 
 
 def _decoded(data: bytes) -> list[Any]:

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import msgspec
 
 from router.domain.chance import uniforms
-from router.domain.errors import bad_value
 from router.domain.messages import Fade
 from router.domain.units import MICROSECOND, SECOND, Nanos
+from venues.models.ranges import check_ranges
 
 
 class FadeParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,9 +34,7 @@ class FadeParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             ("jitter_ns", 0, 60 * SECOND),
             ("correlation", 0.0, 1.0),
         )
-        for name, low, high in ranges:
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(bad_value(name, f"a value from {low} to {high}", getattr(self, name)))
+        check_ranges(self, ranges)
 
 
 class Fading:

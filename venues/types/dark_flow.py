@@ -18,6 +18,7 @@ from router.domain.market import F64, I64
 from router.domain.units import MILLISECOND, MINUTE, SECOND, Nanos, Qty
 from venues.models.factor import LEAN, factor_path
 from venues.models.flow import LOT, geometric_sizes, u_shaped_times
+from venues.models.ranges import check_ranges
 from venues.models.reference import MarketSetup, ReferencePath
 from venues.types.timeline import flow_rows
 
@@ -31,12 +32,6 @@ _INFORMED_LOTS = 3
 """Informed interest comes in 1 to 3 lots: small fills are the worst ones."""
 
 _Group: TypeAlias = tuple[I64, int, I64 | int, I64 | int, I64 | int]
-
-
-def _check(owner: msgspec.Struct, ranges: tuple[tuple[str, float, float], ...]) -> None:
-    for name, low, high in ranges:
-        if not low <= getattr(owner, name) <= high:
-            raise ValueError(bad_value(name, f"a value from {low} to {high}", getattr(owner, name)))
 
 
 class SegmentParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,7 +61,7 @@ class SegmentParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             ("patience_ns", 1, 60 * MINUTE),
             ("min_qty", 0, 10_000_000),
         )
-        _check(self, ranges)
+        check_ranges(self, ranges)
 
 
 class DarkParameters(
@@ -138,7 +133,7 @@ class DarkParameters(
             ("reputation_min", 0.0, 1.0),
             ("ban_ns", 0, 60 * MINUTE),
         )
-        _check(self, ranges)
+        check_ranges(self, ranges)
         names = [segment.name for segment in self.segments]
         if len(set(names)) != len(names) or len(names) > SEGMENTS_MAX:
             raise ValueError(bad_value("segments", f"up to {SEGMENTS_MAX} of different names", names))

@@ -11,6 +11,7 @@ import msgspec
 
 from router.domain.errors import bad_value
 from router.domain.units import MILLISECOND, MINUTE, SECOND, Nanos, Px, Qty
+from venues.models.ranges import check_ranges
 
 
 class TierParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,9 +96,7 @@ class DealerParameters(
             ("rfq_decline", 0.0, 1.0),
             ("rfq_tighter", 0.0, 1.0),
         )
-        for name, low, high in ranges:
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(bad_value(name, f"a value from {low} to {high}", getattr(self, name)))
+        check_ranges(self, ranges)
         sizes = [tier.max_qty for tier in self.tiers]
         if not sizes or sizes != sorted(set(sizes)) or sizes[0] < 1:
             raise ValueError(bad_value("tiers", "one tier or more, of rising max_qty", sizes))

@@ -12,13 +12,13 @@ import msgspec
 import numpy as np
 
 from router.domain.chance import generator
-from router.domain.errors import bad_value
 from router.domain.instruments import VenueSpec
 from router.domain.market import F64, I64
 from router.domain.units import MILLISECOND, MINUTE, SECOND, Nanos, Qty
 from venues.flow.parameters import Feedback
 from venues.models.factor import ALPHA, pushes
 from venues.models.flow import after, geometric_sizes
+from venues.models.ranges import check_ranges
 from venues.models.reference import MarketSetup, ReferencePath
 from venues.types.lit_phases import auction_interest, phase_rows
 from venues.types.timeline import flow_rows
@@ -112,9 +112,7 @@ class LitParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             ("speed_bump_ns", 0, SECOND),
             ("fade_ns", MILLISECOND, 60 * MINUTE),
         )
-        for name, low, high in ranges:
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(bad_value(name, f"a value from {low} to {high}", getattr(self, name)))
+        check_ranges(self, ranges)
 
     def reaction_of(self, maker: int) -> Nanos:
         """Return how long a maker takes, without jitter, to follow a move."""
