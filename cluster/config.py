@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from router.domain.errors import ConfigError, bad_value
+from scenarios.keys import expected_key
 
 CONFIG_VARIABLE = "ANABRANCH_CONFIG"
 DATA_VARIABLE = "ANABRANCH_DATA"
@@ -136,8 +137,8 @@ def _check(table: Mapping[str, object], rules: Mapping[str, _Rule], where: str, 
     for key, value in table.items():
         rule = rules.get(key)
         if rule is None:
-            known = ", ".join(f"{prefix}{name}" for name in rules)
-            raise ConfigError(bad_value(where, f"the keys {known}", f"{prefix}{key}"))
+            known = [f"{prefix}{name}" for name in rules]
+            raise ConfigError(bad_value(where, expected_key(f"{prefix}{key}", known), f"{prefix}{key}"))
         if not rule.holds(value):
             raise ConfigError(bad_value(f"{where}, {prefix}{key}", rule.expected, value))
 

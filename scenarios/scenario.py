@@ -21,7 +21,7 @@ from router.domain.enums import OrdType, Side
 from router.domain.errors import ScenarioError, UnitError, bad_value
 from router.domain.units import SECOND, Nanos, px
 from scenarios.frictions import FadingPart, FeesPart, TradingHalt
-from scenarios.keys import Count, Fee, Part, Pause, Share, Span, Time
+from scenarios.keys import Count, Fee, Part, Pause, Share, Span, Time, with_known_keys
 from scenarios.tape_market import NOTHING_MOVES
 from scenarios.tape_market import TapeMarket as TapeMarket
 from scenarios.tape_market import faults as tape_faults
@@ -108,6 +108,8 @@ class LearningPart(Part, frozen=True):
     standard_qty: Count = 500
     epsilon: Share = 0.05
     probe_share: Share = 0.1
+    price_model: str | None = None
+    """A price model's file, relative to this one: what it foretells is then the feature `price_signal`."""
 
 
 class TimingPart(Part, frozen=True):
@@ -256,7 +258,8 @@ def parse_scenario(text: str, name: str, path: str = "<text>") -> Scenario:
     try:
         file = msgspec.convert(raw, ScenarioFile)
     except msgspec.ValidationError as exc:
-        raise ScenarioError(f"{path}: {_with_value(str(exc), raw)}") from exc
+        fault = with_known_keys(str(exc), raw, ScenarioFile)
+        raise ScenarioError(f"{path}: {_with_value(fault, raw)}") from exc
     _check(file, path)
     return Scenario(name, path, text, file)
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from scenarios.report import cost_figures, run_tables, time_figures
 from scenarios.report.page import Section, key_figures, note, plot, render, write_page
+from scenarios.report.price_unit import price_unit
 from scenarios.report.reading import RunData, read_run
 from scenarios.report.scorecard import markout_curves, scorecard
 from scenarios.report.theme import number, percent
@@ -92,7 +93,7 @@ def _price(run: RunData) -> Section:
     )
     if market.is_empty():
         return Section("price", "Price and fills", explanation, note("The market table has no rows."))
-    made = time_figures.price_path(market, executions)
+    made = time_figures.price_path(market, executions, price_unit(run.summary.px_unit))
     chips = _regime_chips(time_figures.regime_bands(made, market))
     return Section("price", "Price and fills", explanation, chips + plot(made, "price"))
 
@@ -128,7 +129,7 @@ def _schedule(run: RunData) -> Section:
         "schedule",
         "Parents and their schedules",
         explanation,
-        plot(made, "schedule") + run_tables.parents(orders),
+        plot(made, "schedule") + run_tables.parents(orders, price_unit(run.summary.px_unit)),
     )
 
 

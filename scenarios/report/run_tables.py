@@ -10,9 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from router.domain.units import PX_PER_CURRENCY, SECOND
+from router.domain.units import SECOND
 from scenarios.intervals import MeanInterval
 from scenarios.report.page import Cell, note, table, text_cell
+from scenarios.report.price_unit import PriceUnit
 from scenarios.report.scorecard import VenueScore
 from scenarios.report.theme import number, percent, venue_type
 
@@ -34,8 +35,8 @@ def clock(at: int | None) -> str:
     return f"{second // 3600 % 24:02d}:{second // 60 % 60:02d}:{second % 60:02d}.{rest // 1_000_000:03d}"
 
 
-def parents(orders: pl.DataFrame) -> str:
-    """Return the parents, largest first."""
+def parents(orders: pl.DataFrame, unit: PriceUnit) -> str:
+    """Return the parents, largest first; prices in the currency."""
     heads = [text_cell(h) for h in ("parent", "symbol", "side", "strategy", "status")]
     heads += [Cell(h) for h in ("ordered", "executed", "done", "arrival", "average", "start", "end", "anomalies")]
     rows = []
@@ -49,8 +50,8 @@ def parents(orders: pl.DataFrame) -> str:
                 Cell(number(row["order_qty"])),
                 Cell(number(row["cum_qty"])),
                 Cell(percent(row["cum_qty"] / row["order_qty"] if row["order_qty"] else None)),
-                Cell(number(_currency(row["arrival_px"]), 4)),
-                Cell(number(_currency(average), 4)),
+                Cell(number(_currency(row["arrival_px"], unit), unit.places)),
+                Cell(number(_currency(average, unit), unit.places)),
                 Cell(clock(row["start_at"])),
                 Cell(clock(row["done_at"] or row["end_at"])),
                 Cell(number(row["anomalies"]), "bad" if row["anomalies"] else ""),
@@ -60,8 +61,8 @@ def parents(orders: pl.DataFrame) -> str:
     return table(heads, rows) + (note(f"and {hidden:,} smaller parents") if hidden > 0 else "")
 
 
-def _currency(price: float | None) -> float | None:
-    return None if price is None else price / PX_PER_CURRENCY
+def _currency(price: float | None, unit: PriceUnit) -> float | None:
+    return None if price is None else price / unit.per_currency
 
 
 def scores(rows: list[VenueScore]) -> str:

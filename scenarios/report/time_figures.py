@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 import polars as pl
 
 from router.domain.market import F64, I64
-from router.domain.units import PX_PER_CURRENCY
 from scenarios.report import theme
+from scenarios.report.price_unit import PriceUnit
 from scenarios.report.scorecard import with_sign
 from scenarios.report.thinning import (
     BANDS_MAX,
@@ -33,18 +33,18 @@ PARENTS_SHOWN = 8
 """Parents drawn by themselves; above it the largest are drawn, and all together."""
 
 
-def price_path(market: pl.DataFrame, executions: pl.DataFrame) -> go.Figure:
+def price_path(market: pl.DataFrame, executions: pl.DataFrame, unit: PriceUnit) -> go.Figure:
     """Return the consolidated mid with bid and ask, and our fills on it: colour by venue type, area by quantity."""
     made = theme.figure(460)
     theme.time_axis(made)
     quoted = market.filter((pl.col("mid") > 0) & pl.col("mid").is_finite())
-    mid = quoted["mid"].to_numpy() / PX_PER_CURRENCY
+    mid = quoted["mid"].to_numpy() / unit.per_currency
     kept = keep_extremes(mid, POINTS_MAX)
     x = theme.milliseconds(quoted["at"].to_numpy()[kept])
     for column in ("bid_px", "ask_px"):
         made.add_scatter(
             x=x,
-            y=np.round(quoted[column].to_numpy()[kept] / PX_PER_CURRENCY, 6),
+            y=np.round(quoted[column].to_numpy()[kept] / unit.per_currency, unit.places + 2),
             line={"width": 0, "shape": "hv"},
             fill="tonexty" if column == "ask_px" else None,
             fillcolor="rgba(91,107,134,.16)",
@@ -54,43 +54,43 @@ def price_path(market: pl.DataFrame, executions: pl.DataFrame) -> go.Figure:
             hoverinfo="skip",
             mode="lines",
         )
-    _add_own_impact(made, quoted, x, kept)
+    _add_own_impact(made, quoted, x, kept, unit)
     for code in executions["venue_type"].unique(maintain_order=True).to_list():
-        _add_fills(made, code, executions.filter(pl.col("venue_type") == code), executions["last_qty"])
+        _add_fills(made, code, executions.filter(pl.col("venue_type") == code), executions["last_qty"], unit)
     made.add_scatter(
         x=x,
-        y=np.round(mid[kept], 6),
+        y=np.round(mid[kept], unit.places + 2),
         mode="lines",
         name="mid",
         line={"color": theme.INK, "width": 1.1, "shape": "hv"},
-        hovertemplate="%{x}<br>mid %{y:.4f}<extra></extra>",
+        hovertemplate=f"%{{x}}<br>mid %{{y:.{unit.places}f}}<extra></extra>",
     )
-    made.update_yaxes(title="price", tickformat=".2f", hoverformat=".4f")
+    made.update_yaxes(title="price", tickformat=unit.axis, hoverformat=f".{unit.places}f")
     made.update_layout(legend={"itemsizing": "constant"})
     return made
 
 
-def _add_own_impact(made: go.Figure, quoted: pl.DataFrame, x: F64, kept: I64) -> None:
+def _add_own_impact(made: go.Figure, quoted: pl.DataFrame, x: F64, kept: I64, unit: PriceUnit) -> None:
     if not (quoted["shift_px"] != 0).any():
         return
-    without = (quoted["mid"] - quoted["shift_px"]).to_numpy() / PX_PER_CURRENCY
+    without = (quoted["mid"] - quoted["shift_px"]).to_numpy() / unit.per_currency
     made.add_scatter(
         x=x,
-        y=np.round(without[kept], 6),
+        y=np.round(without[kept], unit.places + 2),
         mode="lines",
         name="mid without our impact",
         line={"color": "#b45ad0", "width": 1, "dash": "dot", "shape": "hv"},
-        hovertemplate="%{x}<br>without our impact %{y:.4f}<extra></extra>",
+        hovertemplate=f"%{{x}}<br>without our impact %{{y:.{unit.places}f}}<extra></extra>",
     )
 
 
-def _add_fills(made: go.Figure, code: str, fills: pl.DataFrame, all_quantities: pl.Series) -> None:
+def _add_fills(made: go.Figure, code: str, fills: pl.DataFrame, all_quantities: pl.Series, unit: PriceUnit) -> None:
     word, colour, symbol = theme.venue_type(code)
     points = merge_fills(fills, POINTS_MAX)
     largest = max(int(all_quantities.max() or 1), int(points["qty"].max() or 1))  # type: ignore[arg-type]
     made.add_scatter(
         x=theme.milliseconds(points["at"].to_numpy()),
-        y=np.round(points["px"].to_numpy() / PX_PER_CURRENCY, 6),
+        y=np.round(points["px"].to_numpy() / unit.per_currency, unit.places + 2),
         mode="markers",
         name=f"{word} fills",
         marker={
@@ -105,7 +105,8 @@ def _add_fills(made: go.Figure, code: str, fills: pl.DataFrame, all_quantities: 
         },
         customdata=points.select("mic", "tactic", "side", "qty", "fills").rows(),
         hovertemplate="%{x}<br><b>%{customdata[0]}</b> %{customdata[1]} %{customdata[2]}<br>"
-        "%{customdata[3]:,} at %{y:.4f}<br>fills in this point: %{customdata[4]}<extra></extra>",
+        f"%{{customdata[3]:,}} at %{{y:.{unit.places}f}}<br>"
+        "fills in this point: %{customdata[4]}<extra></extra>",
     )
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from router.domain.errors import BadInputError
 from router.domain.units import SECOND
-from scenarios.free_lunch import free_lunch
+from scenarios.free_lunch import MARKET, free_lunch
+from scenarios.simcheck import DAYS_QUICK
 from venues.flow.checks import CheckRow
 from venues.flow.examination import FILL, MID_UP, Size, metaorder_impact, published_chances
 from venues.flow.levels import Program, simulate
@@ -70,10 +72,32 @@ def test_impact_is_concave_and_taken_back_with_feedback_and_neither_without() ->
     assert rows["impact.on.kept"].value < 0.5 < rows["impact.off.kept"].value
 
 
-def test_nobody_earns_by_pinging_or_going_round() -> None:
-    rows = free_lunch(2)
-    assert len(rows) == 5
+def test_nobody_is_proven_to_earn_by_pinging_or_going_round() -> None:
+    rows = free_lunch(DAYS_QUICK)
+    assert [row.id for row in rows] == [
+        "free_lunch.dark_ping.at_least",
+        "free_lunch.dark_both_sides.at_least",
+        "free_lunch.round_trip.at_least",
+        "free_lunch.both_sides.at_least",
+        "free_lunch.impact_alone",
+    ]
     assert failed(rows) == []
+
+
+def test_pools_that_pay_for_trading_are_found_out_within_a_few_days() -> None:
+    # Five basis points for either side of a trade, at a half spread of two and a half.
+    paid = MARKET.replace("taker_micros = 1_000", "maker_micros = -20_000\ntaker_micros = -20_000")
+    assert {row.id for row in failed(free_lunch(DAYS_QUICK, market=paid))} == {
+        "free_lunch.dark_ping.at_least",
+        "free_lunch.dark_both_sides.at_least",
+        "free_lunch.round_trip.at_least",
+        "free_lunch.both_sides.at_least",
+    }
+
+
+def test_one_day_says_nothing_about_a_mean() -> None:
+    with pytest.raises(BadInputError, match=r"at least 2, got 1"):
+        free_lunch(1)
 
 
 def test_a_session_is_the_same_each_time_and_another_with_another_seed() -> None:

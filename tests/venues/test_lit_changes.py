@@ -6,6 +6,7 @@ Rule of this file: a quiet market as in `test_lit_orders`; extreme quantities, p
 from __future__ import annotations
 
 import pytest
+from lit_material import ASK, AT, BID, IOC, MID, OPEN, new, seller, venue
 
 from router.domain.enums import (
     ExecType,
@@ -13,65 +14,22 @@ from router.domain.enums import (
     OrdType,
     PegPriceType,
     Side,
-    Tactic,
-    TimeInForce,
-    VenueType,
 )
-from router.domain.instruments import FeeSchedule, Listing, VenueSpec
 from router.domain.messages import Arrival, Shift
-from router.domain.orders import ChildOrder, NewOrderSingle, OrderCancelReplaceRequest, OrderCancelRequest
+from router.domain.orders import OrderCancelReplaceRequest, OrderCancelRequest
 from router.domain.reports import ExecutionReport, OrderCancelReject
-from router.domain.units import HOUR, MILLISECOND, MINUTE, PX_MAX, SECOND
+from router.domain.units import MILLISECOND, PX_MAX, SECOND
 from venues.book.words import SLICES_MAX
-from venues.models.reference import MarketSetup
-from venues.types.lit import LitVenue
-from venues.types.lit_flow import LitParameters
 from venues.types.lit_orders import FAR_LEVELS, PEG_LEVELS
 from venues.venue import VenueOutput
 
-OPEN = 9 * HOUR
-AT = OPEN + SECOND
-SETUP = MarketSetup(symbol="ABR", open_at=OPEN, close_at=OPEN + 10 * MINUTE, start_px=400_000, daily_volatility=1e-6)
-BID, MID, ASK = 399_900, 400_000, 400_100
 STEP = 50
 BUMP = 350_000
-IOC = TimeInForce.IMMEDIATE_OR_CANCEL
-
-
-def venue(**params: object) -> LitVenue:
-    spec = VenueSpec(
-        mic="XONE",
-        venue_type=VenueType.CENTRAL_LIMIT_ORDER_BOOK,
-        listing=Listing(symbol="ABR", mic="XONE"),
-        fees=FeeSchedule(),
-        tactics=(Tactic.TAKE, Tactic.POST),
-        volume_share=0.0,
-    )
-    return LitVenue(spec, SETUP, LitParameters(refresh_ns=HOUR, **params), 1)  # type: ignore[arg-type]
-
-
-def new(at: int, name: str, **fields: object) -> Arrival:
-    base: dict[str, object] = {
-        "cl_ord_id": name,
-        "parent_id": "P1",
-        "decision_id": "P1.d1",
-        "symbol": "ABR",
-        "mic": "XONE",
-        "tactic": Tactic.POST,
-        "side": Side.BUY,
-        "order_qty": 100,
-        "ord_type": OrdType.LIMIT,
-    }
-    return Arrival(at, NewOrderSingle(ChildOrder(**(base | fields))))  # type: ignore[arg-type]
 
 
 def peg(at: int, name: str, **fields: object) -> Arrival:
     base: dict[str, object] = {"ord_type": OrdType.PEGGED, "peg_price_type": PegPriceType.MID_PRICE}
     return new(at, name, **(base | fields))
-
-
-def seller(at: int, name: str, qty: int, price: int) -> Arrival:
-    return new(at, name, side=Side.SELL, order_qty=qty, price=price, time_in_force=IOC)
 
 
 def change(at: int, orig: str, qty: int, price: int | None, n: int = 1) -> Arrival:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
+from lit_material import ASK, AT, BID, IOC, OPEN, SETUP, new, seller, venue
 
 from router.domain.enums import (
     ExecInst,
@@ -17,62 +18,20 @@ from router.domain.enums import (
     OrdType,
     PegPriceType,
     Side,
-    Tactic,
     TimeInForce,
-    VenueType,
 )
-from router.domain.instruments import FeeSchedule, Listing, VenueSpec
 from router.domain.messages import Arrival, Fade, Hedge
-from router.domain.orders import ChildOrder, NewOrderSingle, OrderCancelRequest
+from router.domain.orders import OrderCancelRequest
 from router.domain.reports import ExecutionReport
-from router.domain.units import HOUR, MILLISECOND, MINUTE, SECOND
+from router.domain.units import MILLISECOND, MINUTE, SECOND
 from venues.check import check_venue
-from venues.models.reference import Halt, MarketSetup
-from venues.types.lit import LitVenue
-from venues.types.lit_flow import LitParameters
+from venues.models.reference import Halt
 from venues.venue import VenueOutput
-
-OPEN = 9 * HOUR
-AT = OPEN + SECOND
-SETUP = MarketSetup(symbol="ABR", open_at=OPEN, close_at=OPEN + 10 * MINUTE, start_px=400_000, daily_volatility=1e-6)
-BID, ASK = 399_900, 400_100
-IOC = TimeInForce.IMMEDIATE_OR_CANCEL
-
-
-def venue(share: float = 0.0, setup: MarketSetup = SETUP, **params: object) -> LitVenue:
-    spec = VenueSpec(
-        mic="XONE",
-        venue_type=VenueType.CENTRAL_LIMIT_ORDER_BOOK,
-        listing=Listing(symbol="ABR", mic="XONE"),
-        fees=FeeSchedule(maker_micros=-2_000, taker_micros=3_000),
-        tactics=(Tactic.TAKE, Tactic.POST),
-        volume_share=share,
-    )
-    return LitVenue(spec, setup, LitParameters(refresh_ns=HOUR, **params), 1)  # type: ignore[arg-type]
-
-
-def new(at: int, name: str, **fields: object) -> Arrival:
-    base: dict[str, object] = {
-        "cl_ord_id": name,
-        "parent_id": "P1",
-        "decision_id": "P1.d1",
-        "symbol": "ABR",
-        "mic": "XONE",
-        "tactic": Tactic.POST,
-        "side": Side.BUY,
-        "order_qty": 100,
-        "ord_type": OrdType.LIMIT,
-    }
-    return Arrival(at, NewOrderSingle(ChildOrder(**(base | fields))))  # type: ignore[arg-type]
 
 
 def said(output: VenueOutput, name: str, kind: ExecType = ExecType.TRADE) -> list[ExecutionReport]:
     found = (r for r in output.reports if isinstance(r, ExecutionReport) and r.cl_ord_id == name)
     return [r for r in found if r.exec_type is kind]
-
-
-def seller(at: int, name: str, qty: int, price: int = BID) -> Arrival:
-    return new(at, name, side=Side.SELL, order_qty=qty, price=price, time_in_force=IOC)
 
 
 def test_an_iceberg_shows_a_part_and_goes_to_the_back_for_the_next() -> None:
