@@ -1,34 +1,90 @@
 """The benchmarks by name.
 
-Rule of this file: a benchmark is a tuple of groups, each a function from settings to rows, run in order.
+Rule of this file: a benchmark is a tuple of groups, each a function from settings to rows, run in order. The protocols
+of `learning` are imported when they are run: what one of them needs, the others do without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import import_module
 
-from benchmarks import book, parts, policies, replays, scaling, tape_replay
+from benchmarks import book, parts, policies, price, replays, scaling, tape_replay
 from benchmarks.rows import Row, Settings
+from router.domain.errors import BadInputError, bad_value
 
 Group = Callable[[Settings], list[Row]]
+
+LEARNING = {
+    "L1": "cont_kukanov",
+    "L2": "dark_pools",
+    "L3": "switch",
+    "L4": "dark_pools",
+    "L5": "single_choice",
+    "L6": "hidden_split",
+    "L7": "off_policy",
+    "L8": "speed",
+}
+"""The protocols of `learning` by id: the module of `benchmarks.protocols` whose `rows` gives them."""
+
+
+def learning(ids: Sequence[str]) -> tuple[Group, ...]:
+    """Return the groups that give the rows of some protocols of `learning`, each module once.
+
+    >>> [group.__name__ for group in learning(("L4", "L2", "L8"))]
+    ['L4 L2', 'L8']
+    """
+    wanted: dict[str, list[str]] = {}
+    for id in dict.fromkeys(ids):
+        wanted.setdefault(LEARNING[id], []).append(id)
+    return tuple(_protocol(module, names) for module, names in wanted.items())
+
+
+def _protocol(module: str, ids: Sequence[str]) -> Group:
+    def group(settings: Settings) -> list[Row]:
+        rows: list[Row] = import_module(f"benchmarks.protocols.{module}").rows(settings)
+        return [row for row in rows if row.id.partition(".")[0].upper() in ids]
+
+    group.__name__ = " ".join(ids)
+    return group
+
 
 BENCHMARKS: dict[str, tuple[Group, ...]] = {
     "spine": (*replays.GROUPS, *parts.GROUPS),
     "compare": (policies.compare,),
     "book": (book.books,),
     "replay": tape_replay.GROUPS,
+    "price": price.GROUPS,
     "scaling": (scaling.flagship, scaling.scaling),
+    "learning": learning(tuple(LEARNING)),
 }
 
 
-def run(name: str, settings: Settings) -> list[Row]:
-    """Return the rows of one benchmark.
+def groups_of(name: str, ids: Sequence[str] = ()) -> tuple[Group, ...]:
+    """Return the groups of a benchmark; of `learning` those of some ids, all where none is named.
+
+    Raises:
+        BadInputError: no such benchmark, no such id, or ids for another benchmark.
+    """
+    if name not in BENCHMARKS:
+        raise BadInputError(bad_value("NAME", f"one of {', '.join(BENCHMARKS)}", name))
+    if not ids:
+        return BENCHMARKS[name]
+    unknown = [id for id in ids if id not in LEARNING]
+    if name != "learning" or unknown:
+        known = f"one of {', '.join(LEARNING)}, with learning"
+        raise BadInputError(bad_value("--id", known, unknown[0] if unknown else f"{ids[0]} with {name}"))
+    return learning(ids)
+
+
+def run(name: str, settings: Settings, ids: Sequence[str] = ()) -> list[Row]:
+    """Return the rows of one benchmark, or of some ids of `learning`.
 
     Raises:
         AnabranchError: something could not be measured; says what.
     """
     rows: list[Row] = []
-    groups = BENCHMARKS[name]
+    groups = groups_of(name, ids)
     for done, group in enumerate(groups):
         inner = settings._replace(progress=_part(settings, done, len(groups)))
         inner.progress(0.0, group.__name__)

@@ -15,7 +15,7 @@ import typer
 
 from cluster.cli import options
 from cluster.cli.console import print_json, progress_bar, stdout, stdout_for_result
-from router.domain.errors import BadInputError, RunError, bad_value
+from router.domain.errors import RunError
 
 if TYPE_CHECKING:
     from benchmarks.rows import Row
@@ -30,12 +30,13 @@ def bench(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which benchmark: spine, compare, replay, …")],
     repeat: Annotated[int, typer.Option(min=1, max=REPEATS_MAX, metavar="N", help="Medians of so many.")] = 3,
     seeds: Annotated[int, typer.Option(min=1, max=SEEDS_MAX, metavar="N", help="compare: seeds 1 to N.")] = 20,
+    id: Annotated[list[str] | None, typer.Option(metavar="L1", help="learning: only this; may be repeated.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Once, with small sizes: that it runs, not how fast.")] = False,
     data: options.Data = None,
     config: options.Config = None,
     json: options.Json = False,
 ) -> int:
-    """Measure speed, memory and digests (spine) or what policies are worth (compare).
+    """Measure speed, memory and digests (spine), what policies are worth (compare) or how they learn (learning).
 
     `book` measures limit order books beside other engines. Needs the repository.
     """
@@ -43,12 +44,12 @@ def bench(
     from cluster.config import load_config
 
     catalogue = _module("catalogue")
-    if name not in catalogue.BENCHMARKS:
-        raise BadInputError(bad_value("NAME", f"one of {', '.join(catalogue.BENCHMARKS)}", name))
+    ids = tuple(id or ())
+    catalogue.groups_of(name, ids)
     folder = chosen_data(data, load_config(config))
     with stdout_for_result(), progress_bar(name) as progress:
         settings = _module("rows").Settings(repeat, quick, seeds, folder, progress or (lambda share, text: None))
-        rows = catalogue.run(name, settings)
+        rows = catalogue.run(name, settings, ids)
     if json:
         print_json(rows)
     else:

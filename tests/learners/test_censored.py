@@ -20,13 +20,14 @@ from learners.policies.censored_kernels import (
     fill_chances,
     fill_chances_numpy,
     observe_kernel,
+    posteriors_kernel,
     predict_kernel,
     predict_numpy,
     weigh_kernel,
 )
 from learners.policies.check import LIFE, SLICE, START, example_frame, example_outcomes, example_setup
 from learners.policies.policy import PolicySetup
-from learners.state.accumulator import posterior_numpy
+from learners.state.accumulator import posterior_kernel, posterior_numpy
 from router.domain.chance import generator
 from router.domain.enums import OutcomeKind, Side
 from router.domain.market import F64
@@ -264,9 +265,9 @@ def test_exposures_add_up_to_the_span() -> None:
     for _ in range(200):
         begin, end = sorted(draws.uniform(0.0, 1.5, 2).tolist())
         exposures, last = _exposures(begin, end)
-        assert exposures.sum() == pytest.approx(end - begin)
+        assert sum(exposures) == pytest.approx(end - begin)
         assert exposures[last] > 0.0
-        assert not exposures[last + 1 :].any()
+        assert not any(exposures[last + 1 :])
 
 
 def _kernel_world() -> tuple[F64, F64, F64, F64]:
@@ -287,9 +288,43 @@ def test_the_scoring_kernel_and_its_plain_twin_agree(bins: int) -> None:
     a, b, priors, x = _kernel_world()
     pools, shifts = np.array([4, 4, 5, 5]), np.array([0.3, 0.0, -0.7, 0.1])
     wide = x if bins else np.hstack((x, x[:, :2]))
-    out = np.empty((4, max(bins, 1)))
-    predict_kernel(a, b, pools, 0.6, priors, shifts, wide, bins, out)
-    np.testing.assert_allclose(out, predict_numpy(a, b, pools, 0.6, priors, shifts, wide, bins), atol=1e-12)
+    out = np.full((4, max(bins, 1)), 7.0)
+    plain = predict_numpy(a, b, pools, 0.6, priors, shifts, wide, bins)
+    predict_kernel(a, b, pools, 0.6, priors, shifts, wide, bins, np.array([False, True]), out)
+    np.testing.assert_allclose(out[2:], plain[2:], atol=1e-12)
+    assert (out[:2] == 7.0).all()
+    predict_kernel(a, b, pools, 0.6, priors, shifts, wide, bins, np.array([True, True]), out)
+    np.testing.assert_allclose(out, plain, atol=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 27])
+def test_posteriors_of_many_rows_are_those_of_each_to_the_bit(count: int) -> None:
+    draws = generator(11, "world", "kernels")
+    spread = draws.normal(size=(30, 6, 9))
+    a, b = spread @ spread.transpose(0, 2, 1), draws.normal(size=(30, 6))
+    rows = draws.permutation(30)[:count]
+    precision, mean, out = draws.uniform(0.5, 5.0, (count, 6)), draws.normal(size=(count, 6)), np.empty((count, 6))
+    posteriors_kernel(a, b, rows, 0.37, precision, mean, out)
+    for r, row in enumerate(rows):
+        one = np.empty(6)
+        posterior_kernel(a[row], b[row], 0.37, precision[r], mean[r], np.empty((6, 6)), one)
+        assert one.tobytes() == out[r].tobytes()
+        plain = posterior_numpy(a[row], b[row], 0.37, precision[r], mean[r])
+        np.testing.assert_allclose(out[r], plain, atol=1e-12)
+
+
+def test_a_table_asked_for_after_every_outcome_is_that_of_a_policy_asked_once() -> None:
+    setup = example_setup()
+    often, outcomes = CensoredPolicy(setup), example_outcomes(setup, 3)
+    frame = example_frame(setup, max(outcome.at for outcome in outcomes))
+    for n, outcome in enumerate(outcomes):
+        often.learn((outcome,))
+        if n % 10 == 0:
+            once = CensoredPolicy(setup)
+            once.learn(outcomes[: n + 1])
+            assert often.table(frame).tobytes() == once.table(frame).tobytes()
+        else:
+            often.table(frame)
 
 
 @pytest.mark.parametrize("family", [LOGISTIC, POISSON, LINEAR])
