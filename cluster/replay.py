@@ -185,6 +185,7 @@ def recipes(
             journal=f"{folder}/{name}.sqlite",
             token=token,
             link=link,
+            scenario_path=str(Path(assembly.scenario.path).resolve()),
         )
         for name, role in names
     ]

@@ -9,26 +9,41 @@ that; nothing is asked of anybody on the way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
-from router.allocation.allocate import Allocation, Exploration, LaneOffer, PublicRow, allocate
+from router.allocation.allocate import (
+    NO_EXPLORATION,
+    NO_RULES,
+    Allocation,
+    Exploration,
+    PublicRow,
+    Rules,
+    allocate_rows,
+)
+from router.allocation.bounded import Group
 from router.allocation.exclude import MIDPOINT_TACTICS, exclusions
+from router.allocation.limits import NO_BUDGET, UNLIMITED, LimitReason, Limits, budget_left, venue_bounds
 from router.allocation.pricing import child_for
-from router.domain import ids
+from router.domain import codec, ids
 from router.domain.chance import uniforms
-from router.domain.enums import AllocationMode, Side
-from router.domain.instruments import VenueSpec, lanes_of
+from router.domain.enums import AllocationMode, Side, Tactic
+from router.domain.instruments import Lane, VenueSpec, lane_names_of, lanes_of
 from router.domain.market import MarketSnapshot
 from router.domain.orders import ChildOrder, ParentOrder
 from router.domain.scores import ContextFrame, Exclusion, LaneScore, PolicySnapshot, RoutingDecision
 from router.domain.units import Nanos, Qty
 from router.schedule.schedule import Portion
 
-NO_EXPLORATION = Exploration(0.0, 0.0)
+_BUY, _SELL = Side.BUY, Side.SELL
 FALL_BACK = "fall_back"
+
+RESTING = (Tactic.POST, Tactic.MID_PEG, Tactic.CONDITIONAL)
+"""Tactics whose children wait for the other side: most of what they post does not fill, and may be posted twice."""
 
 
 class Surroundings(NamedTuple):
@@ -44,6 +59,23 @@ class Surroundings(NamedTuple):
     exploration: Exploration
     seed: int
     life_ns: Nanos
+    fall_back: str = ""
+    """Why `policy` is not a learner's; empty when it is."""
+    limits: Limits = UNLIMITED
+
+
+class Standing(NamedTuple):
+    """What limits and over-booking ask of the parent itself, where they are in force."""
+
+    extra_qty: Qty = 0
+    """What may be posted beyond the portion."""
+    given_up: float = 0.0
+    """What its decisions gave up so far, in bps times shares."""
+    committed: Mapping[str, Qty] = MappingProxyType({})
+    """Executed and working shares by venue."""
+
+
+NOTHING_BEHIND = Standing()
 
 
 class Routed(NamedTuple):
@@ -56,15 +88,20 @@ class Routed(NamedTuple):
 
 def book_side(side: Side) -> Side:
     """Return the side under which policies publish: selling short learns with selling."""
-    return Side.BUY if side is Side.BUY else Side.SELL
+    return _SELL if side is not _BUY else _BUY
+
+
+@lru_cache(maxsize=64)
+def static_weights(specs: tuple[VenueSpec, ...]) -> tuple[float, ...]:
+    """Return the lanes' shares of the static split: a venue's public volume share, evenly over its lanes."""
+    shares = [spec.volume_share / len(spec.tactics) for spec in specs for _ in spec.tactics]
+    total = sum(shares)
+    return tuple(share / total for share in shares) if total else (1.0 / len(shares),) * len(shares)
 
 
 def fall_back_policy(specs: tuple[VenueSpec, ...], side: Side, at: Nanos) -> PolicySnapshot:
     """Return the policy used when no learner has published: public volume shares, split evenly over a venue's lanes."""
-    shares = [spec.volume_share / len(spec.tactics) for spec in specs for _ in spec.tactics]
-    total = sum(shares) or 1.0
-    weights = tuple(share / total for share in shares) if sum(shares) else (1.0 / len(shares),) * len(shares)
-    lanes = lanes_of(specs)
+    lanes, weights = lanes_of(specs), static_weights(specs)
     return PolicySnapshot(
         learner_id=FALL_BACK,
         policy=FALL_BACK,
@@ -81,24 +118,26 @@ def fall_back_policy(specs: tuple[VenueSpec, ...], side: Side, at: Nanos) -> Pol
 
 def public_rows(frame: ContextFrame, specs: tuple[VenueSpec, ...], min_qty: Qty) -> list[PublicRow]:
     """Return what is public of each lane of the frame; midpoint lanes take `min_qty` as their smallest quantity."""
-    lots, smallest = [], []
-    for spec in specs:
-        for tactic in spec.tactics:
-            lots.append(spec.listing.lot)
-            smallest.append(min_qty if tactic in MIDPOINT_TACTICS else 0)
+    lots, smallest = _bounds(specs, min_qty)
     return list(zip(frame.price_bps, frame.fee_bps, lots, smallest, frame.max_qty, strict=True))
 
 
-def offers_of(
-    frame: ContextFrame, scores: Sequence[LaneScore], specs: tuple[VenueSpec, ...], min_qty: Qty
-) -> tuple[LaneOffer, ...]:
-    """Return what each lane of the frame offers: the policy's belief beside what is public."""
-    rows = public_rows(frame, specs, min_qty)
-    return tuple(LaneOffer(score, *row) for score, row in zip(scores, rows, strict=True))
+@lru_cache(maxsize=256)
+def _bounds(specs: tuple[VenueSpec, ...], min_qty: Qty) -> tuple[tuple[Qty, ...], tuple[Qty, ...]]:
+    """Return each lane's lot and smallest quantity: the same for every decision of an order."""
+    lots = tuple(spec.listing.lot for spec in specs for _ in spec.tactics)
+    smallest = tuple(min_qty if tactic in MIDPOINT_TACTICS else 0 for spec in specs for tactic in spec.tactics)
+    return lots, smallest
 
 
 def route(
-    parent: ParentOrder, portion: Portion, around: Surroundings, decision_n: int, child_n: int, left_qty: Qty
+    parent: ParentOrder,
+    portion: Portion,
+    around: Surroundings,
+    decision_n: int,
+    child_n: int,
+    left_qty: Qty,
+    standing: Standing = NOTHING_BEHIND,
 ) -> Routed:
     """Decide where `portion` of the parent's slice goes.
 
@@ -110,16 +149,74 @@ def route(
         parent, lanes, around.specs, around.frame, portion.tactics, around.market, around.unavailable, left_qty
     )
     out = {exclusion.lane for exclusion in excluded}
-    kept = [i for i, lane in enumerate(lanes) if str(lane) not in out]
-    all_offers = offers_of(around.frame, around.policy.scores, around.specs, parent.min_qty)
-    offers = [all_offers[i] for i in kept]
+    kept = [i for i, name in enumerate(lane_names_of(around.specs)) if name not in out]
+    public = public_rows(around.frame, around.specs, parent.min_qty)
+    rows, scores = [public[i] for i in kept], [around.policy.scores[i] for i in kept]
     block = uniforms(around.seed, parent.parent_id, "decision", decision_n)
     mode = around.policy.mode
     exploration = around.exploration if mode is AllocationMode.WATER_FILL else NO_EXPLORATION
-    allocation = allocate(portion.qty, offers, mode, portion.opportunity_bps, exploration, block[:3])
+    rules = _rules(parent, portion, around, kept, standing)
+    allocation = allocate_rows(portion.qty, rows, scores, mode, portion.opportunity_bps, exploration, block[:3], rules)
     decision_id = ids.decision_id(parent.parent_id, decision_n)
-    decision = _decision(parent, portion, around, decision_id, kept, excluded, allocation)
+    asked = _Asked(rows, exploration, rules)
+    decision = _decision(parent, portion, around, decision_id, kept, excluded, allocation, asked)
     return _with_children(parent, around, decision, kept, allocation, child_n)
+
+
+def _rules(parent: ParentOrder, portion: Portion, around: Surroundings, kept: list[int], standing: Standing) -> Rules:
+    """Return what the parent's wishes, the policy's tails and the limits make of this split."""
+    limits, policy = around.limits, around.policy
+    lanes = lanes_of(around.specs)
+    rules = NO_RULES
+    if policy.size_edges or parent.is_single_lane:
+        rules = Rules(size_edges=policy.size_edges, is_single_lane=parent.is_single_lane)
+    if standing.extra_qty > 0 and portion.opportunity_bps > 0:
+        rules = rules._replace(
+            most_qty=portion.qty + standing.extra_qty,
+            overfill_bps=portion.opportunity_bps * (1.0 + parent.overfill_penalty),
+            may_overbook=tuple(lanes[i].tactic in RESTING for i in kept),
+        )
+    if limits.venue_share_max < 1.0:
+        rules = rules._replace(groups=_venue_groups(portion.qty, lanes, kept, limits, standing))
+    if policy.is_slowed:
+        rules = rules._replace(slowed=tuple(policy.routing_probabilities[i] for i in kept))
+    if limits.exploration_budget_bps < NO_BUDGET:
+        weights = static_weights(around.specs)
+        budget = budget_left(limits, parent.order_qty, standing.given_up)
+        rules = rules._replace(budget=budget, static=tuple(weights[i] for i in kept))
+    return rules
+
+
+def _venue_groups(
+    slice_qty: Qty, lanes: tuple[Lane, ...], kept: list[int], limits: Limits, standing: Standing
+) -> tuple[Group, ...]:
+    mics = [lanes[i].mic for i in kept]
+    bounds = venue_bounds(slice_qty, mics, standing.committed, limits.venue_share_max)
+    places: dict[str, list[int]] = {}
+    for place, mic in enumerate(mics):
+        places.setdefault(mic, []).append(place)
+    return tuple(Group(tuple(those), bounds[those[0]]) for those in places.values())
+
+
+def _limits_of(allocation: Allocation, lanes: list[str]) -> tuple[Exclusion, ...]:
+    """Say which limits changed the allocation, of which lane, and for people how."""
+    return tuple(Exclusion(lanes[k] if k >= 0 else "", why.value, _SAID[why]) for k, why in allocation.limits)
+
+
+_SAID = {
+    LimitReason.EXPLORATION_BUDGET: "no probe: what is left of the budget might not cover it",
+    LimitReason.STATIC_SPLIT: "the static split: what is left of the budget might not cover the policy's own",
+    LimitReason.PROBABILITY_CHANGE: "split by the published probabilities, which may move only so fast",
+    LimitReason.VENUE_SHARE: "the venue has as much as it may have",
+}
+
+
+class _Asked(NamedTuple):
+    """What a split was asked for with, besides the scores."""
+
+    rows: list[PublicRow]
+    exploration: Exploration
+    rules: Rules
 
 
 def _decision(
@@ -130,11 +227,13 @@ def _decision(
     kept: list[int],
     excluded: tuple[Exclusion, ...],
     allocation: Allocation,
+    asked: _Asked,
 ) -> RoutingDecision:
-    frame, policy = around.frame, around.policy
+    (rows, exploration, rules), frame, policy = asked, around.frame, around.policy
     lanes = [frame.lanes[i] for i in kept]
     x = np.frombuffer(frame.x, dtype=np.float64).reshape(len(frame.lanes), len(frame.names))
     probe = allocation.probe_index
+    price_bps, fee_bps, lots, min_qty, max_qty = zip(*rows, strict=True) if rows else ((),) * 5
     return RoutingDecision(
         decision_id=decision_id,
         parent_id=parent.parent_id,
@@ -156,6 +255,19 @@ def _decision(
         draw=allocation.draw,
         probe_lane=lanes[probe] if probe >= 0 else "",
         opportunity_bps=portion.opportunity_bps,
+        acted=allocation.acted,
+        limits=_limits_of(allocation, lanes) if allocation.limits else (),
+        given_up=allocation.given_up,
+        arm=policy.arm,
+        fall_back=around.fall_back,
+        model_digest=policy.model_digest,
+        price_bps=price_bps,
+        fee_bps=fee_bps,
+        lots=lots,
+        min_qty=min_qty,
+        max_qty=max_qty,
+        exploration=(exploration.epsilon, exploration.share),
+        rules=codec.encode(rules) if rules != NO_RULES else b"",
     )
 
 

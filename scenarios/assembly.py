@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from router.allocation.allocate import Exploration
+from router.allocation.limits import NO_BUDGET, Limits
 from router.domain.enums import Tactic, VenueType
 from router.domain.errors import ScenarioError
 from router.domain.instruments import Listing, VenueSpec
@@ -20,8 +21,10 @@ from router.schedule.build import build_schedule
 from scenarios.conductor import Plan
 from scenarios.frictions import TradingHalt
 from scenarios.impact import OwnImpact
+from scenarios.learning_part import LearnerDown, LearnerLies
 from scenarios.limits import check_background, check_pace
 from scenarios.network import Network
+from scenarios.price_model import price_model_of
 from scenarios.reactions import Reactions
 from scenarios.scenario import (
     DAY_OPEN,
@@ -199,6 +202,9 @@ def _parent(scenario: Scenario, i: int, setup: MarketSetup, px_unit: str) -> Par
         urgency=part.urgency,
         max_participation=part.max_participation,
         min_qty=part.min_qty,
+        is_single_lane=part.is_single_lane,
+        overbook_max=part.overbook_max,
+        overfill_penalty=part.overfill_penalty,
         venues_allow=part.venues_allow,
         venues_deny=part.venues_deny,
         segments_deny=part.segments_deny,
@@ -246,6 +252,17 @@ def make_reactions(assembly: Assembly) -> Reactions:
     return Reactions(assembly.specs, None if assembly.is_tape else fading, dealers)
 
 
+def make_limits(assembly: Assembly) -> Limits:
+    """Return how far the policies of the run may go."""
+    learning = assembly.scenario.file.learning
+    budget, change = learning.exploration_budget_bps, learning.probability_change_max
+    return Limits(
+        exploration_budget_bps=NO_BUDGET if budget is None else budget,
+        probability_change_max=NO_BUDGET if change is None else change,
+        venue_share_max=learning.venue_share_max,
+    )
+
+
 def make_host_setup(assembly: Assembly) -> HostSetup:
     """Return what hosts of parents are built from."""
     learning, timing = assembly.scenario.file.learning, assembly.scenario.file.timing
@@ -256,14 +273,20 @@ def make_host_setup(assembly: Assembly) -> HostSetup:
         reaction_ns=round(timing.reaction_ms * MILLISECOND),
         answer_timeout_ns=seconds(timing.answer_timeout_s),
         heartbeat_ns=seconds(timing.heartbeat_s),
+        stale_ns=seconds(learning.stale_s),
         session=(assembly.setup.open_at, assembly.setup.close_at),
         volume_curve=assembly.volume_curve,
         exploration=Exploration(learning.epsilon, learning.probe_share),
+        limits=make_limits(assembly),
     )
 
 
 def make_plan(assembly: Assembly, host_of: dict[str, str]) -> Plan:
-    """Return what a conductor drives."""
+    """Return what a conductor drives.
+
+    Raises:
+        ScenarioError: the scenario names a price model that cannot be used.
+    """
     file = assembly.scenario.file
     parts = {part.mic: part.latency for part in file.venues}
     feeds: dict[str, Nanos] = {s.mic: parts.get(s.mic, file.latency).feed_ns for s in assembly.specs}
@@ -280,4 +303,7 @@ def make_plan(assembly: Assembly, host_of: dict[str, str]) -> Plan:
         feed_ns=feeds,
         window_max_ns=seconds(file.timing.window_max_s),
         grace_ns=seconds(file.timing.grace_s),
+        price=price_model_of(assembly.scenario),
+        steering=tuple(part.command(assembly.setup.open_at) for part in file.learning.steer),
+        learner_breaks=tuple(broken for broken in file.breaks if isinstance(broken, LearnerDown | LearnerLies)),
     )

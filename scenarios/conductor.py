@@ -17,21 +17,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
-from typing import NamedTuple, TypeVar
-
-import numpy as np
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from learners.features.market import MarketFeatures
 from learners.features.own_fills import OwnFills
 from router.domain.enums import ExecType, Side
 from router.domain.events import ChildIntended, ChildTraded, ParentCancelRequested, ParentDone
 from router.domain.instruments import VenueSpec
-from router.domain.market import I64, PRINT_COLUMNS, QUOTE_COLUMNS, DealerTier, rows_from_bytes
+from router.domain.market import I64, PRINT_COLUMNS, QUOTE_COLUMNS, DealerTier, MarketSnapshot, rows_from_bytes
 from router.domain.messages import (
     Delivered,
     HostBatch,
     HostReply,
-    LearnerBatch,
     LearnerReply,
     MidObserved,
     Ripple,
@@ -43,10 +41,13 @@ from router.domain.reports import ExecutionReport
 from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
 from router.domain.units import MILLISECOND, SECOND, Nanos
 from router.route import book_side
+from scenarios.feed_rows import due, seen
 from scenarios.history import MidHistory
 from scenarios.impact import OwnImpact
+from scenarios.learner_line import LearnerLine
 from scenarios.link import Link
 from scenarios.network import Network
+from scenarios.plan import Plan as Plan
 from scenarios.reactions import Reactions
 from scenarios.recorder import Recorder
 
@@ -59,28 +60,13 @@ SETTLE_NS: Nanos = 300 * SECOND
 LISTEN_NS: Nanos = 250 * MILLISECOND
 """The longest window while a venue may invite a child to firm up: invitations stand for about a second."""
 
+_TRADE = ExecType.TRADE
+
 _BATCH_STEP = 2
 """Batch numbers of hosts are even: the odd ones between are for restarts."""
 
 _Item = TypeVar("_Item")
 Reply = TypeVar("Reply", VenueReply, HostReply, LearnerReply)
-
-
-class Plan(NamedTuple):
-    """What a conductor drives."""
-
-    specs: tuple[VenueSpec, ...]
-    symbol: str
-    open_at: Nanos
-    close_at: Nanos
-    parents: tuple[ParentOrder, ...]
-    cancels: tuple[tuple[Nanos, str], ...]
-    """When clients cancel which parents, in order of time."""
-    host_of: dict[str, str]
-    """The host shell of each parent, by parent id."""
-    feed_ns: dict[str, Nanos]
-    window_max_ns: Nanos
-    grace_ns: Nanos
 
 
 class Conductor:
@@ -102,14 +88,17 @@ class Conductor:
         self.windows = 0
         self.events = 0
         self._progress = progress or (lambda share, text: None)
-        self._view = MarketFeatures(plan.specs, plan.symbol, plan.open_at, plan.close_at)
+        self._view = MarketFeatures(plan.specs, plan.symbol, plan.open_at, plan.close_at, price=plan.price)
         self._own = OwnFills(plan.specs)
+        self._line = LearnerLine(plan.steering, plan.learner_breaks, plan.open_at)
         self._now = plan.open_at
         self._seq = 0
         self._next_at: dict[str, Nanos | None] = dict.fromkeys((s.mic for s in plan.specs), plan.open_at)
         self._is_up = dict.fromkeys((s.mic for s in plan.specs), True)
         self._said_tiers: dict[str, tuple[DealerTier, ...]] = {s.mic: () for s in plan.specs}
         self._seen_tiers = dict(self._said_tiers)
+        self._market: MarketSnapshot | None = None
+        """The market at the boundary, once somebody has asked for it: nothing moves it until the next one."""
         self._quotes: list[I64] = []
         self._prints: list[I64] = []
         self._wakes: dict[str, Nanos] = {}
@@ -122,6 +111,7 @@ class Conductor:
         self._parents = {p.parent_id: p for p in plan.parents}
         self._parent_of: dict[str, ParentOrder] = {}
         self._policies: tuple[PolicySnapshot, ...] = ()
+        self._hosts = tuple(sorted(set(plan.host_of.values())))
         self._sides = tuple(sorted({book_side(p.side) for p in plan.parents}))
         self._last_end = max(p.end_at for p in plan.parents)
 
@@ -136,7 +126,7 @@ class Conductor:
             frames = self._learn(outcomes)
             self._decide(frames)
             self.windows += 1
-            self.recorder.window(self._view.snapshot(until), self.impact.told())
+            self.recorder.window(self._snapshot(), self.impact.told())
             if self.windows % 64 == 0:
                 self._report_progress()
 
@@ -157,6 +147,7 @@ class Conductor:
         if self._waiting:
             times.append(self._waiting[0].start_at)
         times.extend(at for at, _ in self._cancels if at > self._now)
+        times.extend(self._line.next_word(self._now))
         change = self.network.next_change(self._now)
         if change is not None:
             times.append(change)
@@ -188,11 +179,11 @@ class Conductor:
         self.events += reply.events
         feed = self.plan.feed_ns[spec.mic]
         if reply.quotes:
-            self._quotes.append(_seen(rows_from_bytes(reply.quotes, QUOTE_COLUMNS), k, feed))
+            self._quotes.append(seen(rows_from_bytes(reply.quotes, QUOTE_COLUMNS), k, feed))
         if reply.prints:
-            self._prints.append(_seen(rows_from_bytes(reply.prints, PRINT_COLUMNS), k, feed))
+            self._prints.append(seen(rows_from_bytes(reply.prints, PRINT_COLUMNS), k, feed))
         for report in reply.reports:
-            if isinstance(report, ExecutionReport) and report.exec_type is ExecType.TRADE:
+            if isinstance(report, ExecutionReport) and report.exec_type is _TRADE:
                 parent = self._parent_of[report.cl_ord_id]
                 self.impact.executed(report.transact_time, parent.side.sign * report.last_qty)
                 self.reactions.executed(report, parent.side.sign)
@@ -202,8 +193,9 @@ class Conductor:
     # 2 market
 
     def _move_market(self, until: Nanos) -> None:
-        quotes, self._quotes = _due(self._quotes, until, 6)
-        prints, self._prints = _due(self._prints, until, 5)
+        quotes, self._quotes = due(self._quotes, until, 6)
+        prints, self._prints = due(self._prints, until, 5)
+        self._market = None
         rows = self._view.advance(quotes, prints, until)
         self.history.extend(rows, until)
         self._see_tiers(until)
@@ -215,10 +207,20 @@ class Conductor:
 
     def _see_tiers(self, until: Nanos) -> None:
         """Show the dealers' tiers that have reached us; newer ones still under way leave the last ones standing."""
+        is_changed = False
         for mic, tiers in self._said_tiers.items():
+            if tiers is self._seen_tiers[mic]:
+                continue
             if all(tier.at + self.plan.feed_ns[mic] <= until for tier in tiers):
                 self._seen_tiers[mic] = tiers
-        self._view.set_tiers([tier for spec in self.plan.specs for tier in self._seen_tiers[spec.mic]])
+                is_changed = True
+        if is_changed:
+            self._view.set_tiers([tier for spec in self.plan.specs for tier in self._seen_tiers[spec.mic]])
+
+    def _snapshot(self) -> MarketSnapshot:
+        if self._market is None:
+            self._market = self._view.snapshot(self._now)
+        return self._market
 
     # 3 hosts hear
 
@@ -233,8 +235,8 @@ class Conductor:
                 reports.setdefault(self.plan.host_of[parent.parent_id], []).append(delivered)
                 self._count_fill(delivered)
         mids = self._by_host([(m.parent_id, m) for m in self._due_markouts()])
-        market = self._view.snapshot(self._now) if accepts else None
-        for host in _ordered(self.plan.host_of):
+        market = self._snapshot() if accepts else None
+        for host in self._hosts:
             if host in accepts or host in cancels or host in reports or host in mids:
                 self._seq += _BATCH_STEP
                 batch = HostBatch(
@@ -257,7 +259,7 @@ class Conductor:
 
     def _count_fill(self, delivered: Delivered) -> None:
         report = delivered.report
-        if isinstance(report, ExecutionReport) and report.exec_type is ExecType.TRADE:
+        if isinstance(report, ExecutionReport) and report.exec_type is _TRADE:
             self._own.filled(report.transact_time, report.mic, report.last_qty)
             self._view.traded(report.mic, report.last_qty)
 
@@ -282,7 +284,7 @@ class Conductor:
     def _take_hosts(self) -> list[Outcome]:
         """Take the hosts' replies, parent by parent, so that the host a parent lives on shows nowhere."""
         replies = _of_type(self.link.receive(), HostReply)
-        events = sorted((e for reply in replies.values() for e in reply.events), key=lambda e: e.parent_id)
+        events = sorted([e for reply in replies.values() for e in reply.events], key=_PARENT_ID)
         commands = [c for reply in replies.values() for c in reply.commands]
         for host, reply in replies.items():
             mine = [p for p, h in self.plan.host_of.items() if h == host]
@@ -291,20 +293,30 @@ class Conductor:
             self._wakes.update(reply.wakes)
             (self._listening.add if reply.is_listening else self._listening.discard)(host)
         for event in events:
-            if isinstance(event, ParentCancelRequested | ParentDone):
-                self._cancels = [(at, p) for at, p in self._cancels if p != event.parent_id]
-            if isinstance(event, ChildIntended):
-                self._parent_of[event.cl_ord_id] = self._parents[event.parent_id]
-            elif isinstance(event, ParentDone):
-                self._done[event.parent_id] = event.at
-            elif isinstance(event, ChildTraded) and not event.is_inferred:
-                for horizon in LEARNER_HORIZONS:
-                    at = event.transacted_at + horizon
-                    heappush(self._markouts, (at, event.parent_id, event.cl_ord_id, event.exec_id, horizon))
+            take = _TAKERS.get(type(event))
+            if take is not None:
+                take(self, event)
         self._waiting = [p for p in self._waiting if p.parent_id not in self._wakes and p.parent_id not in self._done]
         self.recorder.host(self._now, events)
         self._send(sorted(commands, key=_parent_id))
-        return sorted((o for reply in replies.values() for o in reply.outcomes), key=lambda o: o.key)
+        return sorted([o for reply in replies.values() for o in reply.outcomes], key=_KEY)
+
+    def _intended(self, event: ChildIntended) -> None:
+        self._parent_of[event.cl_ord_id] = self._parents[event.parent_id]
+
+    def _traded(self, event: ChildTraded) -> None:
+        if not event.is_inferred:
+            for horizon in LEARNER_HORIZONS:
+                at = event.transacted_at + horizon
+                heappush(self._markouts, (at, event.parent_id, event.cl_ord_id, event.exec_id, horizon))
+
+    def _canceled(self, event: ParentCancelRequested | ParentDone) -> None:
+        self._cancels = [(at, p) for at, p in self._cancels if p != event.parent_id]
+
+    def _ended(self, event: ParentDone) -> None:
+        self._canceled(event)
+        self._done[event.parent_id] = event.at
+        self._line.ended(event.parent_id, event.at, self._parents[event.parent_id].order_qty)
 
     def _send(self, commands: list[Command]) -> None:
         for command in commands:
@@ -312,22 +324,24 @@ class Conductor:
                 self._own.routed(self._now, command.mic, command.child.order_qty)
         arrivals = self.network.send(commands, self._now)
         if arrivals and self.reactions.is_watching:
-            self.reactions.sent(arrivals, self._view.snapshot(self._now))
+            self.reactions.sent(arrivals, self._snapshot())
 
     # 4 learners
 
     def _learn(self, outcomes: list[Outcome]) -> tuple[ContextFrame, ...]:
         """Let the learner apply the window's outcomes and publish for the market as it is now."""
         is_deciding = any(wake <= self._now for wake in self._wakes.values())
-        if not outcomes and not is_deciding:
+        if not outcomes and not is_deciding and not self._line.has_word(self._now):
             return ()
         shares = self._own.shares(self._now)
         frames = tuple(self._view.frame(self._now, Side(side), shares) for side in self._sides)
         self._seq += 1
-        self.link.send("learner", LearnerBatch(seq=self._seq, now=self._now, outcomes=tuple(outcomes), frames=frames))
-        reply = _of_type(self.link.receive(), LearnerReply)["learner"]
-        self._policies = reply.policies
-        self.recorder.learner(outcomes, reply)
+        batch = self._line.batch(self._seq, self._now, outcomes, frames)
+        if batch is not None:
+            self.link.send("learner", batch)
+            reply = _of_type(self.link.receive(), LearnerReply)["learner"]
+            self._policies = self._line.shown(reply.policies, self._now)
+            self.recorder.learner(batch.outcomes, reply)
         return frames
 
     # 5 hosts decide
@@ -336,8 +350,8 @@ class Conductor:
         awake = {self.plan.host_of[p] for p, wake in self._wakes.items() if wake <= self._now}
         if not awake:
             return
-        market = self._view.snapshot(self._now)
-        for host in _ordered(self.plan.host_of):
+        market = self._snapshot()
+        for host in self._hosts:
             if host in awake:
                 self._seq += _BATCH_STEP
                 batch = HostBatch(
@@ -355,12 +369,19 @@ class Conductor:
             self._learn(late)
 
 
+_PARENT_ID, _KEY = attrgetter("parent_id"), attrgetter("key")
+
+_TAKERS: dict[type, Callable[[Conductor, Any], None]] = {
+    ChildIntended: Conductor._intended,
+    ChildTraded: Conductor._traded,
+    ParentCancelRequested: Conductor._canceled,
+    ParentDone: Conductor._ended,
+}
+"""What the conductor notes of a host's events; the rest it only passes on."""
+
+
 def _of_type(replies: Mapping[str, object], kind: type[Reply]) -> dict[str, Reply]:
     return {name: reply for name, reply in replies.items() if isinstance(reply, kind)}
-
-
-def _ordered(host_of: dict[str, str]) -> list[str]:
-    return sorted(set(host_of.values()))
 
 
 def _parent_id(command: Command) -> str:
@@ -372,23 +393,3 @@ def _child_id(delivered: Delivered) -> str:
     if isinstance(report, ExecutionReport) and not report.orig_cl_ord_id:
         return report.cl_ord_id
     return report.orig_cl_ord_id
-
-
-def _seen(rows: I64, venue: int, feed_ns: Nanos) -> I64:
-    """Return a venue's rows as we see them: later by the feed's latency, with the venue's number beside the time."""
-    out = np.empty((rows.shape[0], rows.shape[1] + 1), dtype=np.int64)
-    out[:, 0] = rows[:, 0] + feed_ns
-    out[:, 1] = venue
-    out[:, 2:] = rows[:, 1:]
-    return out
-
-
-def _due(batches: list[I64], until: Nanos, width: int) -> tuple[I64, list[I64]]:
-    """Split rows into those seen before `until`, sorted by (time, venue, order), and the rest."""
-    kept = [batch for batch in batches if len(batch)]
-    if not kept:
-        return np.empty((0, width), dtype=np.int64), []
-    rows = np.concatenate(kept) if len(kept) > 1 else kept[0]
-    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    cut = int(np.searchsorted(rows[:, 0], until))
-    return rows[:cut], [rows[cut:]] if cut < len(rows) else []

@@ -1,13 +1,12 @@
 """One run's parts brought to life in this process, and driven to its end.
 
-Rule of this file: the policy comes in made, so that a day can be run to find out what a policy should be told.
+Rule of this file: the learner comes in made, so that a day can be run to find out what a policy should be told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from learners.policies.policy import Policy
 from router.domain.units import Nanos
 from router.orders.host import OrderHost
 from router.orders.memory_journal import MemoryJournal
@@ -26,18 +25,17 @@ from scenarios.faults import CrashingLink
 from scenarios.link import Link, LocalLink
 from scenarios.recorder import Recorder
 from scenarios.scenario import HostCrash
-from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell
+from scenarios.shells import HostShell, Shell, VenueShell
 
 Progress = Callable[[float, str], None]
 HOST = "host-0"
 LEARNER = "learner"
 
 
-def link_of(assembly: Assembly, policy: Policy) -> Link:
+def link_of(assembly: Assembly, learner: Shell) -> Link:
     """Return every shell of the run, in this process."""
     shells: dict[str, Shell] = {spec.mic: VenueShell(make_venue(assembly, spec.mic)) for spec in assembly.specs}
-    standard = assembly.scenario.file.learning.standard_qty
-    shells[LEARNER] = LearnerShell(LEARNER, policy, assembly.specs, standard)
+    shells[LEARNER] = learner
     setup = make_host_setup(assembly)
     crashes = [broken for broken in assembly.scenario.file.breaks if isinstance(broken, HostCrash)]
     if crashes:

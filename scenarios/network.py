@@ -47,7 +47,8 @@ class Network:
 
     def is_up(self, mic: str, at: Nanos) -> bool:
         """Whether the link to a venue is up."""
-        return not any(start <= at < end for start, end in self._outages[mic])
+        outages = self._outages[mic]
+        return not outages or not any(start <= at < end for start, end in outages)
 
     def next_change(self, after: Nanos) -> Nanos | None:
         """Return when a session next drops or comes back."""
@@ -91,7 +92,7 @@ class Network:
             self._said[mic] += 1
             sent = report.transact_time
             at = max(sent + self._links[mic].delay("order_response", n), self._last_out[mic])
-            if not self.is_up(mic, sent) or not self.is_up(mic, at):
+            if self._outages[mic] and not (self.is_up(mic, sent) and self.is_up(mic, at)):
                 continue
             self._last_out[mic] = at
             for delay in self._report_faults(mic, n, sent):

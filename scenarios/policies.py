@@ -7,18 +7,22 @@ runs them here, in this process.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from learners.features.names import FEATURES
-from learners.policies.build import POLICIES, build_policy
+from learners.policies.build import NOT_LEARNING, POLICIES, build_policy
 from learners.policies.policy import Policy, PolicySetup
 from router.domain.errors import ConfigError, bad_value
 from router.domain.units import seconds
-from scenarios.assembly import Assembly, assemble
+from scenarios.assembly import Assembly, assemble, make_limits
 from scenarios.clairvoyant import CLAIRVOYANT, clairvoyant_truth
-from scenarios.day import HOST, drive, link_of
+from scenarios.day import HOST, LEARNER, drive, link_of
 from scenarios.evaluation import costs
 from scenarios.oracle import ORACLE, OraclePolicy, Truth, truth_of
 from scenarios.past import PAST, Day, make_past_policy
+from scenarios.release_shell import ReleaseShell
+from scenarios.shells import LearnerShell, Shell
+from scenarios.warm import warmed
 
 
 def policy_names() -> tuple[str, ...]:
@@ -26,8 +30,32 @@ def policy_names() -> tuple[str, ...]:
     return (*POLICIES, *PAST, ORACLE, CLAIRVOYANT)
 
 
-def make_policy(assembly: Assembly, name: str) -> Policy:
-    """Return a policy that has learned nothing.
+def make_learner(assembly: Assembly, learner_id: str, name: str) -> Shell:
+    """Return the run's learner with the policy of that name, and with the challenger that the scenario releases.
+
+    A release is the scenario's policy's own: another policy, named on a command line, routes alone.
+
+    Raises:
+        ConfigError: as `make_policy`.
+    """
+    learning = assembly.scenario.file.learning
+    champion = learner_of(assembly, learner_id, make_policy(assembly, name))
+    if learning.release is None or name != learning.policy:
+        return champion
+    challenger = make_policy(assembly, learning.release.challenger, learning.release.parameters)
+    return ReleaseShell(champion, learner_of(assembly, learner_id, challenger), learning.release.plan())
+
+
+def learner_of(assembly: Assembly, learner_id: str, policy: Policy) -> LearnerShell:
+    """Return the shell of a policy that was made for this run."""
+    standard = assembly.scenario.file.learning.standard_qty
+    return LearnerShell(learner_id, policy, assembly.specs, standard, make_limits(assembly))
+
+
+def make_policy(assembly: Assembly, name: str, parameters: dict[str, float] | None = None) -> Policy:
+    """Return a policy that knows what the scenario says it knows before the day: by default nothing.
+
+    `parameters` are in place of the scenario's.
 
     Raises:
         ConfigError: an unknown name, or parameters that it cannot have.
@@ -35,6 +63,8 @@ def make_policy(assembly: Assembly, name: str) -> Policy:
     if name not in policy_names():
         raise ConfigError(bad_value("policy", f"one of {', '.join(policy_names())}", name))
     setup = policy_setup(assembly, name)
+    if parameters is not None:
+        setup = setup._replace(parameters=parameters)
     if name in PAST:
         return make_past_policy(name, setup, assembly.scenario.text, assembly.seed, _day_runner(assembly, name))
     if name == ORACLE:
@@ -42,7 +72,9 @@ def make_policy(assembly: Assembly, name: str) -> Policy:
         return OraclePolicy(setup, truth_of(assembly.specs, assembly.setup, parts, assembly.day, setup))
     if name == CLAIRVOYANT:
         return OraclePolicy(setup, _clairvoyant(assembly, setup), CLAIRVOYANT)
-    return build_policy(name, setup)
+    days = 0 if name in NOT_LEARNING else assembly.scenario.file.learning.past_days
+    key, open_at = (assembly.scenario.text, name), assembly.setup.open_at
+    return warmed(setup, partial(build_policy, name), key, days, open_at, _day_runner(assembly, name))
 
 
 def _clairvoyant(assembly: Assembly, setup: PolicySetup) -> Truth:
@@ -78,7 +110,7 @@ def _day_runner(assembly: Assembly, name: str) -> Callable[[int, Policy], Day]:
             raise ConfigError(bad_value("policy", "a policy that needs no past days of a recorded market", name))
         day = assembly if seed == assembly.seed else assemble(assembly.scenario, seed, None)
         host_of = {parent.parent_id: HOST for parent in day.parents}
-        conductor = drive(day, link_of(day, policy), host_of)
+        conductor = drive(day, link_of(day, learner_of(day, LEARNER, policy)), host_of)
         recorder = conductor.recorder
         filled = sum(order["cum_qty"] for order in recorder.orders.values())
         ordered = sum(parent.order_qty for parent in day.parents)

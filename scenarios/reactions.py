@@ -91,6 +91,8 @@ class Reactions:
     def due(self, mic: str, now: Nanos, until: Nanos) -> tuple[Fade | Hedge, ...]:
         """Take what happens at a venue in the window [now, until), in order of time; what is overdue happens now."""
         waiting = self._waiting.get(mic)
+        if not waiting:
+            return ()
         taken = []
         while waiting and waiting[0].at < until:
             ripple = heappop(waiting).ripple

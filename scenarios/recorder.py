@@ -22,6 +22,7 @@ from router.domain.events import (
     ChildTraded,
     DecisionMade,
     Event,
+    LearnerSteered,
     ParentAccepted,
     ParentDone,
     ParentWoke,
@@ -30,7 +31,7 @@ from router.domain.events import (
 from router.domain.fees import expected_rates, fee_of
 from router.domain.instruments import VenueSpec
 from router.domain.market import I64, PRINT_COLUMNS, MarketSnapshot, rows_from_bytes
-from router.domain.messages import LearnerReply, VenueReply
+from router.domain.messages import LearnerReply, ReleaseStatus, VenueReply
 from router.domain.scores import Outcome, RoutingDecision
 from router.domain.units import Micros, Nanos
 from router.orders.child import CLOSED
@@ -58,6 +59,10 @@ class Recorder:
         self.probabilities: list[Row] = []
         self.prints: list[I64] = []
         self.policy_versions = 0
+        self.learner_digest = ""
+        """What the learner last published calls its state."""
+        self.steered: list[LearnerSteered] = []
+        self.release: ReleaseStatus | None = None
 
     @property
     def digest(self) -> str:
@@ -89,6 +94,12 @@ class Recorder:
         self._hash.update(codec.encode((outcomes, reply.publications, reply.policies)))
         self.outcomes.extend(outcomes)
         self.policy_versions += len(reply.publications)
+        if reply.policies:
+            self.learner_digest = reply.policies[0].model_digest
+        if reply.release is not None:
+            self._hash.update(codec.encode((reply.steered, reply.release)))
+            self.steered.extend(reply.steered)
+            self.release = reply.release
         for p in reply.publications:
             if p.routing_probabilities:
                 self.probabilities.append(

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from router.domain import codec
 from router.domain.errors import RunError
 from router.domain.instruments import lanes_of
 from router.domain.scores import Outcome, RoutingDecision
@@ -113,15 +114,13 @@ def _decision(decision: RoutingDecision) -> Row:
         "draw": decision.draw,
         "probe_lane": decision.probe_lane,
         "opportunity_bps": decision.opportunity_bps,
+        "record": codec.encode(decision),
     }
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
-    return {
-        name: (str(value) if name == "kind" else value)
-        for name in TABLES["outcomes"].names
-        for value in (getattr(outcome, name),)
-    }
+    row = {name: getattr(outcome, name) for name in TABLES["outcomes"].names if name != "record"}
+    return {**row, "kind": str(outcome.kind), "record": codec.encode(outcome)}
 
 
 def _venues(recorder: Recorder) -> list[Row]:

@@ -15,13 +15,13 @@ from router.domain.errors import RunError
 from scenarios.assembly import Assembly, assemble
 from scenarios.checkers import check_holds
 from scenarios.conductor import Conductor
-from scenarios.day import HOST, Progress, drive, link_of
+from scenarios.day import HOST, LEARNER, Progress, drive, link_of
 from scenarios.evaluation import costs
 from scenarios.link import Link
-from scenarios.policies import make_policy
+from scenarios.policies import make_learner
 from scenarios.run_output import write_run
 from scenarios.scenario import Scenario
-from scenarios.tables import RunSummary
+from scenarios.tables import PX_UNIT, RunSummary
 
 
 def run(
@@ -49,7 +49,7 @@ def run(
 
 def local_link(assembly: Assembly, policy: str) -> Link:
     """Return every shell of the run, in this process, with the policy of that name."""
-    return link_of(assembly, make_policy(assembly, policy))
+    return link_of(assembly, make_learner(assembly, LEARNER, policy))
 
 
 def conduct(
@@ -97,6 +97,11 @@ def _summary(assembly: Assembly, conductor: Conductor, policy: str, runtime: str
         anomalies=sum(order["anomalies"] for order in recorder.orders.values()),
         children=len(recorder.children),
         unfilled_qty=ordered - filled,
+        learner_digest=recorder.learner_digest,
+        past_days=assembly.scenario.file.learning.past_days,
+        release=recorder.release,
+        steered=tuple(recorder.steered),
+        px_unit=assembly.day.px_unit if assembly.day is not None else PX_UNIT,
         peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     )
     return msgspec.structs.replace(summary, checks=check_holds(assembly.scenario.file.holds, summary, recorder))

@@ -19,9 +19,13 @@ from msgspec import Meta
 
 from router.domain.enums import OrdType, Side
 from router.domain.errors import ScenarioError, UnitError, bad_value
+from router.domain.orders import OVERBOOK_MAX
 from router.domain.units import SECOND, Nanos, px
 from scenarios.frictions import FadingPart, FeesPart, TradingHalt
 from scenarios.keys import Count, Fee, Part, Pause, Share, Span, Time, with_known_keys
+from scenarios.learning_part import LearnerDown, LearnerLies
+from scenarios.learning_part import LearningPart as LearningPart
+from scenarios.learning_part import faults as learning_faults
 from scenarios.tape_market import NOTHING_MOVES
 from scenarios.tape_market import TapeMarket as TapeMarket
 from scenarios.tape_market import faults as tape_faults
@@ -89,6 +93,9 @@ class OrderPart(Part, frozen=True):
     urgency: Share = 0.5
     max_participation: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
     min_qty: Annotated[int, Meta(ge=0)] = 0
+    is_single_lane: bool = False
+    overbook_max: Annotated[float, Meta(ge=0.0, le=OVERBOOK_MAX)] = 0.0
+    overfill_penalty: Annotated[float, Meta(ge=0.0, le=1_000.0)] = 1.0
     venues_allow: tuple[str, ...] = ()
     venues_deny: tuple[str, ...] = ()
     segments_deny: tuple[str, ...] = ()
@@ -98,18 +105,6 @@ class OrderPart(Part, frozen=True):
     def ord_type(self) -> OrdType:
         """LIMIT when a limit price is given."""
         return OrdType.MARKET if self.limit_price is None else OrdType.LIMIT
-
-
-class LearningPart(Part, frozen=True):
-    """The policy that routes unless the command line names another, and how it explores."""
-
-    policy: str = "censored"
-    parameters: dict[str, float] = msgspec.field(default_factory=dict)
-    standard_qty: Count = 500
-    epsilon: Share = 0.05
-    probe_share: Share = 0.1
-    price_model: str | None = None
-    """A price model's file, relative to this one: what it foretells is then the feature `price_signal`."""
 
 
 class TimingPart(Part, frozen=True):
@@ -171,7 +166,7 @@ class HostCrash(Part, frozen=True, tag_field="kind", tag="host_crash"):
     lose_reply: Share = 0.5
 
 
-Break = Outage | Unreliable | HostCrash | TradingHalt
+Break = Outage | Unreliable | HostCrash | TradingHalt | LearnerDown | LearnerLies
 
 
 class HoldsPart(Part, frozen=True):
@@ -282,7 +277,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     ".venues.parameters.kind": ("lit", "dark", "dealer"),
     ".orders.side": tuple(Side),
     ".regimes.name": tuple(REGIMES),
-    ".breaks.kind": ("outage", "unreliable", "host_crash", "halt"),
+    ".breaks.kind": ("outage", "unreliable", "host_crash", "halt", "learner_down", "learner_lies"),
 }
 """What may stand where one of a few words must."""
 
@@ -315,6 +310,8 @@ def _check(file: ScenarioFile, path: str) -> None:
         raise fault("venues", "at least one venue", 0)
     elif file.latency != LatencyParameters():
         raise fault("latency", "none: each synthetic venue carries its own", file.latency)
+    for key, expected, got in learning_faults(file.learning, is_tape):
+        raise fault(f"learning.{key}", expected, got)
     mics = [venue.mic for venue in file.venues]
     for i, mic in enumerate(mics):
         if mic in mics[:i]:

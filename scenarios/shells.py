@@ -6,16 +6,20 @@ it has no `if` about orders. Ray wraps these classes, the simulator calls them.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from learners.policies.build import NOT_LEARNING
 from learners.policies.policy import Policy, TablePolicy
 from router.allocation.allocate import LaneTerms, lane_terms, probabilities_on
-from router.allocation.published import TermArrays, table_probabilities, term_arrays
-from router.domain.enums import Tactic
+from router.allocation.limits import UNLIMITED, Limits, Pace
+from router.allocation.published import TermArrays, standard_terms, table_probabilities
+from router.domain.enums import Side, Tactic
 from router.domain.errors import FeatureError, LinkError
 from router.domain.instruments import VenueSpec
-from router.domain.market import F64
+from router.domain.market import F64, I64
 from router.domain.messages import (
     HostBatch,
     HostReply,
@@ -97,8 +101,8 @@ class _Sight(NamedTuple):
     """One frame of a batch and what no outcome changes of it."""
 
     frame: ContextFrame
-    terms: LaneTerms
-    arrays: TermArrays
+    terms: LaneTerms | TermArrays
+    """As arrays for a policy that gives a table."""
 
 
 class _View(NamedTuple):
@@ -110,17 +114,30 @@ class _View(NamedTuple):
     scores: tuple[LaneScore, ...]
     """Empty where only a table was asked for."""
     probabilities: tuple[float, ...]
+    is_slowed: bool = False
 
 
 class LearnerShell:
     """One learner behind its mailbox: applies outcomes one by one and publishes after each."""
 
-    def __init__(self, learner_id: str, policy: Policy, specs: tuple[VenueSpec, ...], standard_qty: int) -> None:
+    def __init__(
+        self,
+        learner_id: str,
+        policy: Policy,
+        specs: tuple[VenueSpec, ...],
+        standard_qty: int,
+        limits: Limits = UNLIMITED,
+    ) -> None:
         self.learner_id = learner_id
         self.policy = policy
         self._specs = specs
         self._standard_qty = standard_qty
+        self._lots: I64 = np.array([spec.listing.lot for spec in specs for _ in spec.tactics], dtype=np.int64)
         self._tables = policy if isinstance(policy, TablePolicy) else None
+        self._size_edges: tuple[float, ...] = tuple(getattr(policy, "size_edges", ()))
+        self._edges: F64 = np.array(self._size_edges, dtype=np.float64)
+        self._change_max = limits.probability_change_max
+        self._paces: dict[Side, Pace] = {}
         self._is_learning = policy.name not in (*NOT_LEARNING, ORACLE, CLAIRVOYANT)
         self._version = 0
         self._applied = 0
@@ -148,7 +165,8 @@ class LearnerShell:
         self.policy.learn((outcome,))
         self._version += 1
         self._applied += 1
-        sight = next((s for s in sights if s.frame.side is book_side(outcome.side)), None)
+        side = book_side(outcome.side)
+        sight = next((sight for sight in sights if sight.frame.side is side), None)
         return Publication(
             policy_version=self._version,
             at=outcome.at,
@@ -170,6 +188,8 @@ class LearnerShell:
             routing_probabilities=view.probabilities,
             outcomes_applied=self._applied,
             model_digest=self.policy.digest(),
+            size_edges=self._size_edges,
+            is_slowed=view.is_slowed,
         )
 
     def _look(self, sight: _Sight) -> _View:
@@ -182,33 +202,44 @@ class LearnerShell:
         return view
 
     def _view_of(self, sight: _Sight, last: _View | None) -> _View:
-        if self._tables is not None:
+        terms = sight.terms
+        if self._tables is not None and isinstance(terms, TermArrays):
             table = self._tables.table(sight.frame)
             if last is not None and last.sight is sight and last.table is table:
-                return last._replace(version=self._version)
-            probabilities = table_probabilities(self._standard_qty, sight.arrays, table)
-            return _View(self._version, sight, table, (), probabilities)
+                return _View(self._version, sight, table, (), last.probabilities, last.is_slowed)
+            probabilities = table_probabilities(self._standard_qty, terms, table, self._edges)
+            return self._slowed(_View(self._version, sight, table, (), probabilities))
+        assert not isinstance(terms, TermArrays), "only a policy with a table has arrays made for it"
         scores = self.policy.scores(sight.frame)
-        probabilities = probabilities_on(self._standard_qty, sight.terms, scores, self.policy.mode)
-        return _View(self._version, sight, None, scores, probabilities)
+        probabilities = probabilities_on(self._standard_qty, terms, scores, self.policy.mode, self._size_edges)
+        return self._slowed(_View(self._version, sight, None, scores, probabilities))
+
+    def _slowed(self, view: _View) -> _View:
+        """Return the view with its probabilities held to what the limit lets them be by now."""
+        if self._change_max == UNLIMITED.probability_change_max:
+            return view
+        frame, wanted = view.sight.frame, view.probabilities
+        made = self._paces.setdefault(frame.side, Pace(self._change_max)).limit(frame.at, wanted)
+        return view._replace(probabilities=made, is_slowed=made != wanted)
 
     def _sight(self, frame: ContextFrame) -> _Sight:
-        terms = self._terms(frame)
-        return _Sight(frame, terms, term_arrays(terms))
-
-    def _terms(self, frame: ContextFrame) -> LaneTerms:
         try:
             rows = public_rows(frame, self._specs, 0)
         except ValueError as exc:
             raise FeatureError(f"expected a price, fee and size for each lane, got {exc} - at frame") from exc
-        return lane_terms(rows, standard_opportunity(frame))
+        opportunity_bps = standard_opportunity(frame)
+        if self._tables is None:
+            return _Sight(frame, lane_terms(rows, opportunity_bps))
+        prices, fees, sizes = np.array(frame.price_bps), np.array(frame.fee_bps), np.array(frame.max_qty)
+        return _Sight(frame, standard_terms(prices, fees, sizes, self._lots, opportunity_bps))
 
 
 def standard_opportunity(frame: ContextFrame) -> float:
     """Return the cost in bps of taking at the cheapest lane: what a share left unfilled on the pace is worth."""
-    costs = [
-        frame.fee_bps[i] - frame.price_bps[i]
-        for i, lane in enumerate(frame.lanes)
-        if lane.endswith(Tactic.TAKE) and frame.max_qty[i] > 0
-    ]
-    return max(min(costs, default=0.0), 0.0)
+    fees, prices, sizes = frame.fee_bps, frame.price_bps, frame.max_qty
+    return max(min([fees[i] - prices[i] for i in _takes(frame.lanes) if sizes[i] > 0], default=0.0), 0.0)
+
+
+@lru_cache(maxsize=64)
+def _takes(lanes: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(i for i, lane in enumerate(lanes) if lane.endswith(Tactic.TAKE))

@@ -11,7 +11,13 @@ from __future__ import annotations
 import msgspec
 import pyarrow as pa
 
-RUN_FORMAT = 1
+from router.domain.events import LearnerSteered
+from router.domain.messages import ReleaseStatus
+
+PX_UNIT = "0.0001"
+"""What a Px of 1 is worth where no recording says otherwise."""
+
+RUN_FORMAT = 2
 """Raised when a table changes in a way that older readers cannot follow."""
 
 _lanes_f = pa.list_(pa.float64())
@@ -129,9 +135,11 @@ DECISIONS = pa.schema(
         ("draw", pa.float64()),
         ("probe_lane", pa.string()),
         ("opportunity_bps", pa.float64()),
+        ("record", pa.binary()),
     ]
 )
-"""`context` is the row-major matrix (candidates x context_names), flattened."""
+"""`context` is the row-major matrix (candidates x context_names), flattened. `record` is the whole `RoutingDecision` as
+MessagePack, which `scenarios.decision_log` reads back; so it is with `Outcome` in the next table."""
 
 OUTCOMES = pa.schema(
     [
@@ -151,6 +159,7 @@ OUTCOMES = pa.schema(
         ("is_final", pa.bool_()),
         ("horizon_ns", pa.int64()),
         ("markout_bps", pa.float64()),
+        ("record", pa.binary()),
     ]
 )
 
@@ -229,5 +238,17 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_mb: float
     checks: tuple[tuple[str, bool, str], ...] = ()
     """What must hold, as the scenario states it: name, whether it held, detail."""
+    px_unit: str = PX_UNIT
+    """What a Px of 1 is worth, in the currency; a recording brings its own."""
+    learner_digest: str = ""
+    """What the learner called its state at the end."""
+    checkpoint: str = ""
+    """The sha256 of the checkpoint that the policy began from; empty when it began without one."""
+    past_days: int = 0
+    """How many past days had taught the policy."""
+    release: ReleaseStatus | None = None
+    """Where the release of a challenger stood at the end."""
+    steered: tuple[LearnerSteered, ...] = ()
+    """What changed in the release, by whom and why."""
     out: str | None = None
     run_format: int = RUN_FORMAT

@@ -19,9 +19,9 @@ from router.domain.messages import Message
 from router.orders.host import OrderHost
 from router.orders.journal import Draft, Journal
 from scenarios.assembly import Assembly, assemble, make_host_setup, make_venue
-from scenarios.policies import make_policy
+from scenarios.policies import make_learner
 from scenarios.scenario import Scenario, parse_scenario
-from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell
+from scenarios.shells import HostShell, Shell, VenueShell
 
 Role = Literal["venue", "host", "learner"]
 STREAM = "batches"
@@ -44,10 +44,12 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     link: str = "stream"
     incarnation: int = 0
+    scenario_path: str = "<text>"
+    """Where the scenario's file is: what it names lies beside it."""
 
     def scenario(self) -> Scenario:
         """Return the scenario of the run."""
-        return parse_scenario(self.scenario_text, self.scenario_name)
+        return parse_scenario(self.scenario_text, self.scenario_name, self.scenario_path)
 
 
 class RecordedShell:
@@ -112,10 +114,7 @@ def _venue(recipe: Recipe, journal: Journal) -> Shell:
 
 
 def _learner(recipe: Recipe, journal: Journal) -> Shell:
-    assembly = _assembly(recipe)
-    standard = assembly.scenario.file.learning.standard_qty
-    policy = make_policy(assembly, recipe.policy)
-    return RecordedShell(LearnerShell(recipe.name, policy, assembly.specs, standard), journal)
+    return RecordedShell(make_learner(_assembly(recipe), recipe.name, recipe.policy), journal)
 
 
 def _host(recipe: Recipe, journal: Journal) -> Shell:

@@ -15,6 +15,8 @@ from cluster.cli.compare_command import compare
 from cluster.cli.config_command import config
 from cluster.cli.data_command import data_app
 from cluster.cli.demo_command import demo
+from cluster.cli.explain_command import explain
+from cluster.cli.learner_command import learner_app
 from cluster.cli.replay_command import replay
 from cluster.cli.report_command import report
 from cluster.cli.scenarios_command import scenarios
@@ -30,9 +32,10 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback(invoke_without_command=True)(_root)
-    for command in (demo, replay, compare, report, scenarios, bench, config, calibrate, simcheck):
+    for command in (demo, replay, compare, report, explain, scenarios, bench, config, calibrate, simcheck):
         app.command()(command)
     app.add_typer(data_app(), name="data")
+    app.add_typer(learner_app(), name="learner")
     return app
 
 

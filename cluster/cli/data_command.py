@@ -14,7 +14,7 @@ import typer
 
 from cluster.cli import options
 from cluster.cli.console import print_json, stdout
-from cluster.cli.places import chosen_data
+from cluster.cli.places import chosen_data, recorded_path
 from cluster.config import load_config
 from router.domain.errors import BadInputError, TapeError, bad_value
 
@@ -83,7 +83,7 @@ def inspect_data(
 
     found: list[tuple[str, Inspection]] = []
     refused: list[TapeError] = []
-    for file in _files(_place(path, data, config), feed):
+    for file in _files(recorded_path(path, chosen_data(data, load_config(config)), "PATH"), feed):
         try:
             found.append((file.name, inspect(open_feed(file, symbol, feed))))
         except TapeError as exc:
@@ -114,7 +114,7 @@ def import_data(
     """Write one recorded file as a table of events, with what it was made of."""
     from cluster.data_import import import_feed
 
-    files = _files(_place(path, data, config), feed)
+    files = _files(recorded_path(path, chosen_data(data, load_config(config)), "PATH"), feed)
     if len(files) != 1:
         raise BadInputError(bad_value("PATH", "one recorded file", f"{len(files)} in {path}"))
     said = import_feed(files[0], out, symbol, feed)
@@ -133,23 +133,6 @@ def _plain(value: object) -> object:
         names = getattr(value, "_fields", None)
         return [_plain(of) for of in value] if names is None else dict(zip(names, map(_plain, value), strict=True))
     return value
-
-
-def _place(path: str, data: Path | None, config: Path | None) -> Path:
-    """Return where PATH is: itself, or in the data directory.
-
-    Raises:
-        BadInputError: it is in neither place.
-    """
-    root = chosen_data(data, load_config(config))
-    places = [Path(path), *([] if root is None else [root / path])]
-    try:
-        found = next((place for place in places if place.exists()), None)
-    except (OSError, ValueError):
-        found = None
-    if found is None:
-        raise BadInputError(bad_value("PATH", f"a file or folder, here or in {root}", path))
-    return found
 
 
 def _files(place: Path, feed: str | None) -> tuple[Path, ...]:

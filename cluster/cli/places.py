@@ -70,3 +70,19 @@ def chosen_data(option: Path | None, config: Configuration) -> Path | None:
         ConfigError: the option's directory does not exist.
     """
     return config.data if option is None else data_dir(option, "--data")
+
+
+def recorded_path(path: str, root: Path | None, where: str) -> Path:
+    """Return where recorded data is: at `path` itself, or there below the data directory `root`.
+
+    Raises:
+        BadInputError: it is in neither place.
+    """
+    places = [Path(path), *([] if root is None else [root / path])]
+    try:
+        found = next((place for place in places if place.exists()), None)
+    except (OSError, ValueError):
+        found = None
+    if found is None:
+        raise BadInputError(bad_value(where, f"a file or folder, here or in {root}", path))
+    return found

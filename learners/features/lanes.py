@@ -1,6 +1,7 @@
 """What is public of one lane at one moment: the price a fill would have, the size on offer, the features of its own.
 
 Rule of this file: one function per tactic, in a table; a lane that cannot be used now is `UNUSABLE`, never a guess.
+It is the plain twin of `lane_kernel`, in ordinary Python; `WAYS` says which tactics the kernel treats alike.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from learners.features import names
+from learners.features.fold import Flags
+from learners.features.lane_kernel import ASKS, OWN_FILLS, PEGS, RESTING_QTY_MAX, RESTS, SIZE, TAKES
 from router.domain.enums import Tactic
+from router.domain.fees import Rates, rates_bps
+from router.domain.market import F64, I64
 from router.domain.units import Px, Qty
-
-RESTING_QTY_MAX: Final[Qty] = 1_000_000
-"""Bound of a resting lane, where nothing public limits the size: far above any sensible child, far below a typing
-error."""
 
 
 class LaneView(NamedTuple):
@@ -100,3 +102,43 @@ VIEWS: Final[dict[Tactic, Callable[[VenueView], LaneView]]] = {
     Tactic.AUCTION: _mid,
 }
 """The consolidated market must have both sides when these are asked."""
+
+WAYS: Final[dict[Tactic, int]] = {
+    Tactic.TAKE: TAKES,
+    Tactic.POST: RESTS,
+    Tactic.MID_PEG: PEGS,
+    Tactic.CONDITIONAL: PEGS,
+    Tactic.QUOTE: ASKS,
+    Tactic.AUCTION: PEGS,
+}
+_TACTICS = {way: tactic for tactic, way in reversed(WAYS.items())}
+
+
+def lane_rows_plain(
+    lanes: I64, book: I64, is_up: Flags, terms: I64, touch: I64, own: F64, rates: F64, x: F64, bps: F64, sizes: I64
+) -> None:
+    """Do what `lane_kernel.lane_rows` does."""
+    s, mid2, *_ = touch.tolist()
+    for k, (venue, way) in enumerate(lanes.tolist()):
+        view = UNUSABLE
+        if mid2 and is_up[venue]:
+            view = VIEWS[_TACTICS[way]](_venue_view(book[venue].tolist(), terms[venue].tolist(), touch.tolist()))
+        share = float(own[venue])
+        x[k, SIZE : OWN_FILLS + 1] = names.size(view.shares), names.at_touch(view.is_at_touch), names.own_fills(share)
+        micros, on_top = rates[k].tolist()
+        bps[0, k] = s * (mid2 - view.px2) / mid2 * 1e4 if view.max_qty else 0.0
+        bps[1, k] = rates_bps(Rates(micros, on_top), mid2) if mid2 else 0.0
+        sizes[k] = view.max_qty
+
+
+def _venue_view(quote: list[int], terms: list[int], touch: list[int]) -> VenueView:
+    s, _, best_near, best_far = touch
+    tick, tier_px, tier_qty, rfq_max_qty = terms
+    bid, ask = _usable(quote[1], quote[2]), _usable(quote[3], quote[4])
+    near, far = (bid, ask) if s > 0 else (ask, bid)
+    tiers = ((tier_px, tier_qty),) if tier_qty else ()
+    return VenueView(s, tick, *near, *far, best_near, best_far, tiers, rfq_max_qty)
+
+
+def _usable(price: Px, qty: Qty) -> tuple[Px, Qty]:
+    return (price, qty) if price > 0 and qty > 0 else (0, 0)

@@ -18,10 +18,13 @@ import numpy as np
 from learners.features import fold as layout
 from learners.features import names
 from learners.features.fold import ORDERED, QUOTE_FAULT, Flags, consolidate, first_fault, fold
-from learners.features.lanes import UNUSABLE, VIEWS, LaneView, VenueView
+from learners.features.lane_kernel import OWN_FILLS, SIZE, TIER_PX, TIER_QTY, lane_rows
+from learners.features.lanes import WAYS
+from learners.price.live import PriceSignal
+from learners.price.model import PriceModel
 from router.domain.enums import SessionState, Side, VenueType
 from router.domain.errors import BadInputError, FeatureError, bad_value
-from router.domain.fees import expected_rates, rates_bps
+from router.domain.fees import expected_rates
 from router.domain.instruments import VenueSpec, lanes_of
 from router.domain.market import F64, I64, DealerTier, MarketSnapshot, Quote
 from router.domain.scores import ContextFrame
@@ -35,41 +38,58 @@ PRIOR_FLOW_QTY = 100.0
 """Shares of pretended balanced trading, so that one odd lot is not a one-sided market."""
 
 Fold: TypeAlias = Callable[[I64, I64, I64, Flags, I64, I64, F64, I64], int]
+LaneRows: TypeAlias = Callable[[I64, I64, Flags, I64, I64, F64, F64, F64, F64, I64], None]
 
 
 class MarketFeatures:
     """The market of one symbol over its venues, updated in windows.
 
-    `fold_rows` is the kernel or its plain twin; both leave the same state.
+    `fold_rows` and `show_lanes` are the kernels or their plain twins; both leave the same numbers. What a `price`
+    model foretells is the feature `price_signal`.
     """
 
     def __init__(
-        self, specs: tuple[VenueSpec, ...], symbol: str, open_at: Nanos, close_at: Nanos, fold_rows: Fold = fold
+        self,
+        specs: tuple[VenueSpec, ...],
+        symbol: str,
+        open_at: Nanos,
+        close_at: Nanos,
+        fold_rows: Fold = fold,
+        show_lanes: LaneRows = lane_rows,
+        price: PriceModel | None = None,
     ) -> None:
         if close_at <= open_at:
             raise BadInputError(bad_value("MarketFeatures.close_at", f"a time after {open_at}", close_at))
-        self._specs, self._symbol, self._fold = specs, symbol, fold_rows
+        self._specs, self._symbol, self._fold, self._show_lanes = specs, symbol, fold_rows, show_lanes
         self._open_at, self._session_ns = open_at, close_at - open_at
         self._index = {spec.mic: i for i, spec in enumerate(specs)}
-        self._lanes = tuple(
-            (self._index[lane.mic], VIEWS[lane.tactic], specs[self._index[lane.mic]].fees, lane.tactic)
-            for lane in lanes_of(specs)
-        )
-        self._lane_names = tuple(str(lane) for lane in lanes_of(specs))
-        self._is_up = [True] * len(specs)
+        lanes = lanes_of(specs)
+        self._lanes: I64 = np.array([(self._index[lane.mic], WAYS[lane.tactic]) for lane in lanes], dtype=np.int64)
+        self._lane_names = tuple(str(lane) for lane in lanes)
+        self._fees = tuple((specs[self._index[lane.mic]].fees, lane.tactic) for lane in lanes)
+        self._terms: I64 = np.array([(s.listing.tick, 0, 0, s.rfq_max_qty) for s in specs], dtype=np.int64)
+        self._is_up: Flags = np.ones(len(specs), dtype=np.bool_)
         self._is_lit = [spec.venue_type is VenueType.CENTRAL_LIMIT_ORDER_BOOK for spec in specs]
         if not any(self._is_lit):
             # Where no exchange is, what dealers stream is the market.
             self._is_lit = [spec.venue_type is VenueType.QUOTE_DRIVEN_MARKET for spec in specs]
         self._is_counted: Flags = np.array(self._is_lit, dtype=np.bool_)
         self._tiers: tuple[tuple[DealerTier, ...], ...] = ((),) * len(specs)
+        self._dealers: list[int] = []
+        """The venues that stream tiers now."""
         self._book: I64 = np.zeros((len(specs), 5), dtype=np.int64)
+        self._quoted = self._book.tolist()
+        self._quotes = [self._quote(k, row) for k, row in enumerate(self._quoted)]
+        """The venues' quotes as of `_quoted`: one that has not moved is not made again."""
         self._best: I64 = np.zeros(4, dtype=np.int64)
         self._whole: I64 = np.zeros(7, dtype=np.int64)
         self._whole[layout.FIRST_MID_AT] = -1
         self._sums: F64 = np.zeros(3, dtype=np.float64)
         self._last: Nanos = 0
         self._traded: list[Qty] = [0] * len(specs)
+        self._rates: F64 = np.array([expected_rates(*fees) for fees in self._fees], dtype=np.float64)
+        """Micros a share and bps on top that each lane expects to pay, by what we have traded at its venue so far."""
+        self._price = None if price is None else PriceSignal(price)
         self._unseen: I64 | None = None
         """The consolidated market as callers last saw it, while a session change has moved it since."""
 
@@ -102,7 +122,10 @@ class MarketFeatures:
             quotes, prints, self._book, self._is_counted, self._best, self._whole, self._sums, out[start:]
         )
         self._last = until
-        return out[: start + rows]
+        seen = out[: start + rows]
+        if self._price is not None:
+            self._price.advance(seen, prints)
+        return seen
 
     def _open_rows(self, out: I64) -> int:
         before, self._unseen = self._unseen, None
@@ -115,7 +138,8 @@ class MarketFeatures:
         """Count or ignore a venue from now on: its quotes, its tiers and its lanes.
 
         Quotes of a venue that is down are still kept, and count again once it is up. The jump of the mid is ours
-        and not the market's, so volatility does not see it.
+        and not the market's, so volatility does not see it, nor
+        the price model.
 
         Raises:
             BadInputError: an unknown venue.
@@ -124,10 +148,13 @@ class MarketFeatures:
         if i is None:
             raise BadInputError(bad_value("MarketFeatures.set_session.mic", f"one of {', '.join(self._index)}", mic))
         self._is_up[i] = is_up
+        self._quoted[i] = []
         self._is_counted[i] = is_up and self._is_lit[i]
         before = self._best.copy()
         if consolidate(self._book, self._is_counted, self._best):
             self._unseen = before if self._unseen is None else self._unseen
+            if self._price is not None:
+                self._price.rebase(self._last, self._best)
             if self.mid2() and self._whole[layout.MID2]:
                 self._whole[layout.MID2] = self.mid2()
 
@@ -144,6 +171,8 @@ class MarketFeatures:
                 raise BadInputError(bad_value("MarketFeatures.set_tiers", f"one of {', '.join(self._index)}", tier.mic))
             by_venue[i].append(tier)
         self._tiers = tuple(tuple(group) for group in by_venue)
+        self._dealers = [venue for venue, group in enumerate(by_venue) if group]
+        self._terms[:, TIER_PX : TIER_QTY + 1] = 0
 
     def traded(self, mic: str, qty: Qty) -> None:
         """Count an execution of ours: what we have traded at a venue that day names the tier of its fees.
@@ -153,7 +182,11 @@ class MarketFeatures:
         """
         if mic not in self._index:
             raise BadInputError(bad_value("MarketFeatures.traded.mic", f"one of {', '.join(self._index)}", mic))
-        self._traded[self._index[mic]] += qty
+        venue = self._index[mic]
+        self._traded[venue] += qty
+        if self._specs[venue].fees.tiers:
+            for k in np.flatnonzero(self._lanes[:, 0] == venue).tolist():
+                self._rates[k] = expected_rates(*self._fees[k], self._traded[venue])
 
     def mid2(self) -> Px:
         """Return consolidated bid plus ask, twice the mid and so whole; 0 when a side is empty."""
@@ -190,20 +223,11 @@ class MarketFeatures:
     def snapshot(self, now: Nanos) -> MarketSnapshot:
         """Return the market as a parent decides on it: every venue's last quote with its session, the tiers of the
         dealers that are up, the consolidated best and the volume so far."""
-        quotes = tuple(
-            Quote(
-                mic=spec.mic,
-                at=at,
-                bid_px=bid,
-                bid_qty=bid_qty,
-                ask_px=ask,
-                ask_qty=ask_qty,
-                session=SessionState.UP if is_up else SessionState.DOWN,
-            )
-            for spec, is_up, (at, bid, bid_qty, ask, ask_qty) in zip(
-                self._specs, self._is_up, self._book.tolist(), strict=True
-            )
-        )
+        for k, row in enumerate(self._book.tolist()):
+            if row != self._quoted[k]:
+                self._quoted[k] = row
+                self._quotes[k] = self._quote(k, row)
+        quotes = tuple(self._quotes)
         tiers = tuple(t for group, is_up in zip(self._tiers, self._is_up, strict=True) if is_up for t in group)
         bid, bid_qty, ask, ask_qty = self._best.tolist()
         volume = int(self._whole[layout.VOLUME])
@@ -219,6 +243,19 @@ class MarketFeatures:
             volatility_bps=self._volatility_bps(now),
         )
 
+    def _quote(self, venue: int, row: list[int]) -> Quote:
+        at, bid, bid_qty, ask, ask_qty = row
+        session = SessionState.UP if self._is_up[venue] else SessionState.DOWN
+        return Quote(
+            mic=self._specs[venue].mic,
+            at=at,
+            bid_px=bid,
+            bid_qty=bid_qty,
+            ask_px=ask,
+            ask_qty=ask_qty,
+            session=session,
+        )
+
     def frame(self, now: Nanos, side: Side, own_fills: Sequence[float]) -> ContextFrame:
         """Return every lane's features and public price, fee and size at `now`; `own_fills` is one share per venue.
 
@@ -230,19 +267,20 @@ class MarketFeatures:
         if len(own_fills) != len(self._specs) or not all(map(math.isfinite, own_fills)):
             expected = f"{len(self._specs)} finite shares"
             raise FeatureError(bad_value("MarketFeatures.frame.own_fills", expected, tuple(own_fills)))
-        mid2, s = self.mid2(), side.sign
-        views = self._venue_views(s) if mid2 else [None] * len(self._specs)
-        common = self._common_row(now, s)
-        rows: list[list[float]] = []
-        prices, fees_bps, sizes = [], [], []
-        for venue, view_of, fees, tactic in self._lanes:
-            venue_view = views[venue]
-            view = UNUSABLE if venue_view is None else view_of(venue_view)
-            rows.append(common + _own_row(view, own_fills[venue]))
-            prices.append(s * (mid2 - view.px2) / mid2 * 1e4 if view.max_qty else 0.0)
-            fees_bps.append(rates_bps(expected_rates(fees, tactic, self._traded[venue]), mid2) if mid2 else 0.0)
-            sizes.append(view.max_qty)
-        x = np.array(rows, dtype=np.float64).reshape(len(rows), len(names.FEATURES))
+        bid, _, ask, _ = self._best.tolist()
+        s = side.sign
+        near, far = (bid, ask) if s > 0 else (ask, bid)
+        touch = np.array((s, self.mid2(), near, far), dtype=np.int64)
+        self._show_tiers(s)
+        count = len(self._lanes)
+        x: F64 = np.empty((count, len(names.FEATURES)))
+        x[:, :SIZE] = self._common_row(now, s)
+        x[:, OWN_FILLS + 1] = 0.0 if self._price is None else names.price_signal(s, self._price.edge(now))
+        bps: F64 = np.empty((2, count))
+        sizes: I64 = np.empty(count, dtype=np.int64)
+        own = np.array(own_fills, dtype=np.float64)
+        self._show_lanes(self._lanes, self._book, self._is_up, self._terms, touch, own, self._rates, x, bps, sizes)
+        prices, fees_bps = bps.tolist()
         return ContextFrame(
             at=now,
             symbol=self._symbol,
@@ -252,8 +290,13 @@ class MarketFeatures:
             x=x.tobytes(),
             price_bps=tuple(prices),
             fee_bps=tuple(fees_bps),
-            max_qty=tuple(sizes),
+            max_qty=tuple(sizes.tolist()),
         )
+
+    def _show_tiers(self, s: int) -> None:
+        """Write each dealer's best usable tier on our far side into the terms."""
+        for venue in self._dealers:
+            self._terms[venue, TIER_PX : TIER_QTY + 1] = _offered(self._tiers[venue], s)
 
     def _common_row(self, now: Nanos, s: int) -> list[float]:
         bid, bid_qty, ask, ask_qty = self._best.tolist()
@@ -274,31 +317,11 @@ class MarketFeatures:
             names.time_of_day((now - self._open_at) / self._session_ns),
         ]
 
-    def _venue_views(self, s: int) -> list[VenueView | None]:
-        best_bid, _, best_ask, _ = self._best.tolist()
-        best = (best_bid, best_ask) if s > 0 else (best_ask, best_bid)
-        views: list[VenueView | None] = []
-        for spec, is_up, tiers, row in zip(self._specs, self._is_up, self._tiers, self._book.tolist(), strict=True):
-            bid, ask = _usable(row[1], row[2]), _usable(row[3], row[4])
-            near, far = (bid, ask) if s > 0 else (ask, bid)
-            offered = _offered(tiers, s) if tiers else ()
-            view = VenueView(s, spec.listing.tick, *near, *far, *best, offered, spec.rfq_max_qty)
-            views.append(view if is_up else None)
-        return views
 
-
-def _own_row(view: LaneView, share: float) -> list[float]:
-    return [names.size(view.shares), names.at_touch(view.is_at_touch), names.own_fills(share)]
-
-
-def _usable(price: Px, qty: Qty) -> tuple[Px, Qty]:
-    return (price, qty) if price > 0 and qty > 0 else (0, 0)
-
-
-def _offered(tiers: tuple[DealerTier, ...], s: int) -> tuple[tuple[Px, Qty], ...]:
-    """Return (far price, max_qty) of the usable tiers, best price first; of equal prices the larger size first."""
+def _offered(tiers: tuple[DealerTier, ...], s: int) -> tuple[Px, Qty]:
+    """Return (far price, max_qty) of the usable tier with the best price, of equal prices the largest; else zeros."""
     rows = [(tier.ask_px if s > 0 else tier.bid_px, tier.max_qty) for tier in tiers]
-    return tuple(sorted((r for r in rows if r[0] > 0 and r[1] > 0), key=lambda r: (s * r[0], -r[1])))
+    return min((r for r in rows if r[0] > 0 and r[1] > 0), key=lambda r: (s * r[0], -r[1]), default=(0, 0))
 
 
 def _table(rows: I64, width: int, name: str) -> I64:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-SCALER_VERSION: Final = 1
+SCALER_VERSION: Final = 2
 """Raised with any change to a definition or constant below; checkpoints carry it."""
 
 FEATURES: Final[tuple[str, ...]] = (
@@ -26,6 +26,7 @@ FEATURES: Final[tuple[str, ...]] = (
     "size",
     "at_touch",
     "own_fills",
+    "price_signal",
 )
 """The columns of `ContextFrame.x`; each is defined by the function of its name in this file."""
 
@@ -157,3 +158,14 @@ def own_fills(share: float) -> float:
     1.0
     """
     return clipped(4.0 * (share - 0.5))
+
+
+def price_signal(s: int, edge: float) -> float:
+    """Return 4 s edge of the price model's probability that the mid moves up next, less 1/2; 0 without a model.
+
+    Positive: the mid is expected to move in our order's direction.
+
+    >>> price_signal(-1, 0.25)
+    -1.0
+    """
+    return clipped(4.0 * s * edge)

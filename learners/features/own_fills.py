@@ -59,10 +59,10 @@ class OwnFills:
         outweigh what was routed; the share is bounded by 1.
         """
         values = []
-        for i, at in enumerate(self._at):
-            keep = self._decay(max(now - at, 0))
-            share = (self._filled[i] * keep + PRIOR_SHARE * PRIOR_QTY) / (self._routed[i] * keep + PRIOR_QTY)
-            values.append(min(share, 1.0))
+        for at, routed, filled in zip(self._at, self._routed, self._filled, strict=True):
+            keep = 2.0 ** (-(now - at) / self._half_life_ns) if now > at else 1.0
+            share = (filled * keep + PRIOR_SHARE * PRIOR_QTY) / (routed * keep + PRIOR_QTY)
+            values.append(share if share < 1.0 else 1.0)
         return tuple(values)
 
     def _decay(self, span_ns: Nanos) -> float:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -26,16 +26,17 @@ from learners.policies.censored_kernels import (
     LINEAR,
     LOGISTIC,
     POISSON,
+    bounded,
     fill_chances,
-    observe_kernel,
-    predict_kernel,
 )
 from learners.policies.context import ContextGate, read_parameters
+from learners.policies.lane_model import LaneModel
 from learners.policies.policy import PolicySetup
-from learners.state.accumulator import Accumulator
+from learners.state.accumulator import take_over
+from learners.state.checkpoint import Array, Arrays
 from learners.state.seen import SeenOutcomes
 from router.domain.enums import AllocationMode, OutcomeKind, Tactic
-from router.domain.errors import ConfigError, bad_value
+from router.domain.errors import ConfigError, FeatureError, bad_value
 from router.domain.instruments import lanes_of
 from router.domain.market import F64
 from router.domain.scores import ContextFrame, LaneScore, Outcome
@@ -63,6 +64,8 @@ BIN_EDGES = (0.0, 1 / 16, 1 / 4)
 BIN_LENGTHS = (1 / 16, 3 / 16, 3 / 4)
 """How much of a standard life falls into each bin."""
 _LENGTHS = np.array(BIN_LENGTHS)
+_ONE = np.ones(1)
+"""The exposure of one trial, and the weight of one markout."""
 
 MARKOUT_HORIZONS: tuple[Nanos, ...] = (1 * SECOND, 10 * SECOND, 60 * SECOND)
 """Horizons learned; others are ignored."""
@@ -116,18 +119,18 @@ class CensoredPolicy:
         self._tactics = tuple(lane.tactic for lane in lanes)
         self._immediate = np.array([tactic in IMMEDIATE for tactic in self._tactics])
         kinds = tuple(tactic for tactic in Tactic if tactic in self._tactics)
-        self._pools = np.array([len(lanes) + kinds.index(tactic) for tactic in self._tactics], dtype=np.int64)
-        rows, d, half_life = len(lanes) + len(kinds), self._gate.width, seconds(values["half_life_s"])
-        self._fill = Accumulator(rows, d + len(BIN_EDGES), half_life)
-        self._size = Accumulator(rows, d, half_life)
-        self._markouts = tuple(Accumulator(rows, d, half_life) for _ in MARKOUT_HORIZONS)
-        self._fill_priors = _priors(kinds, d + len(BIN_EDGES), values, _prior_fill)
-        self._size_priors = _priors(kinds, d, values, lambda tactic: 0.0)
-        self._markout_priors = _priors(
-            kinds, d, values, lambda tactic: PRIOR_MARKOUT_BPS.get(tactic, 0.0) / self._scale_bps
-        )
+        pools = np.array([len(lanes) + kinds.index(tactic) for tactic in self._tactics], dtype=np.int64)
+        d, half_life = self._gate.width, seconds(values["half_life_s"])
+        fill_priors = _priors(kinds, d + len(BIN_EDGES), values, _prior_fill)
+        size_priors = _priors(kinds, d, values, lambda tactic: 0.0)
+        markout_priors = _priors(kinds, d, values, lambda tactic: PRIOR_MARKOUT_BPS.get(tactic, 0.0) / self._scale_bps)
+        self._fill = LaneModel(pools, fill_priors, half_life, len(BIN_EDGES))
+        self._size = LaneModel(pools, size_priors, half_life)
+        self._markouts = tuple(LaneModel(pools, markout_priors, half_life) for _ in MARKOUT_HORIZONS)
         self._still = np.zeros(len(self._tactics))
-        self._known: tuple[tuple[ContextFrame, Nanos, int, int, int], F64] | None = None
+        self._offers = self._still
+        """Of the frame last asked for: see `_offered`."""
+        self._known: tuple[ContextFrame, Nanos, F64] | None = None
         self._seen = SeenOutcomes()
         self._latest: Nanos = 0
 
@@ -175,29 +178,71 @@ class CensoredPolicy:
         x = self._gate.matrix(frame)
         at = max(frame.at, self._latest)
         # An outcome moves one model of three, a markout at another horizon none: what stands is not worked out again.
-        asked = (frame, at, self._fill.changes, self._size.changes, self._markouts[self._scored].changes)
+        models = fill, size, markout = self._fill, self._size, self._markouts[self._scored]
         known = self._known
-        if known is not None and known[0][0] is frame and known[0][1:] == asked[1:]:
-            return known[1]
-        is_same = known is not None and known[0][0] is frame and known[0][1] == at
-        table: F64 = known[1].copy() if known is not None and is_same else np.empty((3, len(self._tactics)))
-        if known is None or not is_same or known[0][2] != asked[2]:
-            fill = self._predict(self._fill, self._fill_priors, self._still, x, at, len(BIN_EDGES))
-            fill_chances(fill, self._immediate, _LENGTHS, table[0])
-        if known is None or not is_same or known[0][3] != asked[3]:
-            size = self._predict(self._size, self._size_priors, self._offered(frame), x, at, 0)[:, 0]
-            mu = np.exp(-np.clip(size, -20.0, 20.0)) * self._standard_qty
-            table[1] = np.clip(mu, 1.0, MU_LIVES_MAX * self._standard_qty)
-        if known is None or not is_same or known[0][4] != asked[4]:
-            sums = self._markouts[self._scored]
-            markout = self._predict(sums, self._markout_priors, self._still, x, at, 0)[:, 0]
-            table[2] = np.clip(markout * self._scale_bps, -MARKOUT_ABS_MAX_BPS, MARKOUT_ABS_MAX_BPS)
-        self._known = (asked, table)
+        if known is not None and known[0] is frame and known[1] == at:
+            if fill.is_current and size.is_current and markout.is_current:
+                return known[2]
+            table: F64 = known[2].copy()
+        else:
+            for model in models:
+                model.turn()
+            table = np.empty((3, len(self._tactics)))
+            self._offers = self._offered(frame)
+        if not fill.is_current:
+            fill_chances(fill.predict(self._still, x, at), self._immediate, _LENGTHS, table[0])
+        if not size.is_current:
+            mu = table[1]
+            bounded(size.predict(self._offers, x, at), -1.0, -20.0, 20.0, mu)
+            bounded(np.exp(mu), self._standard_qty, 1.0, MU_LIVES_MAX * self._standard_qty, mu)
+        if not markout.is_current:
+            etas = markout.predict(self._still, x, at)
+            bounded(etas, self._scale_bps, -MARKOUT_ABS_MAX_BPS, MARKOUT_ABS_MAX_BPS, table[2])
+        self._known = (frame, at, table)
         return table
+
+    @property
+    def half_lives_s(self) -> tuple[float, ...]:
+        """Its one memory."""
+        return (self._fill.sums.half_life_ns / SECOND,)
+
+    @property
+    def information(self) -> tuple[str, ...]:
+        """The sums of w x xᵀ of every model."""
+        return tuple(f"{name}.a" for name in self._models())
+
+    def state(self) -> Arrays:
+        """Return the sums of every model, the outcomes remembered and the time of the latest."""
+        kept: Arrays = {f"{name}.{key}": a for name, m in self._models().items() for key, a in m.sums.arrays().items()}
+        kept |= {f"seen.{key}": array for key, array in self._seen.arrays().items()}
+        return kept | {"latest": np.array([self._latest], dtype=np.int64)}
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Take over a state that `state` gave.
+
+        Raises:
+            FeatureError: it is not a state of this policy in this setup; nothing changes.
+        """
+        mine = self.state()
+        sums = {name: array for name, array in mine.items() if not name.startswith("seen.")}
+        if list(arrays) != list(mine):
+            raise FeatureError(bad_value("censored", f"the arrays {', '.join(mine)}", ", ".join(arrays)))
+        given = {name: array for name, array in arrays.items() if name in sums}
+        fresh = SeenOutcomes()
+        fresh.restore({name.removeprefix("seen."): arrays[name] for name in mine if name not in sums})
+        take_over(sums, given, "censored")
+        for name, model in self._models().items():
+            model.sums.restore({key: given[f"{name}.{key}"] for key in model.sums.arrays()}, name)
+            model.turn()
+        self._seen, self._latest, self._known = fresh, int(arrays["latest"][0]), None
+
+    def _models(self) -> dict[str, LaneModel]:
+        markouts = {f"markout_{h // SECOND}s": m for h, m in zip(MARKOUT_HORIZONS, self._markouts, strict=True)}
+        return {"fill": self._fill, "size": self._size, **markouts}
 
     def digest(self) -> str:
         """Return a sha256 over all sums and the chain of outcomes accepted."""
-        parts = [sums.digest() for sums in (self._fill, self._size, *self._markouts)]
+        parts = [model.sums.digest() for model in (self._fill, self._size, *self._markouts)]
         return hashlib.sha256(":".join((*parts, self._seen.digest())).encode()).hexdigest()
 
     def _learn_trial(self, outcome: Outcome, row: int, x: F64) -> None:
@@ -206,7 +251,7 @@ class CensoredPolicy:
             return
         y = 1.0 if outcome.filled_qty > 0 else 0.0
         phi = np.concatenate((x, (1.0, 0.0, 0.0)))[None, :]
-        self._observe(self._fill, self._fill_priors, outcome, row, phi, LOGISTIC, np.array([y]), np.ones(1))
+        self._fill.observe(row, outcome.at, self._latest, phi, LOGISTIC, np.array([y]), _ONE)
 
     def _learn_exposure(self, outcome: Outcome, row: int, x: F64) -> None:
         if outcome.cum_qty > outcome.filled_qty:
@@ -215,53 +260,30 @@ class CensoredPolicy:
         if outcome.kind is OutcomeKind.REJECT:
             begin, end = 0.0, 1.0
         exposures, last = _exposures(begin, end)
-        ys = np.zeros(len(BIN_EDGES))
-        if outcome.filled_qty > 0:
-            ys[last] = 1.0
-        used = np.flatnonzero((exposures > 0.0) | (ys > 0.0))
-        if not used.size:
+        hit = last if outcome.filled_qty > 0 else -1
+        used = [g for g, exposure in enumerate(exposures) if exposure > 0.0 or g == hit]
+        if not used:
             return
-        phi = np.zeros((used.size, self._gate.width + len(BIN_EDGES)))
-        phi[:, : self._gate.width] = x
-        phi[np.arange(used.size), self._gate.width + used] = 1.0
-        self._observe(self._fill, self._fill_priors, outcome, row, phi, POISSON, ys[used], exposures[used])
+        width = self._gate.width
+        phi = np.zeros((len(used), width + len(BIN_EDGES)))
+        phi[:, :width] = x
+        for i, g in enumerate(used):
+            phi[i, width + g] = 1.0
+        ys = np.array([1.0 if g == hit else 0.0 for g in used])
+        self._fill.observe(row, outcome.at, self._latest, phi, POISSON, ys, np.array([exposures[g] for g in used]))
 
     def _learn_size(self, outcome: Outcome, row: int, x: F64) -> None:
         met = outcome.cum_qty / self._standard_qty
         y = 1.0 if outcome.cum_qty < outcome.order_qty else 0.0
-        self._observe(self._size, self._size_priors, outcome, row, x[None, :], POISSON, np.array([y]), np.array([met]))
+        self._size.observe(row, outcome.at, self._latest, x[None, :], POISSON, np.array([y]), np.array([met]))
 
     def _learn_markout(self, outcome: Outcome, row: int, x: F64) -> None:
         if outcome.horizon_ns not in MARKOUT_HORIZONS:
             return
-        sums = self._markouts[MARKOUT_HORIZONS.index(outcome.horizon_ns)]
+        model = self._markouts[MARKOUT_HORIZONS.index(outcome.horizon_ns)]
         # The markout holds the price paid; what is learned is the mid's move against us since routing alone.
         y = np.array([(outcome.price_bps - outcome.markout_bps) / self._scale_bps])
-        self._observe(sums, self._markout_priors, outcome, row, x[None, :], LINEAR, y, np.ones(1))
-
-    def _observe(
-        self,
-        sums: Accumulator,
-        priors: F64,
-        outcome: Outcome,
-        row: int,
-        xs: F64,
-        family: int,
-        ys: F64,
-        exposures: F64,
-    ) -> None:
-        pool = int(self._pools[row])
-        gamma = sums.event_weight(outcome.at)
-        prior = priors[pool - len(self._tactics)]
-        decay = sums.decay(self._latest)
-        observe_kernel(sums.a, sums.b, row, pool, decay, gamma, prior, xs, family, ys, exposures)
-        sums.touch(row)
-        sums.touch(pool)
-
-    def _predict(self, sums: Accumulator, priors: F64, shifts: F64, x: F64, at: Nanos, bins: int) -> F64:
-        out: F64 = np.empty((x.shape[0], max(bins, 1)))
-        predict_kernel(sums.a, sums.b, self._pools, sums.decay(at), priors, shifts, x, bins, out)
-        return out
+        model.observe(row, outcome.at, self._latest, x[None, :], LINEAR, y, _ONE)
 
     def _offered(self, frame: ContextFrame) -> F64:
         """Prior mean of an immediate lane's log rate: what is met is what is on offer, until learned otherwise."""
@@ -272,16 +294,16 @@ class CensoredPolicy:
         return shifts
 
 
-def _exposures(begin: float, end: float) -> tuple[F64, int]:
+def _exposures(begin: float, end: float) -> tuple[list[float], int]:
     """Return the exposure in each age bin between two ages in standard lives, and the bin of the later age.
 
     >>> exposures, last = _exposures(0.0, 1.0)
-    >>> exposures.tolist(), last
+    >>> exposures, last
     ([0.0625, 0.1875, 0.75], 2)
     """
     ends = (*BIN_EDGES[1:], math.inf)
     parts = [max(0.0, min(end, high) - max(begin, low)) for low, high in zip(BIN_EDGES, ends, strict=True)]
-    return np.array(parts), sum(1 for edge in BIN_EDGES[1:] if end > edge)
+    return parts, sum(1 for edge in BIN_EDGES[1:] if end > edge)
 
 
 def _prior_fill(tactic: Tactic) -> float:

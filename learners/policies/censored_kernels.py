@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from learners.state.accumulator import add_kernel, posterior_kernel, posterior_numpy
+from learners.state.accumulator import add_kernel, posterior_kernel, posterior_numpy, substitute_kernel
 from router.domain.market import F64, I64
 
 B8: TypeAlias = NDArray[np.bool_]
@@ -91,46 +91,120 @@ def observe_kernel(
         add_kernel(a, b, pool, gamma * w, gamma * wz, xs[i])
 
 
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
+def _factor_rows(chol: F64, precision: F64) -> None:
+    """Do what `factor_kernel` does for n matrices at once, in place: `chol` is (width, width, n)."""
+    d, _, n = chol.shape
+    for j in range(d):
+        for i in range(j, d):
+            total = chol[i, j]
+            for k in range(j):
+                left, right = chol[i, k], chol[j, k]
+                for r in range(n):
+                    total[r] -= left[r] * right[r]
+            pivot = chol[j, j]
+            if i == j:
+                for r in range(n):
+                    pivot[r] = math.sqrt(max(pivot[r], 0.5 * precision[r, j]))
+            else:
+                for r in range(n):
+                    total[r] /= pivot[r]
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
+def _substitute_rows(chol: F64, y: F64) -> None:
+    """Do what `substitute_kernel` does for n right sides at once: `y` is (width, n)."""
+    d, n = y.shape
+    for i in range(d):
+        total = y[i]
+        for k in range(i):
+            left, right = chol[i, k], y[k]
+            for r in range(n):
+                total[r] -= left[r] * right[r]
+        pivot = chol[i, i]
+        for r in range(n):
+            total[r] /= pivot[r]
+    for i in range(d - 1, -1, -1):
+        total = y[i]
+        for k in range(i + 1, d):
+            left, right = chol[k, i], y[k]
+            for r in range(n):
+                total[r] -= left[r] * right[r]
+        pivot = chol[i, i]
+        for r in range(n):
+            total[r] /= pivot[r]
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
+def posteriors_kernel(a: F64, b: F64, rows: I64, scale: float, precision: F64, mean: F64, out: F64) -> None:
+    """Write the posterior means of several rows of the sums into `out`, shape (rows, width), as `posterior_kernel`
+    does one by one and to the same bits: every number goes through the same operations in the same order.
+
+    `precision` and `mean` are (rows, width). The rows are the innermost loop: the processor takes several at once.
+    """
+    n, d = out.shape
+    chol = np.empty((d, d, n))
+    y = np.empty((d, n))
+    for i in range(d):
+        for j in range(i + 1):
+            for r in range(n):
+                chol[i, j, r] = scale * a[rows[r], i, j]
+        for r in range(n):
+            chol[i, i, r] += precision[r, i]
+            y[i, r] = scale * b[rows[r], i] + precision[r, i] * mean[r, i]
+    _factor_rows(chol, precision)
+    _substitute_rows(chol, y)
+    for r in range(n):
+        for i in range(d):
+            out[r, i] = y[i, r]
+
+
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def predict_kernel(
-    a: F64, b: F64, pools: I64, decay: float, priors: F64, shifts: F64, x: F64, bins: int, out: F64
+    a: F64, b: F64, pools: I64, decay: float, priors: F64, shifts: F64, x: F64, bins: int, is_asked: B8, out: F64
 ) -> None:
-    """Write every lane's linear predictors into `out`, shape (lanes, max(bins, 1)).
+    """Write the linear predictors of the lanes whose tactic is asked for into `out`, shape (lanes, max(bins, 1)).
 
     `pools` gives each lane's tactic row, `priors` is (tactics, 3, width) as in `observe_kernel`, `x` (lanes, features).
     `shifts` (lanes,) moves the prior mean of the lane's bias, at the tactic's level, by that much. With `bins` > 0 the
-    last `bins` features are indicators of the age bin, and a column is one bin.
+    last `bins` features are indicators of the age bin, and a column is one bin. `is_asked` is (tactics,).
     """
     lanes, d = x.shape
     width = b.shape[1]
     chol = np.empty((width, width))
     shared = np.empty((priors.shape[0], width))
-    lever = np.empty((priors.shape[0], width))
-    nothing = np.zeros(width)
-    unit = np.zeros(width)
-    unit[0] = 1.0
-    theta = np.empty(width)
-    mean = np.empty(width)
+    lever = np.zeros((priors.shape[0], width))
     for t in range(priors.shape[0]):
-        pool = lanes + t
-        posterior_kernel(a[pool], b[pool], decay, priors[t, 0], priors[t, 1], chol, shared[t])
-        posterior_kernel(a[pool], nothing, decay, priors[t, 0], unit, chol, lever[t])
+        if is_asked[t]:
+            posterior_kernel(a[lanes + t], b[lanes + t], decay, priors[t, 0], priors[t, 1], chol, shared[t])
+            lever[t, 0] = priors[t, 0, 0]
+            substitute_kernel(chol, lever[t])
+    rows = np.empty(lanes, dtype=np.int64)
+    n = 0
     for k in range(lanes):
-        t = pools[k] - lanes
+        if is_asked[pools[k] - lanes]:
+            rows[n] = k
+            n += 1
+    precision, mean, theta = np.empty((n, width)), np.empty((n, width)), np.empty((n, width))
+    for r in range(n):
+        k, t = rows[r], pools[rows[r]] - lanes
         for j in range(width):
-            mean[j] = shared[t, j] + shifts[k] * lever[t, j]
-        posterior_kernel(a[k], b[k], decay, priors[t, 2], mean, chol, theta)
+            precision[r, j] = priors[t, 2, j]
+            mean[r, j] = shared[t, j] + shifts[k] * lever[t, j]
+    posteriors_kernel(a, b, rows[:n], decay, precision, mean, theta)
+    for r in range(n):
+        k = rows[r]
         eta = 0.0
         for j in range(d):
-            eta += theta[j] * x[k, j]
+            eta += theta[r, j] * x[k, j]
         if bins == 0:
             out[k, 0] = eta
         for g in range(bins):
-            out[k, g] = eta + theta[d + g]
+            out[k, g] = eta + theta[r, d + g]
 
 
 def predict_numpy(a: F64, b: F64, pools: I64, decay: float, priors: F64, shifts: F64, x: F64, bins: int) -> F64:
-    """The plain twin of `predict_kernel`; returns what it writes."""
+    """The plain twin of `predict_kernel`, every tactic asked for; returns what it writes."""
     lanes, d = x.shape
     out: F64 = np.empty((lanes, max(bins, 1)))
     for k in range(lanes):
@@ -156,6 +230,13 @@ def fill_chances(etas: F64, is_immediate: B8, lengths: F64, out: F64) -> None:
         odds = math.exp(min(max(etas[k, 0], -ETA_MAX), ETA_MAX))
         p = odds / (1.0 + odds) if is_immediate[k] else -math.expm1(-total)
         out[k] = min(max(p, P_MIN), P_MAX)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def bounded(values: F64, scale: float, least: float, most: float, out: F64) -> None:
+    """Write `scale` times the values, clipped to [least, most], into `out`; all (lanes,). Its twin is `np.clip`."""
+    for k in range(values.shape[0]):
+        out[k] = min(max(values[k] * scale, least), most)
 
 
 def fill_chances_numpy(etas: F64, is_immediate: B8, lengths: F64) -> F64:

@@ -16,15 +16,19 @@ the projection is that of Held, Wolfe and Crowder, Mathematical Programming 6 (1
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 
 from learners.policies.context import ContextGate, read_parameters
-from learners.policies.policy import PolicySetup
+from learners.policies.policy import Policy, PolicySetup
 from learners.policies.static import usable_shares
+from learners.state.accumulator import take_over
+from learners.state.checkpoint import Array, Arrays
 from learners.state.seen import SeenOutcomes
 from router.domain.enums import AllocationMode, OutcomeKind
+from router.domain.errors import FeatureError, bad_value
 from router.domain.market import F64
 from router.domain.scores import ContextFrame, LaneScore, Outcome
 
@@ -84,6 +88,43 @@ class ContKukanovPolicy:
         split = (1.0 - self._probe) * self._split + self._probe / len(self._split)
         shares = usable_shares(split.tolist(), frame.max_qty)
         return tuple(LaneScore(lane=lane, weight=share) for lane, share in zip(frame.lanes, shares, strict=True))
+
+    half_lives_s = ()
+    information = ()
+
+    def state(self) -> Arrays:
+        """Return the split, the children under way and the outcomes remembered."""
+        worths = msgspec.msgpack.encode(self._worths)
+        kept: Arrays = {"split": self._split, "worths": np.frombuffer(worths, dtype=np.uint8)}
+        return kept | {f"seen.{key}": array for key, array in self._seen.arrays().items()}
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Take over a state that `state` gave.
+
+        Raises:
+            FeatureError: it is not a state of this policy in this setup; nothing changes.
+        """
+        mine, seen = self.state(), SeenOutcomes()
+        if list(arrays) != list(mine):
+            raise FeatureError(bad_value("cont_kukanov", f"the arrays {', '.join(mine)}", ", ".join(arrays)))
+        try:
+            worths = msgspec.msgpack.decode(arrays["worths"].tobytes(), type=dict[str, float])
+        except msgspec.DecodeError as exc:
+            raise FeatureError(bad_value("cont_kukanov.worths", "what children filled so far", str(exc))) from exc
+        split = np.array(self._split)
+        seen.restore({name.removeprefix("seen."): arrays[name] for name in mine if name.startswith("seen.")})
+        take_over({"split": split}, {"split": arrays["split"]}, "cont_kukanov")
+        self._split, self._worths, self._seen = split, worths, seen
+
+    def carry(self, past: Policy) -> None:
+        """Begin with the split that another day ended with.
+
+        Raises:
+            FeatureError: another kind of policy, other lanes, or outcomes learned already.
+        """
+        if not isinstance(past, ContKukanovPolicy) or past._gate.lanes != self._gate.lanes or self._seen.count:
+            raise FeatureError(bad_value("cont_kukanov.carry", "a new policy and one of another day", past.name))
+        self._split = past._split.copy()
 
     def digest(self) -> str:
         """Return a sha256 of the split, the open children and the chain of outcomes accepted."""

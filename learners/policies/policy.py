@@ -6,14 +6,17 @@ hidden state, a clock, or another policy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from router.domain.enums import AllocationMode
 from router.domain.instruments import VenueSpec
 from router.domain.market import F64
 from router.domain.scores import ContextFrame, LaneScore, Outcome
 from router.domain.units import Qty
+
+if TYPE_CHECKING:
+    from learners.state.checkpoint import Array, Arrays
 
 
 class PolicySetup(NamedTuple):
@@ -64,10 +67,52 @@ class TablePolicy(Policy, Protocol):
     """A WATER_FILL policy that also gives its scores as one array, for those who ask after every outcome."""
 
     def table(self, frame: ContextFrame) -> F64:
-        """Return `scores` as float64 (3, lanes): p, mu and markout_bps. The same array again means that nothing it
+        """Return `scores` as float64 (3, lanes): p, mu and markout_bps; of a policy with an attribute `size_edges` (where
+        its size bins start, in shares) as float64 (3 + bins, lanes), the hazards below them. The same array again means that nothing it
         shows has changed; the caller does not write to it.
 
         Raises:
             FeatureError: as `scores`.
+        """
+        ...
+
+
+@runtime_checkable
+class CarryingPolicy(Policy, Protocol):
+    """A policy that begins a day with what another day taught it."""
+
+    def carry(self, past: Policy) -> None:
+        """Take what `past` had come to know as the prior of a day on which nothing was learned yet. `past` is a policy
+        of the same kind and setup (but its seed), and is left as it is.
+
+        Raises:
+            FeatureError: a policy of another kind or shape, or one that has learned already.
+        """
+        ...
+
+
+@runtime_checkable
+class KeepingPolicy(Policy, Protocol):
+    """A policy whose state can be written down and read back."""
+
+    @property
+    def half_lives_s(self) -> tuple[float, ...]:
+        """How long it remembers, shortest first; empty when it never forgets."""
+        ...
+
+    @property
+    def information(self) -> tuple[str, ...]:
+        """The arrays of its state that hold sums of w x xᵀ in their last two dimensions."""
+        ...
+
+    def state(self) -> Arrays:
+        """Return everything learned, by name in a fixed order; not to be written to."""
+        ...
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Take over a state that `state` of a policy of the same setup gave: the same digest, the same future.
+
+        Raises:
+            FeatureError: a missing or unknown name, another shape or kind, or a number that is not finite.
         """
         ...

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from router.domain.errors import FeatureError, bad_value
-from router.domain.market import F64
+from router.domain.market import F64, I64
 from router.domain.units import Nanos
 
 EPOCH_SPAN = 64
@@ -96,6 +99,23 @@ def posterior_numpy(a: F64, b: F64, scale: float, precision: F64, mean: F64) -> 
     return np.asarray(np.linalg.solve(scale * a + np.diag(precision), scale * b + precision * mean), dtype=np.float64)
 
 
+def take_over(mine: Mapping[str, npt.NDArray[Any]], given: Mapping[str, npt.NDArray[Any]], place: str) -> None:
+    """Copy `given` arrays over `mine`, all or none.
+
+    Raises:
+        FeatureError: other names, shapes or kinds than mine, or a number that is not finite; names which.
+    """
+    if list(given) != list(mine):
+        raise FeatureError(bad_value(place, f"the arrays {', '.join(mine)}", ", ".join(given)))
+    for name, array in mine.items():
+        found = given[name]
+        if found.shape != array.shape or found.dtype != array.dtype or not np.isfinite(found).all():
+            expected = f"finite {array.dtype} {array.shape}"
+            raise FeatureError(bad_value(f"{place}.{name}", expected, f"{found.dtype} {found.shape}"))
+    for name, array in mine.items():
+        array[...] = given[name]
+
+
 class Accumulator:
     """Discounted sums in information form for `rows` models over `width` features each.
 
@@ -117,6 +137,10 @@ class Accumulator:
         self.epoch = 0
         self.changes = 0
         self._row_digests: list[bytes] = [b""] * rows
+        self._touched: dict[int, None] = dict.fromkeys(range(rows))
+        """Rows written since the last digest."""
+        self._digest = (-1, "")
+        """The last digest, with the count of changes that it is of."""
 
     def event_weight(self, at: Nanos) -> float:
         """Return the weight with which an event at `at` enters the sums, moving the epoch when `at` is far ahead."""
@@ -148,7 +172,7 @@ class Accumulator:
     def touch(self, row: int) -> None:
         """Note that a kernel wrote to a row, so that the next digest hashes it again."""
         self.changes += 1
-        self._row_digests[row] = b""
+        self._touched[row] = None
 
     def read(self, row: int, at: Nanos, precision: F64, mean: F64) -> F64:
         """Return the posterior mean of a row at `at` under the prior N(mean, diag(precision)⁻¹), shape (width,)."""
@@ -175,13 +199,30 @@ class Accumulator:
         self.b += factor * other.b
         self._touch_all()
 
+    def arrays(self) -> dict[str, F64 | I64]:
+        """Return all state by name, in a fixed order: `a`, `b` and `epoch`, the first two not copied."""
+        return {"a": self.a, "b": self.b, "epoch": np.array([self.epoch], dtype=np.int64)}
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]], place: str = "accumulator") -> None:
+        """Take over sums that `arrays` of the same shape gave.
+
+        Raises:
+            FeatureError: names, a shape or a kind that are not these, or a number that is not finite; nothing changes.
+        """
+        take_over(self.arrays(), arrays, place)
+        self.epoch = int(arrays["epoch"][0])
+        self._touch_all()
+
     def digest(self) -> str:
         """Return a sha256 of shape, half-life, epoch and sums. Only rows written since the last call are hashed."""
-        for row, known in enumerate(self._row_digests):
-            if not known:
-                self._row_digests[row] = hashlib.sha256(self.a[row].tobytes() + self.b[row].tobytes()).digest()
+        if self._digest[0] == self.changes:
+            return self._digest[1]
+        for row in self._touched:
+            self._row_digests[row] = hashlib.sha256(self.a[row].tobytes() + self.b[row].tobytes()).digest()
+        self._touched.clear()
         head = f"{self.a.shape}:{self.half_life_ns}:{self.epoch}".encode()
-        return hashlib.sha256(head + b"".join(self._row_digests)).hexdigest()
+        self._digest = self.changes, hashlib.sha256(head + b"".join(self._row_digests)).hexdigest()
+        return self._digest[1]
 
     def _move_epoch(self, epoch: int) -> None:
         factor = math.ldexp(1.0, max(self.epoch - epoch, -_SHIFT_MAX))
@@ -192,4 +233,4 @@ class Accumulator:
 
     def _touch_all(self) -> None:
         self.changes += 1
-        self._row_digests = [b""] * len(self._row_digests)
+        self._touched = dict.fromkeys(range(len(self._row_digests)))

@@ -6,15 +6,20 @@ Rule of this file: the memory is bounded; what falls out of it is the oldest, in
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
+from learners.state.checkpoint import Array
+from router.domain.errors import FeatureError, bad_value
 from router.domain.scores import Outcome
 
 SEEN_MAX = 16_384
 """Outcomes remembered. Links redeliver within one batch or one reconnection, which is hundreds; an outcome that
 comes again after 16,384 others would be counted twice."""
 
+_Key = tuple[int, str, str, str, int, int]
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -38,6 +43,31 @@ class SeenOutcomes:
         if len(self._keys) > self.limit:
             del self._keys[next(iter(self._keys))]
         self.count += 1
+
+    def arrays(self) -> dict[str, Array]:
+        """Return what is remembered: `keys` and `chain` as bytes, `count`."""
+        keys = _encode(list(self._keys))
+        return {
+            "keys": np.frombuffer(keys, dtype=np.uint8),
+            "chain": np.frombuffer(self._chain, dtype=np.uint8),
+            "count": np.array([self.count], dtype=np.int64),
+        }
+
+    def restore(self, arrays: Mapping[str, Array], place: str = "seen") -> None:
+        """Take over what `arrays` gave.
+
+        Raises:
+            FeatureError: bytes that are no keys, too many of them, or a chain of another length; nothing changes.
+        """
+        try:
+            keys = msgspec.msgpack.decode(arrays["keys"].tobytes(), type=list[_Key])
+            chain, count = arrays["chain"].tobytes(), int(arrays["count"][0])
+        except (msgspec.DecodeError, KeyError, IndexError) as exc:
+            raise FeatureError(bad_value(place, "the keys of outcomes, their chain and count", str(exc))) from exc
+        if len(chain) != len(self._chain) or not len(keys) <= min(self.limit, count):
+            got = (len(keys), len(chain), count)
+            raise FeatureError(bad_value(place, f"at most {self.limit} keys and a chain of 32 bytes", got))
+        self._keys, self._chain, self.count = dict.fromkeys(keys), chain, count
 
     def digest(self) -> str:
         """Return the chain: equal exactly when the same outcomes were accepted in the same order."""

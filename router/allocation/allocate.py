@@ -1,7 +1,8 @@
 """The split of a slice over lanes: what each lane is worth, how much it gets, and how likely that choice was.
 
 Rule of this file: `allocate` is a pure function, its three draws included; the propensity it returns is exactly the
-probability of the pair (quantities, probe lane) under the mode and exploration it was given.
+probability of the pair (quantities, probe lane) under the mode, exploration and rules it was given, and nothing that
+the rules allow depends on a draw.
 
 The value of a share on a lane is c = opportunity_bps + price_bps - fee_bps - markout_bps - leakage_bps. WATER_FILL
 uses only lanes with c above 0: when there is none it allocates nothing and the parent waits. SPLIT and DRAW follow
@@ -11,17 +12,19 @@ their policy's weights alone, because a policy that publishes weights has alread
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
-
-from router.allocation.lots import to_lots
-from router.allocation.split import draw_lane, proportional, shares
-from router.allocation.water_fill import MU_MIN, water_fill
+from router.allocation.bounded import Group, Splitting, bounded, lowered, real_split
+from router.allocation.choice import choice_of
+from router.allocation.columns import Columns, columns_of, worth
+from router.allocation.columns import LaneTerms as LaneTerms
+from router.allocation.columns import PublicRow as PublicRow
+from router.allocation.columns import lane_terms as lane_terms
+from router.allocation.limits import NO_BUDGET, LimitReason
+from router.allocation.split import draw_lane, shares
 from router.domain.enums import AllocationMode
 from router.domain.errors import BadInputError, bad_value
-from router.domain.market import F64, I64
 from router.domain.scores import LaneScore
 from router.domain.units import Qty, round_down
 
@@ -37,26 +40,40 @@ class LaneOffer(NamedTuple):
     max_qty: Qty
 
 
-PublicRow: TypeAlias = tuple[float, float, Qty, Qty, Qty]
-"""A lane without its score: price_bps, fee_bps, lot, min_qty, max_qty, as in `LaneOffer`."""
-
-
-class LaneTerms(NamedTuple):
-    """What no score changes, as columns over lanes: worked out once for all the scores of a moment."""
-
-    public_bps: list[float]
-    """Opportunity and price less the fee: the part of a lane's value that is public."""
-    lot: list[Qty]
-    minimum: list[Qty]
-    cap: list[Qty]
-    """The largest quantity in whole lots; 0 for a lane whose bounds leave no room."""
-
-
 class Exploration(NamedTuple):
     """With probability `epsilon` divert `share` of the slice to a uniformly drawn lane that can take it."""
 
     epsilon: float
     share: float
+
+
+NO_EXPLORATION = Exploration(0.0, 0.0)
+
+
+class Rules(NamedTuple):
+    """What else a split goes by; tuples over lanes follow the offers. The defaults change nothing."""
+
+    size_edges: tuple[float, ...] = ()
+    """Where the bins of the scores' hazards start, in shares; empty: tails are exponential."""
+    is_single_lane: bool = False
+    """The slice goes to one lane. So it does where no two lanes can share it and the scores have a spread."""
+    most_qty: Qty = 0
+    """What a WATER_FILL split may post in all, where that is more than the slice."""
+    overfill_bps: float = 0.0
+    """What a share filled beyond the slice costs, on top of what its fill is worth."""
+    may_overbook: tuple[bool, ...] = ()
+    """Whether a lane may get some of what is posted beyond the slice."""
+    groups: tuple[Group, ...] = ()
+    """Lanes that may get only so much together."""
+    slowed: tuple[float, ...] = ()
+    """Weights by which to split or draw, in place of the policy's own numbers."""
+    static: tuple[float, ...] = ()
+    """Weights of the split that a budget falls back on."""
+    budget: float = NO_BUDGET
+    """What may be given up at most against the better of the policy's split and the static one: bps times shares."""
+
+
+NO_RULES = Rules()
 
 
 class Allocation(NamedTuple):
@@ -72,17 +89,23 @@ class Allocation(NamedTuple):
     propensity: float
     draw: float
     probe_index: int
+    acted: AllocationMode | None = None
+    """The mode acted in, where the rules put another in place of the one asked for."""
+    limits: tuple[tuple[int, LimitReason], ...] = ()
+    """Limits that changed it, each with the first offer it speaks of, or -1 for all."""
+    given_up: float = 0.0
+    """With a budget: the expected value given up, in bps times shares."""
 
 
-class _Columns(NamedTuple):
-    p: list[float]
-    mu: list[float]
-    c: list[float]
-    weight: list[float]
-    lot: list[Qty]
-    minimum: list[Qty]
-    cap: list[Qty]
-    """0 for a lane that cannot take anything, or whose score or price is not finite."""
+class _Acting(NamedTuple):
+    """What is split, how, and how it may be explored."""
+
+    columns: Columns
+    how: Splitting
+    exploration: Exploration
+    limits: tuple[tuple[int, LimitReason], ...] = ()
+    benchmark: float = math.nan
+    """With a budget: the worth that giving up is counted from."""
 
 
 def allocate(
@@ -92,6 +115,7 @@ def allocate(
     opportunity_bps: float,
     exploration: Exploration,
     draws: tuple[float, float, float],
+    rules: Rules = NO_RULES,
 ) -> Allocation:
     """Split `slice_qty` over `offers`. Every quantity is 0 or a multiple of its lot in [min_qty, max_qty].
 
@@ -108,27 +132,52 @@ def allocate(
     >>> allocate(1_000, [offer, worse], AllocationMode.WATER_FILL, 2.0, Exploration(0.0, 0.0), (0, 0, 0)).quantities
     (700, 300)
     """
-    _check(slice_qty, offers, exploration)
-    epsilon = exploration.epsilon
-    terms = lane_terms([offer[1:] for offer in offers], opportunity_bps)
-    columns = _columns(terms, [offer.score for offer in offers])
-    real = _real(columns, slice_qty, mode)
+    rows, scores = [offer[1:] for offer in offers], [offer.score for offer in offers]
+    return allocate_rows(slice_qty, rows, scores, mode, opportunity_bps, exploration, draws, rules)
+
+
+def allocate_rows(
+    slice_qty: Qty,
+    rows: Sequence[PublicRow],
+    scores: Sequence[LaneScore],
+    mode: AllocationMode,
+    opportunity_bps: float,
+    exploration: Exploration,
+    draws: tuple[float, float, float],
+    rules: Rules = NO_RULES,
+) -> Allocation:
+    """Do what `allocate` does, with what is public of the lanes and their scores apart."""
+    _check(slice_qty, rows, scores, exploration)
+    columns = columns_of(lane_terms(rows, opportunity_bps), scores, rules.size_edges)
+    acting = _acting(columns, scores, slice_qty, mode, exploration, rules)
+    if rules.budget < NO_BUDGET:
+        acting = _afforded(acting, rules, slice_qty)
+    columns, how, (epsilon, share) = acting.columns, acting.how, acting.exploration
+    real = real_split(columns, slice_qty, how)
     lane, chance = -1, 1.0
-    if mode is AllocationMode.DRAW:
+    if how.mode is AllocationMode.DRAW:
         lane = draw_lane(real, draws[0])
         chance = real[lane] if lane >= 0 else 1.0
-    quantities = _whole(columns, real, slice_qty, mode, lane)
-    probes = _probes(columns, slice_qty, sum(quantities), exploration)
+    quantities, real = bounded(columns, real, slice_qty, how, lane)
+    probes = _probes(columns, slice_qty, sum(quantities), acting.exploration)
     probe = -1
     if probes and draws[1] < epsilon:
         probe = probes[min(int(draws[2] * len(probes)), len(probes) - 1)]
-        quantities = _probed(columns, slice_qty, mode, lane, probe, exploration.share)
+        quantities = _probed(columns, slice_qty, how, lane, probe, share)
         chance *= epsilon / len(probes)
     elif probes:
         chance *= 1.0 - epsilon
-    draw = draws[0] if mode is AllocationMode.DRAW else draws[1]
-    probabilities = _probabilities(columns, real, mode)
-    return Allocation(tuple(quantities), tuple(columns.c), probabilities, chance, draw, probe)
+    return Allocation(
+        tuple(quantities),
+        tuple(columns.c),
+        _probabilities(columns, real, how.mode),
+        chance,
+        draws[0] if how.mode is AllocationMode.DRAW else draws[1],
+        probe,
+        how.mode if how.mode is not mode else None,
+        acting.limits + _full(columns, rules.groups, quantities, slice_qty),
+        max(acting.benchmark - worth(columns, quantities), 0.0) if rules.budget < NO_BUDGET else 0.0,
+    )
 
 
 def lane_probabilities(
@@ -148,117 +197,128 @@ def lane_probabilities(
     return probabilities_on(standard_qty, terms, [offer.score for offer in offers], mode)
 
 
-def lane_terms(rows: Iterable[PublicRow], opportunity_bps: float) -> LaneTerms:
-    """Return the terms of lanes, in their order, at what leaving a share unfilled costs."""
-    terms = LaneTerms([], [], [], [])
-    for price_bps, fee_bps, lot, min_qty, max_qty in rows:
-        minimum = max(min_qty + -min_qty % lot, 0)
-        cap = max(max_qty - max_qty % lot, 0)
-        terms.public_bps.append(opportunity_bps + price_bps - fee_bps)
-        terms.lot.append(lot)
-        terms.minimum.append(minimum)
-        terms.cap.append(cap if minimum <= cap else 0)
-    return terms
-
-
 def probabilities_on(
-    standard_qty: Qty, terms: LaneTerms, scores: Sequence[LaneScore], mode: AllocationMode
+    standard_qty: Qty,
+    terms: LaneTerms,
+    scores: Sequence[LaneScore],
+    mode: AllocationMode,
+    size_edges: tuple[float, ...] = (),
 ) -> tuple[float, ...]:
     """Do what `lane_probabilities` does, on terms that are known already; `scores` follow their lanes."""
-    columns = _columns(terms, scores)
-    return _probabilities(columns, _real(columns, max(standard_qty, 0), mode), mode)
+    columns = columns_of(terms, scores, size_edges)
+    return _probabilities(columns, real_split(columns, max(standard_qty, 0), Splitting(mode)), mode)
 
 
-def _check(slice_qty: Qty, offers: Sequence[LaneOffer], exploration: Exploration) -> None:
+def _check(slice_qty: Qty, rows: Sequence[PublicRow], scores: Sequence[LaneScore], exploration: Exploration) -> None:
     if slice_qty < 0:
         raise BadInputError(bad_value("allocate.slice_qty", "a quantity from 0", slice_qty))
     for name, number in zip(exploration._fields, exploration, strict=True):
         if not 0.0 <= number <= 1.0:
             raise BadInputError(bad_value(f"allocate.exploration.{name}", "a number from 0 to 1", number))
-    for offer in offers:
-        if offer.lot < 1:
-            raise BadInputError(bad_value(f"allocate.offers[{offer.score.lane}].lot", "a lot from 1", offer.lot))
+    for (_, _, lot, _, _), score in zip(rows, scores, strict=True):
+        if lot < 1:
+            raise BadInputError(bad_value(f"allocate.offers[{score.lane}].lot", "a lot from 1", lot))
 
 
-def _columns(terms: LaneTerms, scores: Sequence[LaneScore]) -> _Columns:
-    columns = _Columns([], [], [], [], terms.lot, terms.minimum, [])
-    # Once per outcome and lane: bound methods and comparisons here cost half of what calls to min and max do.
-    add_p, add_mu, add_c = columns.p.append, columns.mu.append, columns.c.append
-    add_weight, add_cap = columns.weight.append, columns.cap.append
-    isfinite = math.isfinite
-    for score, public_bps, cap in zip(scores, terms.public_bps, terms.cap, strict=True):
-        p, mu, weight = score.p, score.mu, score.weight
-        c = public_bps - score.markout_bps - score.leakage_bps
-        # A finite sum has finite parts; only when it is not (or overflows) is each asked.
-        if isfinite(c + p + mu + weight) or (isfinite(c) and isfinite(p) and isfinite(mu) and isfinite(weight)):
-            add_p(0.0 if p < 0.0 else 1.0 if p > 1.0 else p)
-            add_mu(mu if mu >= 0.0 else 0.0)
-            add_c(c)
-            add_weight(weight if weight >= 0.0 else 0.0)
-            add_cap(cap)
-        else:
-            add_p(0.0)
-            add_mu(0.0)
-            add_c(0.0)
-            add_weight(0.0)
-            add_cap(0)
-    return columns
-
-
-def _real(columns: _Columns, slice_qty: Qty, mode: AllocationMode) -> list[float]:
-    """Return real quantities (WATER_FILL, SPLIT) or, for DRAW, the lanes' probabilities; all 0: nothing to send."""
+def _acting(
+    columns: Columns,
+    scores: Sequence[LaneScore],
+    slice_qty: Qty,
+    mode: AllocationMode,
+    exploration: Exploration,
+    rules: Rules,
+) -> _Acting:
+    """Return what the rules make of a policy's wish before anything is split."""
+    how = Splitting(mode, rules.most_qty, rules.overfill_bps, rules.may_overbook, rules.groups)
+    if rules.groups:
+        columns = lowered(columns, rules.groups)
+    if rules.slowed:
+        mode = AllocationMode.DRAW if mode is AllocationMode.DRAW else AllocationMode.SPLIT
+        weight = [w if cap > 0 else 0.0 for w, cap in zip(rules.slowed, columns.cap, strict=True)]
+        limits = ((-1, LimitReason.PROBABILITY_CHANGE),)
+        return _Acting(columns._replace(weight=weight), how._replace(mode=mode), exploration, limits)
     if mode is AllocationMode.WATER_FILL:
-        table: F64 = np.array((columns.p, columns.mu, columns.c, columns.minimum, columns.cap), dtype=np.float64)
-        poured: list[float] = water_fill(table[0], table[1], table[2], table[3], table[4], float(slice_qty)).tolist()
-        return poured
-    if mode is AllocationMode.SPLIT:
-        return proportional(columns.weight, columns.minimum, columns.cap, slice_qty)
-    rows = zip(columns.weight, columns.minimum, columns.cap, strict=True)
-    return shares([w if cap > 0 and minimum <= slice_qty else 0.0 for w, minimum, cap in rows])
+        chances = _chances(columns, scores, slice_qty, rules)
+        if chances is not None:
+            # A draw by posterior explores by itself.
+            drawn = how._replace(mode=AllocationMode.DRAW)
+            return _Acting(columns._replace(weight=chances), drawn, NO_EXPLORATION)
+    return _Acting(columns, how, exploration)
 
 
-def _whole(columns: _Columns, real: Sequence[float], slice_qty: Qty, mode: AllocationMode, lane: int) -> list[Qty]:
-    """Return whole quantities; only lanes that the mode wants are open to what rounding leaves over."""
-    if mode is AllocationMode.DRAW:
-        real = [float(slice_qty) if k == lane else 0.0 for k in range(len(real))]
-        cap = [bound if k == lane else 0 for k, bound in enumerate(columns.cap)]
-    elif mode is AllocationMode.SPLIT:
-        cap = [bound if w > 0 else 0 for w, bound in zip(columns.weight, columns.cap, strict=True)]
-    else:
-        wanted = zip(columns.p, columns.mu, columns.c, columns.cap, strict=True)
-        cap = [bound if p * c > 0 and mu >= MU_MIN else 0 for p, mu, c, bound in wanted]
-    bounds: I64 = np.array((columns.lot, columns.minimum, cap), dtype=np.int64)
-    whole: list[Qty] = to_lots(np.array(real, dtype=np.float64), bounds[0], bounds[1], bounds[2], slice_qty).tolist()
-    return whole
+def _chances(columns: Columns, scores: Sequence[LaneScore], slice_qty: Qty, rules: Rules) -> list[float] | None:
+    """Return the chances of lanes of which one gets the slice; None where it is to be split."""
+    spread = [score.spread_bps for score in scores]
+    if not rules.is_single_lane and not any(spread):
+        return None
+    return choice_of(columns, spread, slice_qty, rules.is_single_lane)
 
 
-def _probe_qty(columns: _Columns, k: int, slice_qty: Qty, share: float) -> Qty:
+def _afforded(acting: _Acting, rules: Rules, slice_qty: Qty) -> _Acting:
+    """Return what the budget allows of it: all, without probes, or the static split; whatever would be drawn."""
+    columns, how = acting.columns, acting.how
+    static = columns._replace(weight=[w if b > 0 else 0.0 for w, b in zip(rules.static, columns.cap, strict=True)])
+    split = how._replace(mode=AllocationMode.SPLIT, most_qty=0)
+    real = real_split(static, slice_qty, split)
+    fallen_back = worth(columns, bounded(static, real, slice_qty, split, -1)[0])
+    real = real_split(columns, slice_qty, how)
+    drawn = [k for k, r in enumerate(real) if r > 0] if how.mode is AllocationMode.DRAW else [-1]
+    made = {lane: bounded(columns, real, slice_qty, how, lane)[0] for lane in drawn or [-1]}
+    own = min(worth(columns, quantities) for quantities in made.values())
+    benchmark = max(own, fallen_back)
+    if benchmark - own > rules.budget:
+        limits = (*acting.limits, (-1, LimitReason.STATIC_SPLIT))
+        return _Acting(static, split, NO_EXPLORATION, limits, benchmark)
+    share = acting.exploration.share
+    worst = own
+    for lane, quantities in made.items():
+        for probe in _probes(columns, slice_qty, sum(quantities), acting.exploration):
+            worst = min(worst, worth(columns, _probed(columns, slice_qty, how, lane, probe, share)))
+    if benchmark - worst > rules.budget:
+        limits = (*acting.limits, (-1, LimitReason.EXPLORATION_BUDGET))
+        return _Acting(columns, how, NO_EXPLORATION, limits, benchmark)
+    return acting._replace(benchmark=benchmark)
+
+
+def _full(
+    columns: Columns, groups: Sequence[Group], quantities: Sequence[Qty], slice_qty: Qty
+) -> tuple[tuple[int, LimitReason], ...]:
+    """Return the groups that got all they may, to the last lot, of those that may not get the slice."""
+    full = []
+    for group in groups:
+        lot = min((columns.lot[k] for k in group.lanes), default=1)
+        if group.most < slice_qty and sum(quantities[k] for k in group.lanes) + lot > group.most:
+            full.append((group.lanes[0], LimitReason.VENUE_SHARE))
+    return tuple(full)
+
+
+def _probe_qty(columns: Columns, k: int, slice_qty: Qty, share: float) -> Qty:
     lot = columns.lot[k]
     return max(round_down(int(share * slice_qty), lot), lot, columns.minimum[k])
 
 
-def _probes(columns: _Columns, slice_qty: Qty, allocated: Qty, exploration: Exploration) -> list[int]:
+def _probes(columns: Columns, slice_qty: Qty, allocated: Qty, exploration: Exploration) -> list[int]:
     """Return the lanes that can take a probe: none when nothing was allocated, for there is nothing to divert."""
     epsilon, share = exploration
     if epsilon <= 0 or share <= 0 or allocated <= 0:
         return []
-    lanes = range(len(columns.cap))
-    return [k for k in lanes if _probe_qty(columns, k, slice_qty, share) <= min(columns.cap[k], allocated)]
+    lanes, most = range(len(columns.cap)), min(allocated, slice_qty)
+    return [k for k in lanes if _probe_qty(columns, k, slice_qty, share) <= min(columns.cap[k], most)]
 
 
-def _probed(columns: _Columns, slice_qty: Qty, mode: AllocationMode, lane: int, probe: int, share: float) -> list[Qty]:
+def _probed(columns: Columns, slice_qty: Qty, how: Splitting, lane: int, probe: int, share: float) -> list[Qty]:
     """Return the quantities with the probe set aside first and the rest of the slice split as usual."""
     qty = _probe_qty(columns, probe, slice_qty, share)
     cap, minimum = list(columns.cap), list(columns.minimum)
     cap[probe], minimum[probe] = cap[probe] - qty, 0
-    rest = columns._replace(cap=cap, minimum=minimum)
-    real = _real(rest, slice_qty - qty, mode)
-    quantities = _whole(rest, real, slice_qty - qty, mode, lane)
+    rest, how = columns._replace(cap=cap, minimum=minimum), how.without(probe, qty)
+    real = real_split(rest, slice_qty - qty, how)
+    quantities, _ = bounded(rest, real, slice_qty - qty, how, lane)
     quantities[probe] += qty
     return quantities
 
 
-def _probabilities(columns: _Columns, real: Sequence[float], mode: AllocationMode) -> tuple[float, ...]:
+def _probabilities(columns: Columns, real: Sequence[float], mode: AllocationMode) -> tuple[float, ...]:
     made = shares(real)
     if not any(made) and mode is not AllocationMode.WATER_FILL:
         made = shares(columns.weight)

@@ -6,9 +6,12 @@ that holds is the one recorded. A function returns the detail for people, or Non
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
 
 from router.allocation.pricing import asks_for_quote, far_touch, tiers_within
 from router.domain.enums import OrdType, SessionState, Side, Tactic
@@ -37,20 +40,40 @@ class ExclusionReason(StrEnum):
     BELOW_MIN_QTY = "BELOW_MIN_QTY"
 
 
-class _Case(NamedTuple):
+class _Venue(NamedTuple):
+    """A venue, as one decision sees it."""
+
+    mic: str
+    parent: ParentOrder
+    quote: Quote | None
+    unavailable: Mapping[str, str]
+
+
+class _Way(NamedTuple):
+    """A tactic, as one decision sees it."""
+
+    tactic: Tactic
+    released: Container[Tactic]
+
+
+class _Case(msgspec.Struct, gc=False):
+    """A lane whose venue and tactic may be used, as one decision sees it."""
+
     lane: Lane
     parent: ParentOrder
     max_qty: Qty
-    tactics: Container[Tactic]
     market: MarketSnapshot
     quote: Quote | None
-    unavailable: Mapping[str, str]
     left_qty: Qty
     spec: VenueSpec
 
     @property
     def limit(self) -> Px | None:
         return self.parent.price if self.parent.ord_type is OrdType.LIMIT else None
+
+
+_Said: TypeAlias = tuple[str, str] | None
+"""A reason and its detail; None: nothing was found."""
 
 
 def exclusions(
@@ -72,45 +95,67 @@ def exclusions(
         BadInputError: a lane that is not in `frame` or whose venue is not in `specs`.
     """
     spec_of = {spec.mic: spec for spec in specs}
+    names = _named(lanes)
     quotes = {quote.mic: quote for quote in market.quotes}
-    checks = [(reason, check) for reason, check, concerns in CHECKS if concerns(parent, unavailable)]
+    of_venue, of_tactic, of_lane = (
+        [(reason.value, check) for reason, check, concerns in checks if concerns(parent, market, unavailable)]
+        for checks in (VENUE_CHECKS, TACTIC_CHECKS, LANE_CHECKS)
+    )
     max_qty = dict(zip(frame.lanes, frame.max_qty, strict=True))
     left = parent.order_qty if left_qty is None else left_qty
+    venues: dict[str, _Said] = {}
+    ways: dict[Tactic, _Said] = {}
     found = []
-    for lane in lanes:
-        name = str(lane)
-        if name not in max_qty or lane.mic not in spec_of:
+    for lane, name in zip(lanes, names, strict=True):
+        mic, tactic = lane.mic, lane.tactic
+        if name not in max_qty or mic not in spec_of:
             raise BadInputError(bad_value("exclusions.lanes", f"lanes of {', '.join(frame.lanes)}", name))
-        quote, spec = quotes.get(lane.mic), spec_of[lane.mic]
-        case = _Case(lane, parent, max_qty[name], tactics, market, quote, unavailable, left, spec)
-        for reason, check in checks:
-            detail = check(case)
-            if detail is not None:
-                found.append(Exclusion(name, reason.value, detail))
-                break
+        if of_venue and mic not in venues:
+            venues[mic] = _first(of_venue, _Venue(mic, parent, quotes.get(mic), unavailable))
+        if tactic not in ways:
+            ways[tactic] = _first(of_tactic, _Way(tactic, tactics))
+        said = venues.get(mic) or ways[tactic]
+        if said is None:
+            said = _first(of_lane, _Case(lane, parent, max_qty[name], market, quotes.get(mic), left, spec_of[mic]))
+        if said is not None:
+            found.append(Exclusion(name, *said))
     return tuple(found)
 
 
-def _venue_not_allowed(case: _Case) -> str | None:
-    allowed = case.parent.venues_allow
-    return f"allowed: {', '.join(allowed)}" if allowed and case.lane.mic not in allowed else None
+@lru_cache(maxsize=64)
+def _named(lanes: tuple[Lane, ...]) -> tuple[str, ...]:
+    return tuple(str(lane) for lane in lanes)
 
 
-def _venue_denied(case: _Case) -> str | None:
-    return "denied by the order" if case.lane.mic in case.parent.venues_deny else None
+def _first(checks: Sequence[tuple[str, Callable[[Any], str | None]]], seen: _Venue | _Way | _Case) -> _Said:
+    """Return the first reason that holds, with its detail."""
+    for reason, check in checks:
+        detail = check(seen)
+        if detail is not None:
+            return reason, detail
+    return None
 
 
-def _session_down(case: _Case) -> str | None:
-    is_down = case.quote is not None and case.quote.session is SessionState.DOWN
+def _venue_not_allowed(venue: _Venue) -> str | None:
+    allowed = venue.parent.venues_allow
+    return f"allowed: {', '.join(allowed)}" if allowed and venue.mic not in allowed else None
+
+
+def _venue_denied(venue: _Venue) -> str | None:
+    return "denied by the order" if venue.mic in venue.parent.venues_deny else None
+
+
+def _session_down(venue: _Venue) -> str | None:
+    is_down = venue.quote is not None and venue.quote.session is SessionState.DOWN
     return "the link to the venue is down" if is_down else None
 
 
-def _venue_unavailable(case: _Case) -> str | None:
-    return case.unavailable.get(case.lane.mic)
+def _venue_unavailable(venue: _Venue) -> str | None:
+    return venue.unavailable.get(venue.mic)
 
 
-def _tactic_not_released(case: _Case) -> str | None:
-    return f"{case.lane.tactic} is not released now" if case.lane.tactic not in case.tactics else None
+def _tactic_not_released(way: _Way) -> str | None:
+    return None if way.tactic in way.released else f"{way.tactic} is not released now"
 
 
 def _no_quote(case: _Case) -> str | None:
@@ -124,11 +169,12 @@ def _trade_through(case: _Case) -> str | None:
     """
     side, market = case.parent.side, case.market
     best = market.ask_px if side is Side.BUY else market.bid_px
-    if case.lane.tactic is Tactic.QUOTE:
+    tactic = case.lane.tactic
+    if tactic is Tactic.QUOTE:
         tiers = [t.ask_px if side is Side.BUY else t.bid_px for t in market.tiers if t.mic == case.lane.mic]
         price = min((px for px in tiers if px), key=lambda px: side.sign * px, default=0)
     else:
-        price = far_touch(case.quote, side) if case.lane.tactic is Tactic.TAKE else 0
+        price = far_touch(case.quote, side) if tactic is Tactic.TAKE else 0
     if price and best and side.sign * (price - best) > 0:
         return f"{px_text(price)} would trade through {px_text(best)}"
     return None
@@ -165,31 +211,43 @@ def _below_min_qty(case: _Case) -> str | None:
     return f"min_qty {case.parent.min_qty} above {most}" if most < case.parent.min_qty else None
 
 
-def _any(parent: ParentOrder, unavailable: Mapping[str, str]) -> bool:
+_Concerns: TypeAlias = Callable[[ParentOrder, MarketSnapshot, Mapping[str, str]], bool]
+
+
+def _any(parent: ParentOrder, market: MarketSnapshot, unavailable: Mapping[str, str]) -> bool:
     return True
 
 
-def _with_limit(parent: ParentOrder, unavailable: Mapping[str, str]) -> bool:
+def _with_limit(parent: ParentOrder, market: MarketSnapshot, unavailable: Mapping[str, str]) -> bool:
     return parent.ord_type is OrdType.LIMIT
 
 
-CHECKS: tuple[
-    tuple[
-        ExclusionReason,
-        Callable[[_Case], str | None],
-        Callable[[ParentOrder, Mapping[str, str]], bool],
-    ],
-    ...,
-] = (
-    (ExclusionReason.VENUE_NOT_ALLOWED, _venue_not_allowed, lambda parent, _: bool(parent.venues_allow)),
-    (ExclusionReason.VENUE_DENIED, _venue_denied, lambda parent, _: bool(parent.venues_deny)),
-    (ExclusionReason.SESSION_DOWN, _session_down, _any),
-    (ExclusionReason.VENUE_UNAVAILABLE, _venue_unavailable, lambda _, unavailable: bool(unavailable)),
+def _with_any_down(parent: ParentOrder, market: MarketSnapshot, unavailable: Mapping[str, str]) -> bool:
+    down = SessionState.DOWN
+    return any(quote.session is down for quote in market.quotes)
+
+
+VENUE_CHECKS: tuple[tuple[ExclusionReason, Callable[[_Venue], str | None], _Concerns], ...] = (
+    (ExclusionReason.VENUE_NOT_ALLOWED, _venue_not_allowed, lambda parent, market, _: bool(parent.venues_allow)),
+    (ExclusionReason.VENUE_DENIED, _venue_denied, lambda parent, market, _: bool(parent.venues_deny)),
+    (ExclusionReason.SESSION_DOWN, _session_down, _with_any_down),
+    (ExclusionReason.VENUE_UNAVAILABLE, _venue_unavailable, lambda parent, market, unavailable: bool(unavailable)),
+)
+"""What takes out all the lanes of a venue, asked once for each, with the decisions that it can concern at all."""
+
+TACTIC_CHECKS: tuple[tuple[ExclusionReason, Callable[[_Way], str | None], _Concerns], ...] = (
     (ExclusionReason.TACTIC_NOT_RELEASED, _tactic_not_released, _any),
+)
+"""What takes out all the lanes of a tactic, asked once for each."""
+
+LANE_CHECKS: tuple[tuple[ExclusionReason, Callable[[_Case], str | None], _Concerns], ...] = (
     (ExclusionReason.NO_QUOTE, _no_quote, _any),
     (ExclusionReason.TRADE_THROUGH, _trade_through, _any),
     (ExclusionReason.PRICE_LIMIT, _price_limit, _with_limit),
     (ExclusionReason.OUTSIDE_LIMIT, _outside_limit, _with_limit),
-    (ExclusionReason.BELOW_MIN_QTY, _below_min_qty, lambda parent, _: parent.min_qty > 0),
+    (ExclusionReason.BELOW_MIN_QTY, _below_min_qty, lambda parent, market, _: parent.min_qty > 0),
 )
-"""Every reason and its check, in the order of asking, with the orders that it can concern at all."""
+"""What takes out one lane, where its venue and its tactic may be used."""
+
+CHECKS = (*VENUE_CHECKS, *TACTIC_CHECKS, *LANE_CHECKS)
+"""Every reason and its check, in the order of asking."""

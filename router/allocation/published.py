@@ -12,10 +12,17 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from router.allocation.allocate import LaneTerms
+from router.allocation.columns import LaneTerms
+from router.allocation.tails import pour_tails
 from router.allocation.water_fill import water_fill
-from router.domain.market import F64
+from router.domain.market import F64, I64
 from router.domain.units import Qty
+
+SCORE_ROWS = 3
+"""Rows of a table before its hazards: p, mu and markout_bps."""
+
+EXPONENTIAL: F64 = np.zeros(0)
+"""The edges of the size bins of a policy that has none."""
 
 
 class TermArrays(NamedTuple):
@@ -35,20 +42,36 @@ def term_arrays(terms: LaneTerms) -> TermArrays:
     )
 
 
-def table_probabilities(standard_qty: Qty, terms: TermArrays, table: F64) -> tuple[float, ...]:
+def standard_terms(prices: F64, fees: F64, sizes: I64, lots: I64, opportunity_bps: float) -> TermArrays:
+    """Return what `term_arrays` makes of `lane_terms`, without a smallest quantity: the columns are those of a frame.
+
+    >>> standard_terms(np.array([1.0]), np.array([0.25]), np.array([250]), np.array([100]), 2.0).cap.tolist()
+    [200.0]
+    """
+    cap = (sizes - sizes % lots).astype(np.float64)
+    return TermArrays(opportunity_bps + prices - fees, np.zeros(len(cap)), np.maximum(cap, 0.0))
+
+
+def table_probabilities(
+    standard_qty: Qty, terms: TermArrays, table: F64, size_edges: F64 = EXPONENTIAL
+) -> tuple[float, ...]:
     """Return the share of the next standard slice that each lane would get, summing to 1.
 
     Args:
         standard_qty: the slice, in shares.
         terms: what is public of the lanes.
-        table: float64 (3, lanes): p, mu and markout_bps of each lane, as in `LaneScore`.
+        table: float64 (3, lanes): p, mu and markout_bps of each lane, as in `LaneScore`; with size bins (3 + bins,
+            lanes): the hazards of each bin below them.
+        size_edges: float64 (bins,), where the bins start, in shares; none: tails are exponential.
     """
-    made: list[float] = _shares(table, *terms, float(max(standard_qty, 0))).tolist()
-    return tuple(made)
+    made: F64 = np.empty(len(terms.cap))
+    _shares(table, *terms, size_edges, float(max(standard_qty, 0)), made)
+    return tuple(made.tolist())
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _shares(table: F64, public_bps: F64, minimum: F64, cap: F64, total: float) -> F64:
+def _shares(table: F64, public_bps: F64, minimum: F64, cap: F64, edges: F64, total: float, out: F64) -> None:
+    """Write the shares into `out`: to hand an array back costs Python more than the shares do."""
     lanes = public_bps.shape[0]
     p, mu, c, room = np.zeros(lanes), np.zeros(lanes), np.zeros(lanes), np.zeros(lanes)
     for k in range(lanes):
@@ -56,10 +79,15 @@ def _shares(table: F64, public_bps: F64, minimum: F64, cap: F64, total: float) -
         if math.isfinite(worth) and math.isfinite(table[0, k]) and math.isfinite(table[1, k]):
             p[k], mu[k], c[k] = min(max(table[0, k], 0.0), 1.0), max(table[1, k], 0.0), worth
             room[k] = cap[k]
-    made = water_fill(p, mu, c, minimum, room, total)
+    if edges.shape[0]:
+        hazards = np.ascontiguousarray(table[SCORE_ROWS : SCORE_ROWS + edges.shape[0]].T)
+        made = pour_tails(p, hazards, edges, c, minimum, room, total)
+    else:
+        made = water_fill(p, mu, c, minimum, room, total)
     if not _to_shares(made) and not _to_shares(p):
-        return np.full(lanes, 1.0 / lanes)
-    return made if made.sum() > 0.0 else p
+        out[:] = 1.0 / lanes
+    else:
+        out[:] = made if made.sum() > 0.0 else p
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

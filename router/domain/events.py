@@ -13,7 +13,7 @@ from router.domain.scores import RoutingDecision
 from router.domain.units import Micros, Nanos, Px, Qty
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True):
+class _Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     parent_id: str
     at: Nanos
 
@@ -71,6 +71,7 @@ class ChildIntended(_ChildEvent, frozen=True, tag=True):
     mid_routed2: Px
     """Twice the consolidated mid when routed."""
     x: tuple[float, ...] = ()
+    arm: str = ""
 
 
 class ChildSent(_ChildEvent, frozen=True, tag=True):
@@ -209,6 +210,26 @@ class ReportIgnored(_Event, frozen=True, tag=True):
     mic: str
     exec_id: str
     reason: str
+
+
+class LearnerSteered(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True):
+    """A release changed its phase, or a person asked for a change that was refused. Of a learner, not of a parent.
+
+    `act` and the phases are words of `learners.deployment.release`, `parents` counts the champion's and the
+    challenger's, `difference_bps` bounds how much better the challenger's parents did.
+    """
+
+    learner_id: str
+    at: Nanos
+    challenger: str
+    act: str
+    who: str
+    why: str
+    before: str
+    after: str
+    share: float
+    parents: tuple[int, int]
+    difference_bps: tuple[float, float]
 
 
 Event = (

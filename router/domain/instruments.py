@@ -5,6 +5,8 @@ Rule of this file: an instrument never names a venue; a listing ties the two tog
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from router.domain.enums import Tactic, VenueType
@@ -12,7 +14,7 @@ from router.domain.errors import bad_value
 from router.domain.units import Micros, Px, Qty
 
 
-class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+class Instrument(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A venue-independent instrument. `px_unit` and `qty_unit` are decimals, for people and reports."""
 
     symbol: str
@@ -21,7 +23,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     qty_unit: str = "1"
 
 
-class Listing(msgspec.Struct, frozen=True, kw_only=True):
+class Listing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An instrument on a venue: prices step by `tick` (in Px), quantities by `lot` (in Qty)."""
 
     symbol: str
@@ -30,7 +32,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     lot: Qty = 1
 
 
-class FeeTier(msgspec.Struct, frozen=True):
+class FeeTier(msgspec.Struct, frozen=True, gc=False):
     """The rates from `from_qty` shares of ours at the venue in a day on, in micros per share."""
 
     from_qty: Qty
@@ -38,7 +40,7 @@ class FeeTier(msgspec.Struct, frozen=True):
     taker_micros: Micros
 
 
-class FeeSchedule(msgspec.Struct, frozen=True, kw_only=True):
+class FeeSchedule(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a venue charges, in micros of the currency per share; a rebate is negative. `router.domain.fees` reads it.
 
     Raises:
@@ -68,7 +70,7 @@ class FeeSchedule(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(bad_value(name, "hundredths of a basis point", getattr(self, name)))
 
 
-class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
+class VenueSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True, kw_only=True):
     """What the router may know of a venue before it trades there: never its hidden parameters."""
 
     mic: str
@@ -85,7 +87,7 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The kinds of counterparties that a dark pool lets its clients opt out of, by name."""
 
 
-class Lane(msgspec.Struct, frozen=True):
+class Lane(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """One way to trade: a venue and a tactic. Written `XNYS:TAKE`."""
 
     mic: str
@@ -95,7 +97,14 @@ class Lane(msgspec.Struct, frozen=True):
         return f"{self.mic}:{self.tactic}"
 
 
+@lru_cache(maxsize=64)
 def lanes_of(specs: tuple[VenueSpec, ...]) -> tuple[Lane, ...]:
     """Return every lane of the venues, in the order of the venues and of their tactics: the order all arrays
     over lanes follow."""
     return tuple(Lane(spec.mic, tactic) for spec in specs for tactic in spec.tactics)
+
+
+@lru_cache(maxsize=64)
+def lane_names_of(specs: tuple[VenueSpec, ...]) -> tuple[str, ...]:
+    """Return `lanes_of` as text."""
+    return tuple(str(lane) for lane in lanes_of(specs))

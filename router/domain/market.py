@@ -26,7 +26,7 @@ PRINT_COLUMNS = ("at", "px", "qty", "aggressor")
 """One trade; `aggressor` is +1 when a buyer took, -1 when a seller took, 0 when unknown or at the mid."""
 
 
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
+class Quote(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A venue's best bid and offer as we know it, with the state of the link to that venue."""
 
     mic: str
@@ -38,7 +38,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionState = SessionState.UP
 
 
-class DealerTier(msgspec.Struct, frozen=True, kw_only=True):
+class DealerTier(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One size tier of a dealer's streaming quote: good for up to `max_qty` shares."""
 
     mic: str
@@ -49,7 +49,7 @@ class DealerTier(msgspec.Struct, frozen=True, kw_only=True):
     ask_px: Px
 
 
-class MarketSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+class MarketSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a parent knows of the market when it decides. Venues are in the order of the specs."""
 
     at: Nanos

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from router.domain.events import Event
+from router.domain.events import Event, LearnerSteered
 from router.domain.market import DealerTier, MarketSnapshot
 from router.domain.orders import Command, ParentOrder
 from router.domain.reports import Report
@@ -16,21 +16,21 @@ from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
 from router.domain.units import Nanos, Px, Qty
 
 
-class Arrival(msgspec.Struct, frozen=True):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """A command, with the time at which it reaches the venue."""
 
     at: Nanos
     command: Command
 
 
-class Shift(msgspec.Struct, frozen=True, tag="shift"):
+class Shift(msgspec.Struct, frozen=True, gc=False, tag="shift"):
     """From `at` on, our own past trades move the market's reference price by `px` in all (may be negative)."""
 
     at: Nanos
     px: Px
 
 
-class Fade(msgspec.Struct, frozen=True, tag="fade"):
+class Fade(msgspec.Struct, frozen=True, gc=False, tag="fade"):
     """At `at`, makers who saw us take elsewhere pull `share` (0..1) of what they show against orders of `sign`."""
 
     at: Nanos
@@ -38,7 +38,7 @@ class Fade(msgspec.Struct, frozen=True, tag="fade"):
     share: float
 
 
-class Hedge(msgspec.Struct, frozen=True, tag="hedge"):
+class Hedge(msgspec.Struct, frozen=True, gc=False, tag="hedge"):
     """At `at`, somebody who traded with us elsewhere takes `qty` here: a buy with `sign` +1, a sell with -1."""
 
     at: Nanos
@@ -50,14 +50,14 @@ Ripple = Shift | Fade | Hedge
 """What our trading makes others do at a venue, apart from trading with us there."""
 
 
-class SessionChange(msgspec.Struct, frozen=True):
+class SessionChange(msgspec.Struct, frozen=True, gc=False):
     """The link between us and the venue went down (`is_up` false) or came back."""
 
     at: Nanos
     is_up: bool
 
 
-class VenueBatch(msgspec.Struct, frozen=True, kw_only=True, tag="venue_batch"):
+class VenueBatch(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="venue_batch"):
     """Advance a venue to `until` (exclusive of events at `until`), with what arrives on the way."""
 
     seq: int
@@ -67,7 +67,7 @@ class VenueBatch(msgspec.Struct, frozen=True, kw_only=True, tag="venue_batch"):
     sessions: tuple[SessionChange, ...] = ()
 
 
-class VenueReply(msgspec.Struct, frozen=True, kw_only=True, tag="venue_reply"):
+class VenueReply(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="venue_reply"):
     """What a venue did in a window. `quotes` and `prints` are int64 rows (see `market`), in order of time."""
 
     seq: int
@@ -81,7 +81,7 @@ class VenueReply(msgspec.Struct, frozen=True, kw_only=True, tag="venue_reply"):
     """When something next happens by itself; None when nothing ever will."""
 
 
-class MidObserved(msgspec.Struct, frozen=True, kw_only=True):
+class MidObserved(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The consolidated mid (twice, to be whole) at `horizon_ns` after an execution: what a markout is made of."""
 
     parent_id: str
@@ -92,14 +92,14 @@ class MidObserved(msgspec.Struct, frozen=True, kw_only=True):
     mid2: Px
 
 
-class Delivered(msgspec.Struct, frozen=True):
+class Delivered(msgspec.Struct, frozen=True, gc=False):
     """A report, with the time at which it reached us."""
 
     at: Nanos
     report: Report
 
 
-class HostBatch(msgspec.Struct, frozen=True, kw_only=True, tag="host_batch"):
+class HostBatch(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="host_batch"):
     """First phase for a parent host: what it hears. `accepts` are parents that start now, `cancels` the ids of parents
     whose client wants them ended.
 
@@ -120,7 +120,7 @@ class HostBatch(msgspec.Struct, frozen=True, kw_only=True, tag="host_batch"):
     frames: tuple[ContextFrame, ...] = ()
 
 
-class HostReply(msgspec.Struct, frozen=True, kw_only=True, tag="host_reply"):
+class HostReply(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="host_reply"):
     """What a host wants done and recorded: a pure function of the events it journaled for this batch."""
 
     seq: int
@@ -134,16 +134,55 @@ class HostReply(msgspec.Struct, frozen=True, kw_only=True, tag="host_reply"):
     """Whether a venue may invite a child of its to firm up, so that what it says must be heard soon."""
 
 
-class LearnerBatch(msgspec.Struct, frozen=True, kw_only=True, tag="learner_batch"):
+class SteerLearner(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a person asks of a release: promote, roll_back, freeze, unfreeze, pin or unpin, with who and why."""
+
+    at: Nanos
+    act: str
+    who: str
+    why: str
+
+
+class ParentEnded(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A parent is closed: what a release counts."""
+
+    parent_id: str
+    at: Nanos
+    order_qty: Qty
+
+
+class ReleaseStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Where a release stands. Pairs are of champion and challenger, or a lower and an upper bound; values in bps."""
+
+    challenger: str
+    phase: str
+    share: float
+    since: Nanos
+    outcomes: int
+    """Heard in this phase."""
+    parents: tuple[int, int]
+    means_bps: tuple[float, float]
+    difference_bps: tuple[float, float]
+    """Bounds of the challenger's mean value less the champion's."""
+    detector: float
+    """The e-CUSUM's statistic."""
+    lost_bps: float
+    waits_for: str
+    """What the gate still waits for; empty in a phase without one."""
+
+
+class LearnerBatch(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="learner_batch"):
     """Outcomes to apply in order, and the contexts to publish for."""
 
     seq: int
     now: Nanos
     outcomes: tuple[Outcome, ...]
     frames: tuple[ContextFrame, ...]
+    ended: tuple[ParentEnded, ...] = ()
+    steering: tuple[SteerLearner, ...] = ()
 
 
-class Publication(msgspec.Struct, frozen=True, kw_only=True):
+class Publication(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One version as it was published after one outcome: the probabilities that moved."""
 
     policy_version: int
@@ -154,12 +193,15 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     """What moved it: `FILL XNYS:POST P1.7`."""
 
 
-class LearnerReply(msgspec.Struct, frozen=True, kw_only=True, tag="learner_reply"):
+class LearnerReply(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="learner_reply"):
     """Every version published in this window, and the last one whole, per side."""
 
     seq: int
     publications: tuple[Publication, ...]
     policies: tuple[PolicySnapshot, ...]
+    """While a challenger is being released, those of the champion first."""
+    steered: tuple[LearnerSteered, ...] = ()
+    release: ReleaseStatus | None = None
 
 
 Message = VenueBatch | VenueReply | HostBatch | HostReply | LearnerBatch | LearnerReply

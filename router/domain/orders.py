@@ -12,8 +12,11 @@ from router.domain.errors import BadInputError, bad_value
 from router.domain.ids import PARENT_ID_MAX, check_id
 from router.domain.units import PX_MAX, QTY_MAX, Nanos, Px, Qty
 
+OVERBOOK_MAX = 10.0
+"""Over-booking beyond ten slices is no over-booking but another schedule."""
 
-class ParentOrder(msgspec.Struct, frozen=True, kw_only=True):
+
+class ParentOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The client's order. It is never sent to a venue as such."""
 
     parent_id: str
@@ -38,9 +41,15 @@ class ParentOrder(msgspec.Struct, frozen=True, kw_only=True):
     segments_deny: tuple[str, ...] = ()
     """Segments of dark pools' counterparties that it does not trade with, wherever a pool names them."""
     strategy_parameters: dict[str, float] = {}
+    is_single_lane: bool = False
+    """Each slice goes to one lane."""
+    overbook_max: float = 0.0
+    """How much more than a slice may be posted where it rests, as a share of the slice; never more than the order."""
+    overfill_penalty: float = 1.0
+    """What a share filled beyond a slice costs, in multiples of what one left unfilled would."""
 
 
-class ChildOrder(msgspec.Struct, frozen=True, kw_only=True):
+class ChildOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One order at one venue."""
 
     cl_ord_id: str
@@ -74,7 +83,7 @@ class ChildOrder(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.mic}:{self.tactic}"
 
 
-class NewOrderSingle(msgspec.Struct, frozen=True, tag="new"):
+class NewOrderSingle(msgspec.Struct, frozen=True, gc=False, tag="new"):
     """Send this child."""
 
     child: ChildOrder
@@ -90,7 +99,7 @@ class NewOrderSingle(msgspec.Struct, frozen=True, tag="new"):
         return self.child.cl_ord_id
 
 
-class OrderCancelRequest(msgspec.Struct, frozen=True, tag="cancel", kw_only=True):
+class OrderCancelRequest(msgspec.Struct, frozen=True, gc=False, tag="cancel", kw_only=True):
     """Cancel what is left of a child."""
 
     mic: str
@@ -99,7 +108,7 @@ class OrderCancelRequest(msgspec.Struct, frozen=True, tag="cancel", kw_only=True
     parent_id: str
 
 
-class OrderCancelReplaceRequest(msgspec.Struct, frozen=True, tag="replace", kw_only=True):
+class OrderCancelReplaceRequest(msgspec.Struct, frozen=True, gc=False, tag="replace", kw_only=True):
     """Change a child's quantity (total, fills included) or price."""
 
     mic: str
@@ -110,7 +119,7 @@ class OrderCancelReplaceRequest(msgspec.Struct, frozen=True, tag="replace", kw_o
     price: Px | None = None
 
 
-class OrderStatusRequest(msgspec.Struct, frozen=True, tag="status", kw_only=True):
+class OrderStatusRequest(msgspec.Struct, frozen=True, gc=False, tag="status", kw_only=True):
     """Ask what became of a child; the answer is an ORDER_STATUS report, REJECTED when it never arrived."""
 
     mic: str
@@ -156,6 +165,8 @@ def check_parent(parent: ParentOrder, where: str = "$") -> ParentOrder:
             parent.max_participation,
         ),
         (0 <= parent.min_qty <= parent.order_qty, "min_qty", "a quantity up to order_qty", parent.min_qty),
+        (0.0 <= parent.overbook_max <= OVERBOOK_MAX, "overbook_max", "a share from 0 to 10", parent.overbook_max),
+        (0.0 <= parent.overfill_penalty <= 1e6, "overfill_penalty", "a number from 0", parent.overfill_penalty),
     )
     for holds, key, expected, got in rules:
         if not holds:

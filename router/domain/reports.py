@@ -12,7 +12,7 @@ from router.domain.enums import ExecType, LastLiquidityInd, OrdStatus
 from router.domain.units import Micros, Nanos, Px, Qty
 
 
-class ExecutionReport(msgspec.Struct, frozen=True, tag="execution_report", kw_only=True):
+class ExecutionReport(msgspec.Struct, frozen=True, gc=False, tag="execution_report", kw_only=True):
     """FIX ExecutionReport: every order state message, fills included (`exec_type` TRADE).
 
     `cum_qty`, `leaves_qty` and `ord_status` are the venue's own view after this report. `avg_px` is rounded
@@ -43,7 +43,7 @@ class ExecutionReport(msgspec.Struct, frozen=True, tag="execution_report", kw_on
     """On RESTATED: how much stands against a child that is invited to firm up; 0: the invitation is over."""
 
 
-class OrderCancelReject(msgspec.Struct, frozen=True, tag="cancel_reject", kw_only=True):
+class OrderCancelReject(msgspec.Struct, frozen=True, gc=False, tag="cancel_reject", kw_only=True):
     """FIX OrderCancelReject: a cancel or replace was refused; `ord_status` is the order's true state."""
 
     mic: str

@@ -11,8 +11,11 @@ import msgspec
 from router.domain.enums import AllocationMode, OutcomeKind, Side
 from router.domain.units import Nanos, Qty
 
+CHAMPION, CHALLENGER = "champion", "challenger"
+"""The arms of a release: the policy that routed before, and the one that would replace it."""
 
-class ContextFrame(msgspec.Struct, frozen=True, kw_only=True):
+
+class ContextFrame(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Every lane at one moment, for one side: its features and what is public of its price, fee and size.
 
     `x` is float64 (len(lanes), len(names)) in C order. `price_bps` is the improvement against the consolidated mid
@@ -32,7 +35,7 @@ class ContextFrame(msgspec.Struct, frozen=True, kw_only=True):
     max_qty: tuple[Qty, ...]
 
 
-class LaneScore(msgspec.Struct, frozen=True, kw_only=True):
+class LaneScore(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a policy believes of a lane in a context.
 
     `p` is the probability that any of it fills within the lane's standard life, `mu` the mean quantity met when
@@ -47,9 +50,15 @@ class LaneScore(msgspec.Struct, frozen=True, kw_only=True):
     markout_bps: float = 0.0
     leakage_bps: float = 0.0
     weight: float = 0.0
+    hazards: tuple[float, ...] = ()
+    """Of the quantity met when it fills, per share and one per size bin of the snapshot: log-survival falls by so
+    much a share within the bin. Empty: the same everywhere, 1 / `mu`."""
+    spread_bps: float = 0.0
+    """Standard deviation of what the policy believes a share sent to the lane to be worth: what a choice of one lane
+    is drawn with."""
 
 
-class PolicySnapshot(msgspec.Struct, frozen=True, kw_only=True):
+class PolicySnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One published version of a policy: what every parent host uses for its next decision.
 
     `routing_probabilities` (one per lane, summing to 1) is the share of the next standard slice that each lane
@@ -66,9 +75,17 @@ class PolicySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     routing_probabilities: tuple[float, ...]
     outcomes_applied: int
     model_digest: str
+    size_edges: tuple[float, ...] = ()
+    """Where the size bins of the scores' hazards start, in shares, from 0 on."""
+    is_slowed: bool = False
+    """Whether a limit held the probabilities back: slices are split by them until they have caught up."""
+    arm: str = ""
+    """Whose it is while a challenger is being released: CHAMPION or CHALLENGER; empty without a release."""
+    arm_share: float = 0.0
+    """Of a challenger: the part of new parents that are to be routed by it."""
 
 
-class Exclusion(msgspec.Struct, frozen=True):
+class Exclusion(msgspec.Struct, frozen=True, gc=False):
     """Why a lane was no candidate: a coded reason and, for people, a detail."""
 
     lane: str
@@ -76,7 +93,7 @@ class Exclusion(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True):
+class RoutingDecision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One draw of an allocation, with everything needed to say why and to evaluate another policy on it.
 
     Tuples over lanes follow `candidates`. `context` is the float64 matrix (len(candidates), len(context_names)).
@@ -104,9 +121,31 @@ class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True):
     probe_lane: str = ""
     opportunity_bps: float = 0.0
     """What leaving a share unfilled is expected to cost: the urgency that the schedule put on this decision."""
+    acted: AllocationMode | None = None
+    """The mode acted in, where the rules put another in place of the policy's."""
+    limits: tuple[Exclusion, ...] = ()
+    """Limits on learning that changed it; the lane is empty where they speak of all lanes."""
+    given_up: float = 0.0
+    """With a budget for exploration: the expected value given up by it, in bps times shares."""
+    price_bps: tuple[float, ...] = ()
+    """What was public of the candidates, as in `ContextFrame`: the price, and below the fee and the sizes."""
+    fee_bps: tuple[float, ...] = ()
+    lots: tuple[Qty, ...] = ()
+    min_qty: tuple[Qty, ...] = ()
+    max_qty: tuple[Qty, ...] = ()
+    exploration: tuple[float, float] = (0.0, 0.0)
+    """With which probability a share of the slice was to be diverted to a lane drawn evenly, and which share."""
+    rules: bytes = b""
+    """What else the split went by: the `Rules` of `router.allocation.allocate` as MessagePack; empty: nothing."""
+    arm: str = ""
+    """Of the policy that decided: CHAMPION or CHALLENGER; empty without a release."""
+    fall_back: str = ""
+    """Why the learner's policy was not used; empty when it was."""
+    model_digest: str = ""
+    """Of the model that `policy_version` names."""
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What became of one child since the learner last heard of it.
 
     FILL, EXPIRE, CANCEL, REJECT and HEARTBEAT carry exposure: from `age_from_ns` to `age_to_ns` of the child's life
@@ -138,6 +177,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     markout_bps: float = 0.0
     x: tuple[float, ...] = ()
     """The lane's context when the child was routed."""
+    arm: str = ""
+    """Of the policy that routed the child: CHAMPION or CHALLENGER; empty without a release."""
 
     @property
     def key(self) -> tuple[int, str, str, str, int, int]:

@@ -8,8 +8,9 @@ Rows that look odd say when they happen. CLOSED children accept only executions 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from router.domain.enums import OrdStatus
 from router.domain.errors import IllegalTransitionError
@@ -151,6 +152,8 @@ class ChildState:
     intended_at: Nanos
     mid_routed2: Px
     x: tuple[float, ...]
+    arm: str = ""
+    """Which arm of a release routed it."""
     status: OrdStatus = S.INTENDED
     order_qty: Qty = 0
     price: Px | None = None
@@ -197,13 +200,13 @@ class ChildState:
         """What may still execute: an UNKNOWN child counts in full until it is reconciled."""
         if self.status in CLOSED:
             return 0
-        whole = self.whole_qty if self.closing is None else self.closing_qty
-        return max(whole - self.cum_qty, 0)
+        left = (self.whole_qty if self.closing is None else self.closing_qty) - self.cum_qty
+        return left if left > 0 else 0
 
     @property
     def whole_qty(self) -> Qty:
         """Its quantity, or the larger one that we asked for and do not know of."""
-        return max(self.order_qty, self.asked_qty)
+        return self.order_qty if self.order_qty >= self.asked_qty else self.asked_qty
 
     @property
     def excess_qty(self) -> Qty:
@@ -218,6 +221,7 @@ def intended(event: ChildIntended) -> ChildState:
         intended_at=event.at,
         mid_routed2=event.mid_routed2,
         x=event.x,
+        arm=event.arm,
         order_qty=event.child.order_qty,
         bound_qty=event.child.order_qty,
         price=event.child.price,
@@ -240,7 +244,7 @@ def apply(state: ChildState, event: ChildEvent) -> OrdStatus:
             f"expected an event legal in {before}, got {type(event).__name__} - at child {event.cl_ord_id}"
         ) from None
     state.version += 1
-    _change(state, event)
+    _CHANGES[type(event)](state, event)
     _settle(state, event, target, before)
     if isinstance(event, ChildReplaceRequested):
         state.bound_qty = max(state.bound_qty, event.order_qty)
@@ -250,47 +254,56 @@ def apply(state: ChildState, event: ChildEvent) -> OrdStatus:
     return before
 
 
-def _change(state: ChildState, event: ChildEvent) -> None:
-    """Take over what the event says, the status aside."""
-    match event:
-        case ChildTraded():
-            _trade(state, event)
-        case ChildTradeCanceled():
-            _bust(state, event.exec_ref_id, 0, 0)
-        case ChildTradeCorrected():
-            _bust(state, event.exec_ref_id, event.last_qty, event.last_px)
-        case ChildOut():
-            state.closing, state.closing_qty = event.ord_status, event.cum_qty
-            state.out_at = event.transacted_at
-        case ChildReconciled():
-            state.order_id = event.order_id or state.order_id
-            state.queries = 0
-            if event.ord_status in CLOSED:
-                state.closing, state.closing_qty = event.ord_status, event.cum_qty
-            if event.order_qty and event.order_qty == state.asked_qty:
-                state.order_qty, state.asked_qty, state.request = event.order_qty, 0, None
-        case ChildInvited():
-            state.invitations.add(event.exec_id)
-        case ChildCancelRequested() | ChildReplaceRequested():
-            state.request, state.asked_at = event, event.at
-            if isinstance(event, ChildReplaceRequested):
-                state.asked_qty = event.order_qty
-        case ChildReplaced():
-            state.order_qty, state.price, state.request = event.order_qty, event.price, None
-            state.asked_qty = 0
-        case ChildRequestRefused():
-            if isinstance(state.request, ChildReplaceRequested):
-                state.asked_qty = 0
-            state.request = None
-        case ChildAcknowledged():
-            state.order_id = event.order_id
-        case ChildSent() | ChildLost():
-            state.asked_at = event.at
-        case ChildQueried():
-            state.asked_at = event.at
-            state.queries += 1
-        case ChildRejected():
-            state.closing, state.closing_qty = S.REJECTED, state.cum_qty
+def _out(state: ChildState, event: ChildOut) -> None:
+    state.closing, state.closing_qty = event.ord_status, event.cum_qty
+    state.out_at = event.transacted_at
+
+
+def _reconcile(state: ChildState, event: ChildReconciled) -> None:
+    state.order_id = event.order_id or state.order_id
+    state.queries = 0
+    if event.ord_status in CLOSED:
+        state.closing, state.closing_qty = event.ord_status, event.cum_qty
+    if event.order_qty and event.order_qty == state.asked_qty:
+        state.order_qty, state.asked_qty, state.request = event.order_qty, 0, None
+
+
+def _invite(state: ChildState, event: ChildInvited) -> None:
+    state.invitations.add(event.exec_id)
+
+
+def _request(state: ChildState, event: ChildCancelRequested | ChildReplaceRequested) -> None:
+    state.request, state.asked_at = event, event.at
+    if isinstance(event, ChildReplaceRequested):
+        state.asked_qty = event.order_qty
+
+
+def _replace(state: ChildState, event: ChildReplaced) -> None:
+    state.order_qty, state.price, state.request = event.order_qty, event.price, None
+    state.asked_qty = 0
+
+
+def _refuse(state: ChildState, event: ChildRequestRefused) -> None:
+    if isinstance(state.request, ChildReplaceRequested):
+        state.asked_qty = 0
+    state.request = None
+
+
+def _acknowledge(state: ChildState, event: ChildAcknowledged) -> None:
+    state.order_id = event.order_id
+
+
+def _send(state: ChildState, event: ChildSent | ChildLost) -> None:
+    state.asked_at = event.at
+
+
+def _query(state: ChildState, event: ChildQueried) -> None:
+    state.asked_at = event.at
+    state.queries += 1
+
+
+def _reject(state: ChildState, event: ChildRejected) -> None:
+    state.closing, state.closing_qty = S.REJECTED, state.cum_qty
 
 
 def _settle(state: ChildState, event: ChildEvent, target: Target, before: OrdStatus) -> None:
@@ -344,3 +357,31 @@ def _bust(state: ChildState, exec_ref_id: str, qty: Qty, px: Px) -> None:
         state.fee_micros -= execution.fee_micros
         execution.fee_micros = 0
     execution.qty, execution.px = qty, px
+
+
+def _cancel_trade(state: ChildState, event: ChildTradeCanceled) -> None:
+    _bust(state, event.exec_ref_id, 0, 0)
+
+
+def _correct_trade(state: ChildState, event: ChildTradeCorrected) -> None:
+    _bust(state, event.exec_ref_id, event.last_qty, event.last_px)
+
+
+_CHANGES: dict[type, Callable[[ChildState, Any], None]] = {
+    ChildTraded: _trade,
+    ChildTradeCanceled: _cancel_trade,
+    ChildTradeCorrected: _correct_trade,
+    ChildOut: _out,
+    ChildReconciled: _reconcile,
+    ChildInvited: _invite,
+    ChildCancelRequested: _request,
+    ChildReplaceRequested: _request,
+    ChildReplaced: _replace,
+    ChildRequestRefused: _refuse,
+    ChildAcknowledged: _acknowledge,
+    ChildSent: _send,
+    ChildLost: _send,
+    ChildQueried: _query,
+    ChildRejected: _reject,
+}
+"""What of each event a child takes over, the status aside."""

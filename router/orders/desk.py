@@ -6,26 +6,31 @@ Rule of this file: it decides by recording events through `record`, which applie
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from functools import lru_cache
+from typing import NamedTuple
 
 from router.allocation.allocate import Exploration
+from router.allocation.limits import UNLIMITED, Limits
 from router.domain.enums import OrdStatus, SessionState, Side, Tactic, TimeInForce, WorkingState
 from router.domain.events import ChildIntended, ChildWatched, DecisionMade, Event, ParentDone, ParentWoke
-from router.domain.fees import expected_rates, rates_bps
+from router.domain.fees import Rates, expected_rates, rates_bps
 from router.domain.instruments import VenueSpec
 from router.domain.market import MarketSnapshot
 from router.domain.messages import HostBatch
 from router.domain.orders import ParentOrder
-from router.domain.scores import ContextFrame, PolicySnapshot
-from router.domain.units import MILLISECOND, SECOND, Nanos
+from router.domain.scores import ContextFrame
+from router.domain.units import MILLISECOND, SECOND, Nanos, Qty
 from router.orders import hearing
 from router.orders.parent import ParentState
-from router.route import Surroundings, book_side, fall_back_policy, route
+from router.orders.trust import choose
+from router.route import NOTHING_BEHIND, Standing, Surroundings, book_side, route
 from router.schedule.build import build_schedule
-from router.schedule.schedule import Release, Schedule, ScheduleView
+from router.schedule.pacing import room
+from router.schedule.schedule import Portion, Release, Schedule, ScheduleView
 from router.schedule.vwap import Vwap, curve_of_life
 
 IMMEDIATE = (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
+_WORKING = (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
 Record = Callable[[Event], None]
 
 
@@ -45,16 +50,20 @@ class HostSetup(NamedTuple):
     sweeps_max: int = 3
     """How often, between two boundaries of the schedule, missed immediate quantity is sent again."""
     exploration: Exploration = Exploration(0.05, 0.1)
+    limits: Limits = UNLIMITED
     session: tuple[Nanos, Nanos] = (0, 0)
     """The session's open and close, over which `volume_curve` is given."""
     volume_curve: tuple[float, ...] = ()
     """Cumulative share of a past day's volume by equal bins of the session, for VWAP; without it a U-shape."""
+    stale_ns: Nanos = 60 * SECOND
+    """Age of a published policy beyond which it is not used."""
 
 
 def wake(state: ParentState, batch: HostBatch, market: MarketSnapshot, setup: HostSetup, record: Record) -> None:
     """Let one parent act at `batch.now`."""
     now = batch.now
-    down = {quote.mic: True for quote in market.quotes if quote.session is SessionState.DOWN}
+    is_down = SessionState.DOWN
+    down = {quote.mic: True for quote in market.quotes if quote.session is is_down}
     for event in hearing.overdue(state, now, setup.answer_timeout_ns, down):
         record(event)
     _watch(state, now, setup, record)
@@ -82,8 +91,7 @@ def _watch(state: ParentState, now: Nanos, setup: HostSetup, record: Record) -> 
     """Tell learners of children that have been open for a while."""
     for child in tuple(state.live.values()):
         age = now - child.intended_at
-        is_working = child.status in (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
-        if is_working and age - child.watched_age >= setup.heartbeat_ns:
+        if age - child.watched_age >= setup.heartbeat_ns and child.status in _WORKING:
             record(ChildWatched(parent_id=child.child.parent_id, at=now, cl_ord_id=child.child.cl_ord_id))
 
 
@@ -115,10 +123,11 @@ def _work(
     release = _schedule(order, setup).release(_view(state, now, market, setup))
     has_immediate = False
     around = _surroundings(state, batch, market, setup, down)
-    for portion in release.portions if around is not None else ():
+    for i, portion in enumerate(release.portions if around is not None else ()):
         if around is None or portion.qty < 1 or portion.qty > state.unrouted_qty:
             continue
-        routed = route(order, portion, around, state.decisions, len(state.children), state.unrouted_qty)
+        standing = _standing(state, release.portions[i:], now, market, setup)
+        routed = route(order, portion, around, state.decisions, len(state.children), state.unrouted_qty, standing)
         record(DecisionMade(parent_id=order.parent_id, at=now, decision=routed.decision))
         mid2 = market.bid_px + market.ask_px
         for child, x in zip(routed.children, routed.contexts, strict=True):
@@ -131,9 +140,33 @@ def _work(
                     child=child,
                     mid_routed2=mid2,
                     x=x,
+                    arm=routed.decision.arm,
                 )
             )
     record(_woke(state, release, now, has_immediate, setup))
+
+
+def _standing(
+    state: ParentState, ahead: tuple[Portion, ...], now: Nanos, market: MarketSnapshot, setup: HostSetup
+) -> Standing:
+    """Return what is behind the first of the portions `ahead`, as far as anything in force asks for it.
+
+    Over-booking takes nothing from the portions after it, nor from the cap on participation: what is posted in all,
+    were all of it to fill, stays within what the order may still trade.
+    """
+    order, limits = state.parent, setup.limits
+    if not order.overbook_max and limits == UNLIMITED:
+        return NOTHING_BEHIND
+    extra: Qty = 0
+    if order.overbook_max:
+        free = room(_view(state, now, market, setup)) - sum(portion.qty for portion in ahead)
+        extra = max(min(int(order.overbook_max * ahead[0].qty), free), 0)
+    committed: dict[str, Qty] = {}
+    if limits.venue_share_max < 1.0:
+        for child in state.children.values():
+            mic = child.child.mic
+            committed[mic] = committed.get(mic, 0) + child.cum_qty + child.leaves_qty
+    return Standing(extra, state.given_up, committed)
 
 
 def _schedule(order: ParentOrder, setup: HostSetup) -> Schedule:
@@ -156,10 +189,16 @@ def _woke(state: ParentState, release: Release, now: Nanos, has_immediate: bool,
     )
 
 
+@lru_cache(maxsize=64)
+def _taker_rates(specs: tuple[VenueSpec, ...]) -> tuple[Rates, ...]:
+    """Return the rates at which one may expect to take, each once."""
+    return tuple(dict.fromkeys(expected_rates(spec.fees, Tactic.TAKE) for spec in specs))
+
+
 def _view(state: ParentState, now: Nanos, market: MarketSnapshot, setup: HostSetup) -> ScheduleView:
     order, mid = state.parent, market.mid
     mid2 = market.bid_px + market.ask_px
-    taker_bps = [rates_bps(expected_rates(spec.fees, Tactic.TAKE), mid2) for spec in setup.specs] if mid else []
+    taker_bps = [rates_bps(rates, mid2) for rates in _taker_rates(setup.specs)] if mid else []
     return ScheduleView(
         now=now,
         start_at=order.start_at,
@@ -191,7 +230,7 @@ def _surroundings(
     frame = _of_side(batch.frames, side)
     if frame is None or not market.mid:
         return None
-    policy = _of_side(batch.policies, side) or fall_back_policy(setup.specs, side, batch.now)
+    policy, fall_back = choose(state, batch.policies, side, setup.specs, batch.now, setup.stale_ns, setup.seed)
     return Surroundings(
         now=batch.now,
         market=market,
@@ -202,11 +241,10 @@ def _surroundings(
         exploration=setup.exploration,
         seed=setup.seed,
         life_ns=setup.life_ns,
+        limits=setup.limits,
+        fall_back=fall_back,
     )
 
 
-Sided = TypeVar("Sided", ContextFrame, PolicySnapshot)
-
-
-def _of_side(items: tuple[Sided, ...], side: Side) -> Sided | None:
-    return next((item for item in items if item.side is side), None)
+def _of_side(frames: tuple[ContextFrame, ...], side: Side) -> ContextFrame | None:
+    return next((frame for frame in frames if frame.side is side), None)

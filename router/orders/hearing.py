@@ -6,7 +6,7 @@ order, for orders that are not ours) gives legal events or a `ReportIgnored` wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from router.domain.enums import ExecType, OrdStatus, TimeInForce
 from router.domain.events import (
@@ -38,6 +38,12 @@ QUERIES_MAX = 50
 """Status queries for one child without an answer: beyond it only a person can tell, and its quantity stays bound."""
 
 
+_IMMEDIATE = frozenset({TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL})
+_NOT_SENT = frozenset({S.UNKNOWN, S.INTENDED})
+_SILENT = AWAITING | _NOT_SENT
+"""States in which nothing but an answer of the venue can tell what became of a child."""
+
+
 def hear(state: ParentState, report: Report, now: Nanos) -> list[Event]:
     """Return the events that `report`, which reached us at `now`, makes of this parent's state."""
     if isinstance(report, OrderCancelReject):
@@ -54,25 +60,8 @@ def hear(state: ParentState, report: Report, now: Nanos) -> list[Event]:
 
 
 def _said(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
-    match report.exec_type:
-        case ExecType.NEW:
-            return _acknowledged(state, child, report, now)
-        case ExecType.TRADE:
-            return _traded(state, child, report, now)
-        case ExecType.CANCELED | ExecType.EXPIRED:
-            return _out(state, child, report, now)
-        case ExecType.REJECTED:
-            return _rejected(state, child, report, now)
-        case ExecType.REPLACED:
-            return _replaced(state, child, report, now)
-        case ExecType.TRADE_CANCEL | ExecType.TRADE_CORRECT:
-            return _amended(state, child, report, now)
-        case ExecType.ORDER_STATUS:
-            return _status(state, child, report, now)
-        case ExecType.RESTATED:
-            return _invited(state, child, report, now)
-        case _:
-            return [_ignored(state, report, now, "DUPLICATE")]
+    said = _SAID.get(report.exec_type)
+    return said(state, child, report, now) if said is not None else [_ignored(state, report, now, "DUPLICATE")]
 
 
 def _ignored(state: ParentState, report: ExecutionReport, now: Nanos, reason: str) -> ReportIgnored:
@@ -256,6 +245,21 @@ def _missing_px(child: ChildState, report: ExecutionReport, missing: int) -> int
     return round(exact) if 0.5 * report.avg_px < exact < 2 * report.avg_px else report.avg_px
 
 
+_SAID: dict[ExecType, Callable[[ParentState, ChildState, ExecutionReport, Nanos], list[Event]]] = {
+    ExecType.NEW: _acknowledged,
+    ExecType.TRADE: _traded,
+    ExecType.CANCELED: _out,
+    ExecType.EXPIRED: _out,
+    ExecType.REJECTED: _rejected,
+    ExecType.REPLACED: _replaced,
+    ExecType.TRADE_CANCEL: _amended,
+    ExecType.TRADE_CORRECT: _amended,
+    ExecType.ORDER_STATUS: _status,
+    ExecType.RESTATED: _invited,
+}
+"""What each kind of report makes of a child; any other says nothing new."""
+
+
 def _refused(state: ParentState, report: OrderCancelReject, now: Nanos) -> list[Event]:
     parent_id, child_id = state.parent.parent_id, report.orig_cl_ord_id
     child = state.children.get(child_id)
@@ -311,7 +315,7 @@ def _overdue_child(state: ParentState, child: ChildState, now: Nanos, timeout_ns
 
 def _lost_reason(child: ChildState, now: Nanos, timeout_ns: Nanos, is_down: bool) -> str:
     """Say why an open child must be taken for UNKNOWN now; empty when it need not."""
-    if child.status in (S.UNKNOWN, S.INTENDED):
+    if child.status in _NOT_SENT:
         return ""
     if is_down:
         return "session down"
@@ -320,8 +324,7 @@ def _lost_reason(child: ChildState, now: Nanos, timeout_ns: Nanos, is_down: bool
     order = child.child
     if order.time_in_force is TimeInForce.GOOD_TILL_DATE and order.expire_time is not None:
         return "no expiry" if now - order.expire_time >= timeout_ns else ""
-    is_immediate = order.time_in_force in (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
-    return "no end" if is_immediate and now - child.asked_at >= timeout_ns else ""
+    return "no end" if order.time_in_force in _IMMEDIATE and now - child.asked_at >= timeout_ns else ""
 
 
 def next_deadline(state: ParentState, answer_timeout_ns: Nanos) -> Nanos | None:
@@ -329,8 +332,7 @@ def next_deadline(state: ParentState, answer_timeout_ns: Nanos) -> Nanos | None:
     due: Nanos | None = None
     for child in state.live.values():
         order = child.child
-        is_immediate = order.time_in_force in (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
-        if child.status in AWAITING or child.status in (S.UNKNOWN, S.INTENDED) or is_immediate:
+        if child.status in _SILENT or order.time_in_force in _IMMEDIATE:
             at = child.asked_at + answer_timeout_ns
         elif order.expire_time is not None:
             at = order.expire_time + answer_timeout_ns

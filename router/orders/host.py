@@ -101,6 +101,7 @@ class OrderHost:
 
     def _begin(self, seq: int) -> None:
         self._seq = seq
+        self._cause = str(seq)
         self._events: list[Event] = []
         self._commands: list[Command] = []
         self._outcomes: list[Outcome] = []
@@ -109,7 +110,7 @@ class OrderHost:
 
     def _record(self, event: Event) -> None:
         """Decide one event: it is applied now, journaled with its batch, and performed after the sync."""
-        draft = Draft(type(event).__name__, self._now, str(self._seq), codec.encode(event))
+        draft = Draft(type(event).__name__, self._now, self._cause, codec.encode(event))
         self._drafts.append((event.parent_id, draft))
         self._take(event)
 
@@ -120,12 +121,15 @@ class OrderHost:
             self.parents[event.parent_id] = parent.accepted(event)
             return
         state = self.parents[event.parent_id]
+        if type(event) not in saying.TOLD:
+            parent.apply(state, event)
+            command = saying.command_of(state, event)
+            if command is not None:
+                self._commands.append(command)
+            return
         child = state.children.get(getattr(event, "cl_ord_id", ""))
         was_open, watched = (child.is_open, child.watched_age) if child else (True, 0)
         parent.apply(state, event)
-        command = saying.command_of(state, event)
-        if command is not None:
-            self._commands.append(command)
         outcome = saying.outcome_of(state, event, was_open, watched)
         if outcome is not None:
             self._outcomes.append(outcome)
@@ -146,6 +150,7 @@ class OrderHost:
 
     def _say(self) -> HostReply:
         live = [state for state in self.parents.values() if state.is_open]
+        conditional = Tactic.CONDITIONAL
         return HostReply(
             seq=self._seq,
             commands=tuple(self._commands),
@@ -153,20 +158,20 @@ class OrderHost:
             events=tuple(self._events),
             wakes=tuple((state.parent.parent_id, self._next_wake(state)) for state in live),
             open_children=sum(len(state.live) for state in live),
-            is_listening=any(c.child.tactic is Tactic.CONDITIONAL for state in live for c in state.live.values()),
+            is_listening=any(c.child.tactic is conditional for state in live for c in state.live.values()),
         )
 
     def _vouch(self, batch: HostBatch) -> None:
         """Settle what became of the children intended in the last reply."""
         for state in self.parents.values():
-            for child in tuple(state.live.values()):
-                if child.status is not OrdStatus.INTENDED:
-                    continue
-                ids = {"parent_id": state.parent.parent_id, "cl_ord_id": child.child.cl_ord_id}
+            parent_id, intended = state.parent.parent_id, OrdStatus.INTENDED
+            for child in [child for child in state.live.values() if child.status is intended]:
+                child_id = child.child.cl_ord_id
                 if batch.is_restart:
-                    self._record(ChildLost(**ids, at=batch.now, reason="restart between intent and send"))
+                    reason = "restart between intent and send"
+                    self._record(ChildLost(parent_id=parent_id, cl_ord_id=child_id, at=batch.now, reason=reason))
                 else:
-                    self._record(ChildSent(**ids, at=child.intended_at))
+                    self._record(ChildSent(parent_id=parent_id, cl_ord_id=child_id, at=child.intended_at))
 
     def _hear(self, batch: HostBatch) -> None:
         for order in batch.accepts:
@@ -197,8 +202,16 @@ class OrderHost:
                     self._record(event)
                     self._react(state, event)
         for mid in batch.mids:
-            fields = {name: getattr(mid, name) for name in mid.__struct_fields__}
-            self._record(MarkoutObserved(**fields))
+            self._record(
+                MarkoutObserved(
+                    parent_id=mid.parent_id,
+                    at=mid.at,
+                    cl_ord_id=mid.cl_ord_id,
+                    exec_id=mid.exec_id,
+                    horizon_ns=mid.horizon_ns,
+                    mid2=mid.mid2,
+                )
+            )
 
     def _react(self, state: ParentState, event: Event) -> None:
         """Answer an invitation, close a parent that is filled, and stop one that a venue over-filled."""
@@ -207,7 +220,7 @@ class OrderHost:
             lot = next((spec.listing.lot for spec in self.setup.specs if spec.mic == mic), 1)
             for answer in firm_up.answer(state, event, self._now, lot):
                 self._record(answer)
-        if not isinstance(event, ChildTraded | ChildTradeCorrected):
+        if not isinstance(event, (ChildTraded, ChildTradeCorrected)):
             return
         order_qty = state.parent.order_qty
         child = state.children[event.cl_ord_id]

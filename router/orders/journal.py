@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -29,7 +29,7 @@ UNSYNCED_MAX = 100_000
 _encoder = msgspec.msgpack.Encoder()
 
 
-class Draft(NamedTuple):
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """What a writer gives: the kind of fact, when it was decided, what caused it, and its encoded bytes."""
 
     kind: str
@@ -39,7 +39,7 @@ class Draft(NamedTuple):
     version: int = RECORD_VERSION
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One entry of a journal. `offset` and `seq` count from 0; `previous` is 32 bytes."""
 
     offset: int
@@ -111,7 +111,13 @@ def seal(draft: Draft, *, offset: int, stream: str, seq: int, epoch: int, previo
     >>> digest_of(record) == digest, len(digest)
     (True, 32)
     """
-    kind, at, causation_id, payload, version = draft
+    kind, at, causation_id, payload, version = (
+        draft.kind,
+        draft.at,
+        draft.causation_id,
+        draft.payload,
+        draft.version,
+    )
     body = _encoder.encode((offset, stream, seq, epoch, kind, version, at, causation_id, payload, previous))
     record = Record(
         offset=offset,

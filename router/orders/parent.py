@@ -6,7 +6,9 @@ the child's own `apply`; the invariants I1..I8 are asserted on what it leaves be
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from router.domain.enums import OrdStatus, Tactic, WorkingState
 from router.domain.errors import IllegalTransitionError, InvariantError
@@ -60,6 +62,15 @@ TABLE: dict[tuple[OrdStatus, type], OrdStatus | None] = {
 """None as a target: the state that the event names. Busts and corrections change quantities, never the status."""
 
 
+class Used(NamedTuple):
+    """The published policy that a decision went by."""
+
+    arm: str
+    policy: str
+    version: int
+    model_digest: str
+
+
 @dataclass(slots=True)
 class ParentState:
     """One parent's state: its own quantities, its children, and the counters its ids derive from."""
@@ -86,15 +97,21 @@ class ParentState:
     scheduled_state: WorkingState = WorkingState.IDLE
     """What it does by its schedule, while no child awaits the answer to a firm-up."""
     volume_at_start: Qty = 0
+    given_up: float = 0.0
+    """What its decisions gave up of the budget for exploration, in bps times shares."""
     sweeps: int = 0
     """Wakes since the schedule's last boundary, to send again what immediate children missed."""
     done_at: Nanos = 0
+    arm: str = ""
+    """Which arm of a release routes it, once one does."""
+    used: Used | None = None
+    """What the last decision by a learner went by."""
     version: int = 0
 
     @property
     def routed_qty(self) -> Qty:
         """What live children may still execute, unknown ones in full."""
-        return sum(state.leaves_qty for state in self.live.values())
+        return sum([state.leaves_qty for state in self.live.values()])
 
     @property
     def resting_dark_qty(self) -> Qty:
@@ -140,29 +157,40 @@ def apply(state: ParentState, event: Event) -> None:
         IllegalTransitionError: no row of the tables allows it.
         InvariantError: it would break one of I1..I8.
     """
-    match event:
-        case DecisionMade():
-            state.decisions += 1
-        case ParentWoke():
-            state.target_qty, state.wake_at, state.woken_at = event.target_qty, event.wake_at, event.at
-            state.scheduled_state, state.sweeps = event.working_state, event.sweeps
-            _note_working(state)
-        case ReportIgnored():
-            state.anomalies += event.reason != "DUPLICATE"
-        case ParentCancelRequested() | ParentSuspended() | ParentDone():
-            _move(state, event)
-        case ChildIntended():
-            _intend(state, event)
-        case ChildWatched():
-            watched = state.children[event.cl_ord_id]
-            watched.watched_age = max(watched.watched_age, event.at - watched.intended_at)
-        case MarkoutObserved():
-            pass
-        case ParentAccepted():
-            raise IllegalTransitionError(f"expected a parent to be accepted once - at parent {event.parent_id}")
-        case _:
-            _child(state, event)
+    _CHANGES.get(type(event), _child)(state, event)
     state.version += 1
+
+
+def _decide(state: ParentState, event: DecisionMade) -> None:
+    state.decisions += 1
+    state.given_up += event.decision.given_up
+    decision = event.decision
+    if not decision.fall_back:
+        state.arm = decision.arm
+        state.used = Used(decision.arm, decision.policy, decision.policy_version, decision.model_digest)
+
+
+def _wake(state: ParentState, event: ParentWoke) -> None:
+    state.target_qty, state.wake_at, state.woken_at = event.target_qty, event.wake_at, event.at
+    state.scheduled_state, state.sweeps = event.working_state, event.sweeps
+    _note_working(state)
+
+
+def _ignore(state: ParentState, event: ReportIgnored) -> None:
+    state.anomalies += event.reason != "DUPLICATE"
+
+
+def _watch(state: ParentState, event: ChildWatched) -> None:
+    watched = state.children[event.cl_ord_id]
+    watched.watched_age = max(watched.watched_age, event.at - watched.intended_at)
+
+
+def _note(state: ParentState, event: MarkoutObserved) -> None:
+    """A markout changes what learners know, and nothing of the parent."""
+
+
+def _accept(state: ParentState, event: ParentAccepted) -> None:
+    raise IllegalTransitionError(f"expected a parent to be accepted once - at parent {event.parent_id}")
 
 
 def _move(state: ParentState, event: ParentCancelRequested | ParentSuspended | ParentDone | ChildTraded) -> None:
@@ -180,7 +208,7 @@ def _move(state: ParentState, event: ParentCancelRequested | ParentSuspended | P
         state.status, state.done_at = event.ord_status, event.at
     elif target is not None:
         state.status = target
-    if isinstance(event, ParentCancelRequested | ParentSuspended):
+    if isinstance(event, _STOPS):
         # Its children are to be cancelled now, whenever the schedule meant to wake.
         state.wake_at = event.at
 
@@ -211,13 +239,14 @@ def _child(state: ParentState, event: children.ChildEvent) -> None:
             f"expected a child of {event.parent_id}, got {event.cl_ord_id} - at {type(event).__name__}"
         )
     cum, notional, fee = child_state.cum_qty, child_state.notional, child_state.fee_micros
-    if isinstance(event, ChildTraded | ChildTradeCanceled | ChildTradeCorrected):
+    if isinstance(event, _EXECUTIONS):
         _check_once(state, child_state, event)
-    elif isinstance(event, ChildReplaceRequested):
-        _check_replace(state, child_state, event)
-    children.apply(child_state, event)
-    if isinstance(event, ChildTraded | ChildTradeCanceled | ChildTradeCorrected):
+        children.apply(child_state, event)
         state.exec_ids.add((child_state.child.mic, event.exec_id))
+    else:
+        if isinstance(event, ChildReplaceRequested):
+            _check_replace(state, child_state, event)
+        children.apply(child_state, event)
     state.cum_qty += child_state.cum_qty - cum
     state.notional += child_state.notional - notional
     state.fee_micros += child_state.fee_micros - fee
@@ -231,10 +260,27 @@ def _child(state: ParentState, event: children.ChildEvent) -> None:
     _check_child(state, child_state)
 
 
+_STOPS = (ParentCancelRequested, ParentSuspended)
+_EXECUTIONS = (ChildTraded, ChildTradeCanceled, ChildTradeCorrected)
+
+_CHANGES: dict[type, Callable[[ParentState, Any], None]] = {
+    DecisionMade: _decide,
+    ParentWoke: _wake,
+    ReportIgnored: _ignore,
+    ParentCancelRequested: _move,
+    ParentSuspended: _move,
+    ParentDone: _move,
+    ChildIntended: _intend,
+    ChildWatched: _watch,
+    MarkoutObserved: _note,
+    ParentAccepted: _accept,
+}
+"""What each event changes; what is not here is the child's."""
+
+
 def _note_working(state: ParentState) -> None:
-    is_awaiting = any(
-        s.status is S.PENDING_REPLACE and s.child.tactic is Tactic.CONDITIONAL for s in state.live.values()
-    )
+    replacing = S.PENDING_REPLACE
+    is_awaiting = any(s.status is replacing and s.child.tactic is Tactic.CONDITIONAL for s in state.live.values())
     state.working_state = WorkingState.AWAITING_FIRM_UP if is_awaiting else state.scheduled_state
 
 

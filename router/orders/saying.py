@@ -43,11 +43,28 @@ _KIND_OF_END = {
 }
 
 
+_REQUESTS = (ChildCancelRequested, ChildQueried, ChildReplaceRequested)
+
+TOLD = frozenset(
+    {
+        ChildTraded,
+        ChildOut,
+        ChildRejected,
+        ChildReconciled,
+        ChildReplaced,
+        ChildTradeCorrected,
+        ChildWatched,
+        MarkoutObserved,
+    }
+)
+"""The events that learners may hear of."""
+
+
 def command_of(state: ParentState, event: Event) -> Command | None:
     """Return the command that performs `event`; None for events that only record."""
     if isinstance(event, ChildIntended):
         return NewOrderSingle(event.child)
-    if not isinstance(event, ChildCancelRequested | ChildQueried | ChildReplaceRequested):
+    if not isinstance(event, _REQUESTS):
         return None
     mic, parent_id = state.children[event.cl_ord_id].child.mic, event.parent_id
     ids = {"mic": mic, "cl_ord_id": event.request_id, "orig_cl_ord_id": event.cl_ord_id, "parent_id": parent_id}
@@ -99,6 +116,7 @@ def _outcome(child: ChildState, kind: OutcomeKind, at: Nanos, age_from: Nanos, a
         age_to_ns=max(age_to, age_from),
         is_final=not child.is_open,
         x=child.x,
+        arm=child.arm,
     )
 
 

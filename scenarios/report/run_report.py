@@ -198,11 +198,14 @@ def _venues(run: RunData) -> Iterator[Section]:
 
 def _decisions(run: RunData) -> Section:
     frame = run.tables["decisions"]
+    newest = "" if frame.is_empty() else str(frame.sort("at", maintain_order=True)["decision_id"][-1])
+    more = f" More of one, and what the last fills changed: <code>anabranch explain RUN {escape(newest)}</code>."
     return Section(
         "decisions",
         "Why this venue",
         f"The last {run_tables.DECISIONS_SHOWN} decisions, newest first. p: probability that any of it fills within "
         "the lane's standard life; μ: mean quantity met when it fills; value: expected worth of one share routed "
-        "there, costs taken off; probability: share of the next standard slice; quantity: what was sent.",
+        "there, costs taken off; probability: share of the next standard slice; quantity: what was sent."
+        + (more if newest else ""),
         run_tables.decisions(frame) if not frame.is_empty() else note("No decision was taken."),
     )

@@ -6,16 +6,21 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from synthetic_run import LANES, VENUES, write_empty, write_run
 
 from router.domain.errors import RunError
-from scenarios.report import write_report
-from scenarios.tables import TABLES
+from scenarios.report import run_tables, time_figures, write_report
+from scenarios.report.price_unit import price_unit
+from scenarios.report.reading import read_run
+from scenarios.tables import RUN_FORMAT, TABLES
 
 PAGE_BYTES_MAX = 8_000_000
+UNITS = ("0.0001", "0.01")
 
 
 def page_of(run: Path) -> str:
@@ -107,7 +112,7 @@ def test_other_run_format_is_refused(tmp_path: Path) -> None:
     run = write_empty(tmp_path / "run")
     summary = json.loads((run / "summary.json").read_text())
     (run / "summary.json").write_text(json.dumps({**summary, "run_format": 99}))
-    with pytest.raises(RunError, match="expected run_format 1, got 99"):
+    with pytest.raises(RunError, match=f"expected run_format {RUN_FORMAT}, got 99"):
         write_report(run)
 
 
@@ -152,3 +157,29 @@ def test_page_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     run = write_empty(tmp_path / "run")
     with pytest.raises(RunError, match="a file that can be written"):
         write_report(run, run / "summary.json" / "page.html")
+
+
+@pytest.mark.parametrize(("unit", "written"), [("0.0001", "40.0012"), ("0.00001", "4.00012"), ("0.01", "4,000.12")])
+def test_prices_are_written_in_the_unit_of_the_recording(unit: str, written: str) -> None:
+    row = {
+        **dict.fromkeys(TABLES["orders"].names),
+        **dict.fromkeys(("order_qty", "cum_qty", "start_at", "done_at", "end_at", "anomalies"), 1),
+        "arrival_px": 400_012.0,
+        "avg_px": 400_012.0,
+    }
+    assert run_tables.parents(pl.DataFrame([row]), price_unit(unit)).count(f">{written}<") == 2
+
+
+def test_price_figure_is_in_the_currency_whatever_the_unit(run: Path) -> None:
+    tables = read_run(run).tables
+    shares, coins = (time_figures.price_path(tables["market"], tables["executions"], price_unit(u)) for u in UNITS)
+    for here, there in zip(shares.data, coins.data, strict=True):
+        np.testing.assert_allclose(np.asarray(there.y), 100 * np.asarray(here.y), rtol=1e-6)
+    assert (shares.layout.yaxis.tickformat, shares.layout.yaxis.hoverformat) == (".2f", ".4f")
+    assert (coins.layout.yaxis.tickformat, coins.layout.yaxis.hoverformat) == (".2f", ".2f")
+
+
+@pytest.mark.parametrize("unit", ["", "free", "0", "-0.01", "NaN", "1e-99"])
+def test_summary_with_a_unit_that_is_none_is_refused(unit: str) -> None:
+    with pytest.raises(RunError, match="px_unit"):
+        price_unit(unit)

@@ -30,7 +30,7 @@ from router.domain.units import MILLISECOND, SECOND
 from scenarios.assembly import Assembly, assemble
 from scenarios.day import drive, link_of
 from scenarios.link import Link
-from scenarios.policies import make_policy
+from scenarios.policies import make_learner
 from scenarios.reactions import Reactions
 from scenarios.runner import run
 from scenarios.scenario import DAY_OPEN, parse_scenario
@@ -234,7 +234,7 @@ class Heard:
 
 
 def heard(assembly: Assembly) -> Heard:
-    link = Heard(link_of(assembly, make_policy(assembly, "volume_proportional")))
+    link = Heard(link_of(assembly, make_learner(assembly, "learner", "volume_proportional")))
     drive(assembly, link, {parent.parent_id: "host-0" for parent in assembly.parents})
     return link
 

@@ -25,6 +25,12 @@ def data_for(scenario: Scenario) -> Path:
     return root
 
 
+@pytest.mark.parametrize(("name", "unit"), [("crypto_two_books", "0.01"), ("dealer_only_fx", "0.00001")])
+def test_a_summary_says_what_a_price_of_its_recording_is_worth(name: str, unit: str) -> None:
+    scenario = load_scenario(name)
+    assert run(scenario, seed=1, data=data_for(scenario)).px_unit == unit
+
+
 @pytest.mark.parametrize("policy", ["censored", "volume_proportional", "oracle"])
 @pytest.mark.parametrize("name", LIBRARY)
 def test_a_tape_of_the_library_holds_under_every_kind_of_policy(name: str, policy: str) -> None:

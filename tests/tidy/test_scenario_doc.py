@@ -19,7 +19,7 @@ from router.schedule.parameters import COMMON
 from router.schedule.pov import Pov
 from router.schedule.twap import Twap
 from router.schedule.vwap import Vwap
-from scenarios import frictions, scenario
+from scenarios import frictions, learning_part, scenario
 from scenarios.runner import run
 from venues.models.latency import LatencyParameters
 from venues.models.reference import RegimeMultipliers
@@ -45,13 +45,17 @@ PARTS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("## fading", frictions.FadingPart),
     ("## regimes", scenario.RegimePart),
     ("## regime_chain", RegimeChain),
-    ("## learning", scenario.LearningPart),
+    ("## learning\n", scenario.LearningPart),
+    ("## learning.release", learning_part.ReleasePart),
+    ("## learning.steer", learning_part.SteerPart),
     ("## timing", scenario.TimingPart),
     ("## impact", scenario.ImpactPart),
     ('`kind = "outage"`', scenario.Outage),
     ('`kind = "halt"`', frictions.TradingHalt),
     ('`kind = "unreliable"`', scenario.Unreliable),
     ('`kind = "host_crash"`', scenario.HostCrash),
+    ('`kind = "learner_down"`', learning_part.LearnerDown),
+    ('`kind = "learner_lies"`', learning_part.LearnerLies),
     ("## holds", scenario.HoldsPart),
 )
 """Where on the page each table of a file is, and the struct it is read into."""
