@@ -1,0 +1,381 @@
+"""The lane model: fill, size, markouts and leakage of every lane, learned from censored and late observations.
+
+Rule of this file: it is the one place where state changes; what is not finite is refused before it can touch a sum.
+
+Times are event times in ns. An observation enters with a weight that its own time alone decides; what is read at a time
+is a function of what was learned and of that time, on a grid of 1/64 of a half-life.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from learners.lanes.clock import EPOCH_SPAN, SHIFT_MAX, epochs_at
+from learners.lanes.drift import Windows, empty_windows
+from learners.lanes.families import LINEAR, LOGISTIC, POISSON
+from learners.lanes.read import fill_chances, mean_sizes, mix, size_tails
+from learners.lanes.settle import settle
+from learners.lanes.shape import (
+    AGE_EDGES,
+    AGE_LENGTHS,
+    COMPONENTS,
+    FILL,
+    LEAK,
+    MARK_1,
+    SIZE,
+    SIZE_EDGES,
+    LaneSettings,
+    LaneShape,
+    check_shape,
+    numbers_of,
+    priors_of,
+    widths_of,
+)
+from learners.lanes.sums import Sums, empty_sums
+from learners.lanes.take import exposures_of, refresh_group, refresh_lane, take
+from router.domain.errors import FeatureError, bad_value
+from router.domain.market import F64, I64
+from router.domain.units import Nanos, seconds
+
+TAILS = ("both", "exponential", "binned")
+MU_MAX = 1_000.0
+"""A mean size is kept within a millionth of and a thousand standard slices."""
+
+_AGE_EDGES, _AGE_LENGTHS = np.array(AGE_EDGES), np.array(AGE_LENGTHS)
+_NO_SD: F64 = np.empty(0)
+
+
+class Prediction(NamedTuple):
+    """What lanes are worth in a context, arrays over lanes: `p` that any fills within a standard life, `mu` shares met
+    on average if so, `hazards` (lanes, size bins) per share of that size, `markout` (3, lanes) at 1, 10 and 60 s and
+    `leakage`, both adverse bps. `sd` (components, lanes): standard deviations of the predictors, those of the costs in
+    bps, 0 where they were not asked for."""
+
+    p: F64
+    mu: F64
+    hazards: F64
+    markout: F64
+    leakage: F64
+    sd: F64
+
+
+class LaneModel:
+    """Fill, size and cost of every lane of a shape, each with a bank of half-lives, lanes leaning on their groups.
+
+    >>> shape = LaneShape((0, 0), (True, True), 1, 100.0, (0.2,), (1.0,), (0.0,), (0.0,))
+    >>> model = LaneModel(shape, LaneSettings(optimism=0.0))
+    >>> for n in range(200):
+    ...     model.trial(n % 2, at=n * 1_000_000_000, x=np.ones(1), filled=n % 4 < 2)
+    >>> model.predict(at=200_000_000_000, x=np.ones((2, 1))).p.round(1).tolist()
+    [0.5, 0.5]
+    """
+
+    def __init__(self, shape: LaneShape, settings: LaneSettings = LaneSettings()) -> None:
+        check_shape(shape, settings)
+        self.shape, self.settings = shape, settings
+        self.lanes = len(shape.groups)
+        self.half_lives: I64 = np.array(
+            [seconds(h) for h in (*settings.half_lives_s, settings.score_half_life_s, settings.tail_half_life_s)],
+            dtype=np.int64,
+        )
+        self.edges: F64 = np.array(SIZE_EDGES)
+        self.size_edges: F64 = self.edges * shape.standard
+        self.groups: I64 = np.array(shape.groups, dtype=np.int64)
+        self.latest: Nanos = 0
+        self.is_held = False
+        bank = len(settings.half_lives_s)
+        self.sums = empty_sums(shape, bank)
+        self.windows = empty_windows(2 * len(COMPONENTS) * shape.rows)
+        self.priors = priors_of(shape, settings)
+        self._widths = widths_of(shape)
+        self._immediate = np.array(shape.immediate)
+        self._numbers = numbers_of(settings)
+        self._gamma: F64 = np.empty(bank + 2)
+        self._xs: F64 = np.zeros((len(AGE_EDGES), shape.width))
+        self._bare: F64 = np.zeros((1, shape.features))
+        self._ys: F64 = np.zeros(len(AGE_EDGES))
+        self._exposures: F64 = np.ones(len(AGE_EDGES))
+        self._begin_reading()
+        self.refresh(0)
+
+    def trial(self, lane: int, at: Nanos, x: F64, filled: bool) -> None:
+        """Learn that one child at an immediate lane filled, or did not; `x` is its context (features,).
+
+        Raises:
+            FeatureError: no such lane, or a context of another length or not finite; nothing is learned.
+        """
+        self._admit(lane, at, x, 0.0)
+        self._xs[0] = 0.0
+        self._xs[0, : self.shape.features] = x
+        self._ys[0], self._exposures[0] = float(filled), 1.0
+        self._take(FILL, lane, at, self._xs, LOGISTIC, 1)
+
+    def expose(self, lane: int, at: Nanos, x: F64, begin: float, end: float, filled: bool) -> None:
+        """Learn that a child was exposed at a resting lane from `begin` to `end`, ages in standard lives, and whether
+        it was first filled at the end.
+
+        Raises:
+            FeatureError: as `trial`, or ages that run backwards.
+        """
+        self._admit(lane, at, x, begin + end)
+        if not 0.0 <= begin <= end:
+            raise FeatureError(bad_value("lanes.expose", "ages that do not run backwards", (begin, end)))
+        last = exposures_of(begin, end, _AGE_EDGES, self._exposures)
+        count = 0
+        for g in range(len(AGE_EDGES)):
+            is_event = filled and g == last
+            if self._exposures[g] <= 0.0 and not is_event:
+                continue
+            self._xs[count] = 0.0
+            self._xs[count, : self.shape.features] = x
+            self._xs[count, self.shape.features + g] = 1.0
+            self._ys[count], self._exposures[count] = float(is_event), self._exposures[g]
+            count += 1
+        if count:
+            self._take(FILL, lane, at, self._xs, POISSON, count)
+
+    def size(self, lane: int, at: Nanos, x: F64, sent: float, met: float) -> None:
+        """Learn that `met` > 0 shares of `sent` were met: fewer than sent say how many there were, all of them only
+        that there were as many.
+
+        Raises:
+            FeatureError: as `trial`, or sizes that cannot be.
+        """
+        self._admit(lane, at, x, sent)
+        if not 0.0 < met <= sent:
+            raise FeatureError(bad_value("lanes.size", "a size met from above 0 to the size sent", (sent, met)))
+        self._bare[0] = x
+        is_seen = met < sent or not self.settings.censoring
+        self._ys[0], self._exposures[0] = float(is_seen), met / self.shape.standard
+        self._take(SIZE, lane, at, self._bare, POISSON, 1)
+
+    def markout(self, lane: int, at: Nanos, x: F64, horizon: int, adverse_bps: float) -> None:
+        """Learn how the mid moved against us after a fill, at horizon 0, 1 or 2 (1, 10 and 60 s).
+
+        Raises:
+            FeatureError: as `trial`, or another horizon.
+        """
+        if horizon not in (0, 1, 2):
+            raise FeatureError(bad_value("lanes.markout.horizon", "0, 1 or 2", horizon))
+        self._learn_cost(MARK_1 + horizon, lane, at, x, adverse_bps)
+
+    def leak(self, lane: int, at: Nanos, x: F64, adverse_bps: float) -> None:
+        """Learn how the mid moved away from us after a request to a dealer, filled or not.
+
+        Raises:
+            FeatureError: as `trial`.
+        """
+        self._learn_cost(LEAK, lane, at, x, adverse_bps)
+
+    def predict(self, at: Nanos, x: F64, *, sds: bool = False) -> Prediction:
+        """Return what every lane is worth in the contexts `x` (lanes, features) at `at` (or the latest event, if later).
+
+        Raises:
+            FeatureError: contexts of another shape or not finite.
+        """
+        if x.shape != (self.lanes, self.shape.features) or not np.isfinite(x).all():
+            raise FeatureError(
+                bad_value("lanes.predict.x", f"finite ({self.lanes}, {self.shape.features})", np.shape(x))
+            )
+        now = max(at, self.latest)
+        sd: F64 = np.zeros((len(COMPONENTS), self.lanes))
+        p = self._read_fill(now, x, sd[FILL])
+        hazards = self._read_size(now, x, sd[SIZE])
+        mu: F64 = np.empty(self.lanes)
+        mean_sizes(hazards, self.edges, mu)
+        costs = np.array([self._read_cost(c, now, x, sd[c] if sds else _NO_SD) for c in range(MARK_1, LEAK + 1)])
+        sd[MARK_1:] *= self.settings.markout_scale_bps
+        standard = self.shape.standard
+        return Prediction(
+            p=p,
+            mu=np.clip(mu, 1e-6, MU_MAX) * standard,
+            hazards=hazards / standard,
+            markout=costs[:3],
+            leakage=costs[3],
+            sd=sd,
+        )
+
+    def markouts(self, at: Nanos, x: F64, horizon: int) -> F64:
+        """Return the adverse markout of every lane at one horizon, bps (lanes,)."""
+        return self._read_cost(MARK_1 + horizon, max(at, self.latest), x, _NO_SD)
+
+    def refresh(self, now: Nanos) -> None:
+        """Linearise from here on at what is known at `now`: for whoever holds or merges models."""
+        for c, width in enumerate(self._widths):
+            for g in range(len(self.shape.prior_p)):
+                prior = self.priors[c, g]
+                refresh_group(self.sums, c, g, self.groups, now, self.half_lives, prior, self._numbers, width)
+            for k, g in enumerate(self.shape.groups):
+                prior = self.priors[c, g]
+                refresh_lane(
+                    self.sums, c, k, self.lanes + g, now, self.half_lives, prior, self.edges, self._numbers, width
+                )
+        self._changes += 1
+
+    def arrays(self) -> dict[str, F64 | I64]:
+        """Return all state by name, in a fixed order: the arrays themselves, not copies."""
+        state: dict[str, F64 | I64] = dict(self.sums._asdict())
+        state |= {f"drift_{name}": array for name, array in self.windows._asdict().items()}
+        state["latest"] = np.array([self.latest], dtype=np.int64)
+        return state
+
+    def restore(self, arrays: Mapping[str, F64 | I64]) -> None:
+        """Take over a state that `arrays` gave; the model then goes on as that one would have.
+
+        Raises:
+            FeatureError: a missing or unknown name, another shape or kind, or a number that is not finite.
+        """
+        mine = self.arrays()
+        if tuple(arrays) != tuple(mine):
+            raise FeatureError(bad_value("lanes.restore", f"the arrays {tuple(mine)}", tuple(arrays)))
+        for name, array in mine.items():
+            given = arrays[name]
+            if given.shape != array.shape or given.dtype != array.dtype or not np.isfinite(given).all():
+                got = (given.shape, str(given.dtype))
+                expected = f"finite {array.dtype} {array.shape}"
+                raise FeatureError(bad_value(f"lanes.restore.{name}", expected, got))
+        for name, array in mine.items():
+            array[...] = arrays[name]
+        self.latest = int(arrays["latest"][0])
+        self._begin_reading()
+
+    def digest(self) -> str:
+        """Return a sha256 of shape, settings and state."""
+        whole = hashlib.sha256(repr((self.shape, self.settings, self.latest)).encode())
+        for array in self.arrays().values():
+            whole.update(np.ascontiguousarray(array).tobytes())
+        return whole.hexdigest()
+
+    def _learn_cost(self, c: int, lane: int, at: Nanos, x: F64, adverse_bps: float) -> None:
+        self._admit(lane, at, x, adverse_bps)
+        self._bare[0] = x
+        self._ys[0], self._exposures[0] = adverse_bps / self.settings.markout_scale_bps, 1.0
+        self._take(c, lane, at, self._bare, LINEAR, 1)
+
+    def _admit(self, lane: int, at: Nanos, x: F64, number: float) -> None:
+        if not 0 <= lane < self.lanes or at < 0:
+            raise FeatureError(bad_value("lanes.lane", f"a lane under {self.lanes} and a time from 0", (lane, at)))
+        # A sum is finite exactly when all of its parts are: the features are far from overflow.
+        if x.shape != (self.shape.features,) or not math.isfinite(float(x.sum()) + number):
+            expected = f"{self.shape.features} finite features and finite numbers"
+            raise FeatureError(bad_value("lanes.x", expected, (np.shape(x), number)))
+
+    def _take(self, c: int, lane: int, at: Nanos, xs: F64, family: int, count: int) -> None:
+        if at > self.latest:
+            self.latest = at
+            self._move_epochs(at)
+        take(
+            self.sums,
+            self.windows,
+            c,
+            lane,
+            self.groups,
+            at,
+            self.latest,
+            self.half_lives,
+            self._gamma,
+            self.priors[c],
+            self.edges,
+            self._numbers,
+            self._changes[c],
+            family,
+            count,
+            xs,
+            self._ys,
+            self._exposures,
+            self.is_held,
+        )
+
+    def _move_epochs(self, at: Nanos) -> None:
+        if at < self._epoch_end:
+            return
+        epochs = epochs_at(at, self.half_lives)
+        move_sums(self.sums, epochs)
+        self._epoch_end = int(((epochs + EPOCH_SPAN) * self.half_lives).min())
+
+    def _begin_reading(self) -> None:
+        """Forget what was read: it is worked out anew from the sums."""
+        bank, lanes = len(self.half_lives) - 2, self.lanes
+        self._epoch_end = int(((self.sums.epochs + EPOCH_SPAN) * self.half_lives).min())
+        self._changes: I64 = np.ones((len(COMPONENTS), lanes), dtype=np.int64)
+        self._read: I64 = np.zeros((len(COMPONENTS), lanes), dtype=np.int64)
+        self._ticks: I64 = np.full((len(COMPONENTS), bank), -1, dtype=np.int64)
+        self._theta: tuple[F64, ...] = tuple(np.zeros((lanes, bank, width)) for width in self._widths)
+        self._chol: tuple[F64, ...] = tuple(np.zeros((lanes, bank, width, width)) for width in self._widths)
+
+    def _settle(self, c: int, now: Nanos) -> None:
+        settle(
+            self.sums,
+            c,
+            self.priors[c],
+            self.groups,
+            self.half_lives,
+            now,
+            self._widths[c],
+            self.settings.sharing > 0.0,
+            self._changes[c],
+            self._read[c],
+            self._ticks[c],
+            self._theta[c],
+            self._chol[c],
+        )
+
+    def _mixed(self, c: int, now: Nanos, x: F64, sd: F64) -> F64:
+        self._settle(c, now)
+        eta: F64 = np.empty(self.lanes)
+        mix(self.sums, c, self.half_lives, now, self.settings.steady, self._theta[c], self._chol[c], x, self.shape.features, eta, sd)
+        return eta
+
+    def _read_fill(self, now: Nanos, x: F64, sd: F64) -> F64:
+        eta = self._mixed(FILL, now, x, sd)
+        out: F64 = np.empty(self.lanes)
+        theta = self._theta[FILL]
+        fill_chances(
+            self.sums, FILL, self.half_lives, now, theta, eta, sd, self._numbers, self._immediate, _AGE_LENGTHS, out
+        )
+        return out
+
+    def _read_size(self, now: Nanos, x: F64, sd: F64) -> F64:
+        eta = self._mixed(SIZE, now, x, sd)
+        hazards: F64 = np.empty((self.lanes, len(SIZE_EDGES)))
+        theta, tails = self._theta[SIZE], TAILS.index(self.settings.tails)
+        size_tails(
+            self.sums,
+            self.groups,
+            self.half_lives,
+            now,
+            theta,
+            eta,
+            sd,
+            self._numbers,
+            x,
+            self.edges,
+            tails,
+            hazards,
+        )
+        return hazards
+
+    def _read_cost(self, c: int, now: Nanos, x: F64, sd: F64) -> F64:
+        cost = self._mixed(c, now, x, sd) * self.settings.markout_scale_bps
+        return np.asarray(np.clip(cost, -100.0, 100.0))
+
+
+def move_sums(sums: Sums, epochs: I64) -> None:
+    """Take sums to other epochs, in place: a multiplication by powers of two, which is exact."""
+    factors = np.array([math.ldexp(1.0, max(int(shift), -SHIFT_MAX)) for shift in (sums.epochs - epochs).tolist()])
+    bank = factors[:-2]
+    sums.a[...] *= bank[:, None, None]
+    sums.b[...] *= bank[:, None]
+    sums.bins[...] *= bank[:, None, None]
+    sums.score[...] *= factors[-2]
+    sums.bin_score[...] *= factors[-2]
+    sums.tail_score[...] *= factors[-1]
+    sums.epochs[...] = epochs
+
+
+__all__ = ["LaneModel", "Prediction", "Windows", "move_sums"]

@@ -1,0 +1,198 @@
+"""What lanes are worth in a context: posteriors mixed by the bank's weights, turned into chances, sizes and costs.
+
+Rule of this file: reading changes nothing that is learned. Predictors of the half-lives are averaged before they are
+turned into a chance or a rate, so that each lane's component is one vector of parameters.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from learners.lanes.clock import decay
+from learners.lanes.families import ETA_MAX
+from learners.lanes.settle import bank_weights, spread
+from learners.lanes.shape import BIN_LEVEL, BIN_PRIOR, OPTIMISM, STEADY, TAIL_ODDS
+from learners.lanes.size_bins import lane_rates, stretch_of, stretched
+from learners.lanes.sums import Sums
+from router.domain.market import F64, I64
+
+B8 = NDArray[np.bool_]
+
+P_MIN, P_MAX = 1e-4, 1.0 - 1e-4
+"""No lane is ever certain to fill, or certain not to."""
+
+NODES = (-2.856970013872806, -1.355626179974266, 0.0, 1.355626179974266, 2.856970013872806)
+NODE_WEIGHTS = (0.011257411327720682, 0.22207592200561266, 0.5333333333333333, 0.22207592200561266, 0.011257411327720682)
+"""Gauss-Hermite nodes and weights for a standard normal: expectations over what is not known of a predictor."""
+
+KNOWN_SD = 0.05
+"""A predictor known this well is taken as it is."""
+
+BINNED_LEAST = 0.01
+"""Below this weight of the binned tail a lane's tail is called exponential, whose split is cheaper."""
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def mix(
+    sums: Sums,
+    c: int,
+    half_lives: I64,
+    at: int,
+    steady: float,
+    theta: F64,
+    chol: F64,
+    x: F64,
+    width: int,
+    eta: F64,
+    sd: F64,
+) -> None:
+    """Write each lane's linear predictor (lanes,) and its posterior standard deviation into `eta` and `sd`.
+
+    `theta` (lanes, m, parameters) and `chol` are settled; `x` is (lanes, features). Parameters after the features (the
+    age bins') are left to the caller. A `sd` of length 0 is not asked for.
+    """
+    bank = theta.shape[1]
+    weights, half = np.empty(bank), np.empty(width)
+    scale = decay(at, half_lives[-2], sums.epochs[-2])
+    for k in range(theta.shape[0]):
+        bank_weights(sums.score[c, k], scale, steady, weights)
+        eta[k], variance = 0.0, 0.0
+        for m in range(bank):
+            total = 0.0
+            for j in range(x.shape[1]):
+                total += theta[k, m, j] * x[k, j]
+            eta[k] += weights[m] * total
+            if sd.shape[0] > 0:
+                variance += weights[m] * spread(chol[k, m], x[k], x.shape[1], half)
+        if sd.shape[0] > 0:
+            sd[k] = math.sqrt(variance)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def fill_chances(
+    sums: Sums,
+    c: int,
+    half_lives: I64,
+    at: int,
+    theta: F64,
+    eta: F64,
+    sd: F64,
+    numbers: F64,
+    is_immediate: B8,
+    lengths: F64,
+    out: F64,
+) -> None:
+    """Write each lane's fill probability within a standard life into `out`, clipped to [P_MIN, P_MAX].
+
+    `eta` (lanes,) are the predictors without the age bins, `lengths` the bins' lengths in standard lives.
+    """
+    bank, bins = theta.shape[1], lengths.shape[0]
+    d = theta.shape[2] - bins
+    weights = np.empty(bank)
+    scale = decay(at, half_lives[-2], sums.epochs[-2])
+    for k in range(eta.shape[0]):
+        lift = numbers[OPTIMISM] * sd[k] if sd.shape[0] > 0 else 0.0
+        if is_immediate[k]:
+            # E[sigmoid(η)] for a normal η is close to the sigmoid of η drawn in (MacKay, Neural Computation 1992).
+            drawn = (eta[k] + lift) / math.sqrt(1.0 + 0.125 * math.pi * sd[k] * sd[k]) if sd.shape[0] > 0 else eta[k]
+            odds = math.exp(min(max(drawn, -ETA_MAX), ETA_MAX))
+            p = odds / (1.0 + odds)
+        else:
+            bank_weights(sums.score[c, k], scale, numbers[STEADY], weights)
+            total = 0.0
+            for g in range(bins):
+                shift = 0.0
+                for m in range(bank):
+                    shift += weights[m] * theta[k, m, d + g]
+                total += math.exp(min(max(eta[k] + lift + shift, -ETA_MAX), ETA_MAX)) * lengths[g]
+            p = -math.expm1(-total)
+        out[k] = min(max(p, P_MIN), P_MAX)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def expected_tail(eta: float, sd: float, edges: F64, out: F64) -> None:
+    """Write the hazards per bin of E[exp(-v exp(η))], η normal with mean `eta` and deviation `sd`, into `out`.
+
+    What is not known of a rate makes the tail of the size heavier than exponential.
+    """
+    last = edges.shape[0] - 1
+    before = 0.0
+    for j in range(last + 1):
+        end = edges[j + 1] if j < last else 4.0 * edges[last]
+        alive = 0.0
+        for q in range(len(NODES)):
+            rate = math.exp(min(max(eta + sd * NODES[q], -ETA_MAX), ETA_MAX))
+            alive += NODE_WEIGHTS[q] * math.exp(-end * rate)
+        depth = -math.log(max(alive, 1e-300))
+        out[j] = max(depth - before, 0.0) / (end - edges[j])
+        before = depth
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def size_tails(
+    sums: Sums,
+    groups: I64,
+    half_lives: I64,
+    at: int,
+    theta: F64,
+    eta: F64,
+    sd: F64,
+    numbers: F64,
+    x: F64,
+    edges: F64,
+    tails: int,
+    hazards: F64,
+) -> None:
+    """Write the hazards per size bin (lanes, bins), per standard slice, of each lane's tail.
+
+    A lane's tail is exponential with log rate `eta`, or binned, each as far as it has predicted better (`tails` 0), or
+    always the former (1) or the latter (2). `numbers` are those of `numbers_of`.
+    """
+    lanes, bank, bins = theta.shape[0], theta.shape[1], edges.shape[0]
+    weights, rates, own = np.empty(bank), np.empty(bins), np.empty(bins)
+    smooth = np.empty(bins)
+    score_scale = decay(at, half_lives[-2], sums.epochs[-2])
+    tail_scale = decay(at, half_lives[-1], sums.epochs[-1])
+    for k in range(lanes):
+        lift = numbers[OPTIMISM] * sd[k] if sd.shape[0] > 0 else 0.0
+        rate = math.exp(min(max(eta[k] - lift, -ETA_MAX), ETA_MAX))
+        if sd.shape[0] > 0 and sd[k] > KNOWN_SD:
+            expected_tail(eta[k] - lift, sd[k], edges, smooth)
+        else:
+            smooth[:] = rate
+        gap = numbers[TAIL_ODDS] + tail_scale * (sums.tail_score[k, 0] - sums.tail_score[k, 1])
+        binned = 1.0 / (1.0 + math.exp(min(max(gap, -50.0), 50.0))) if tails == 0 else float(tails - 1)
+        for j in range(bins):
+            hazards[k, j] = (1.0 - binned) * smooth[j]
+        if binned < BINNED_LEAST:
+            for j in range(bins):
+                hazards[k, j] = smooth[j]
+            continue
+        bank_weights(sums.bin_score[k], score_scale, numbers[STEADY], weights)
+        for m in range(bank):
+            scale = decay(at, half_lives[m], sums.epochs[m])
+            group = sums.rates[lanes + groups[k], m]
+            past, bins_now = sums.past_bins[k], sums.bins[k, m]
+            events, level, lift = numbers[BIN_PRIOR], numbers[BIN_LEVEL], numbers[OPTIMISM]
+            lane_rates(bins_now, scale, past, edges, events, level, lift, group, rates)
+            stretched(rates, edges, stretch_of(theta[k, m], x[k]), own)
+            for j in range(bins):
+                hazards[k, j] += binned * weights[m] * own[j]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def mean_sizes(hazards: F64, edges: F64, out: F64) -> None:
+    """Write each lane's mean size, the integral of its survival, into `out`, in the unit of 1 / hazard."""
+    last = edges.shape[0] - 1
+    for k in range(hazards.shape[0]):
+        depth, total = 0.0, 0.0
+        for j in range(last + 1):
+            rate = max(hazards[k, j], 1e-12)
+            gone = rate * (edges[j + 1] - edges[j]) if j < last else math.inf
+            total -= math.exp(-depth) * math.expm1(-gone) / rate
+            depth += gone
+        out[k] = total

@@ -1,0 +1,166 @@
+"""What the sums say: posteriors per row and half-life, and the weights of the bank.
+
+Rule of this file: a posterior is a function of the sums, of its group's base and of the tick of the time asked; asking
+leaves no trace. Rows that neither changed nor grew older by a tick are not worked out again.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from learners.lanes.clock import decay, decay_plain, tick
+from learners.lanes.sums import Sums
+from router.domain.market import F64, I64
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def posterior(
+    a: F64, b: F64, scale: float, past_a: F64, past_b: F64, precision: F64, mean: F64, width: int, chol: F64, out: F64
+) -> None:
+    """Write P⁻¹ (scale b + past_b + P0 mean) into `out` and the lower factor of P = scale a + past_a + P0 into `chol`.
+
+    With a positive prior precision every pivot is at least its prior's in exact arithmetic; rounding cannot take
+    more than that away unless a feature dwarfs the others, and then the prior stands in for the pivot.
+    """
+    for i in range(width):
+        rhs = scale * b[i] + past_b[i] + precision[i] * mean[i]
+        for j in range(i):
+            total = scale * a[i, j] + past_a[i, j]
+            for k in range(j):
+                total -= chol[i, k] * chol[j, k]
+            total /= chol[j, j]
+            chol[i, j] = total
+            rhs -= total * out[j]
+        pivot = scale * a[i, i] + past_a[i, i] + precision[i]
+        for k in range(i):
+            pivot -= chol[i, k] * chol[i, k]
+        root = math.sqrt(max(pivot, 0.5 * precision[i]))
+        chol[i, i] = root
+        out[i] = rhs / root
+    for i in range(width - 1, -1, -1):
+        total = out[i]
+        for k in range(i + 1, width):
+            total -= chol[k, i] * out[k]
+        out[i] = total / chol[i, i]
+
+
+def posterior_plain(a: F64, b: F64, scale: float, past_a: F64, past_b: F64, precision: F64, mean: F64) -> F64:
+    """The plain twin of `posterior`; `a` and `past_a` are lower triangles."""
+    half = scale * np.tril(a) + np.tril(past_a)
+    whole = half + np.tril(half, -1).T + np.diag(precision)
+    return np.asarray(np.linalg.solve(whole, scale * b + past_b + precision * mean))
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def rebase(
+    sums: Sums, c: int, lane: int, group: int, prior: F64, half_lives: I64, at: int, width: int, is_sharing: bool
+) -> None:
+    """Set a lane's base to its posterior at `at` around its group's base, or without sharing around the prior.
+
+    `prior` is (3, parameters) of its group: the group's precision, its mean, a lane's precision.
+    """
+    chol = np.empty((width, width))
+    for m in range(sums.b.shape[2]):
+        scale = decay(at, half_lives[m], sums.epochs[m])
+        mean = sums.base[c, group, m] if is_sharing else prior[1]
+        a, b, past_a, past_b = sums.a[c, lane, m], sums.b[c, lane, m], sums.past_a[c, lane], sums.past_b[c, lane]
+        posterior(a, b, scale, past_a, past_b, prior[2], mean, width, chol, sums.base[c, lane, m])
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def settle(
+    sums: Sums,
+    c: int,
+    priors: F64,
+    groups: I64,
+    half_lives: I64,
+    at: int,
+    width: int,
+    is_sharing: bool,
+    changes: I64,
+    known: I64,
+    ticks: I64,
+    theta: F64,
+    chol: F64,
+) -> bool:
+    """Bring `theta` (lanes, m, parameters) and `chol` up to date for component `c`; return whether anything moved.
+
+    `changes` and `known` (lanes,) count what happened to a lane and what of it was read; `ticks` (m,) are the ticks
+    that were read. `priors` is (groups, 3, parameters); a lane leans on its group's base when `is_sharing`.
+    """
+    lanes, moved = groups.shape[0], False
+    for m in range(half_lives.shape[0] - 2):
+        now = tick(at, half_lives[m])
+        is_old = now != ticks[m]
+        ticks[m] = now
+        scale = decay(at, half_lives[m], sums.epochs[m])
+        for k in range(lanes):
+            if is_old or changes[k] != known[k]:
+                prior = priors[groups[k]]
+                mean = sums.base[c, lanes + groups[k], m] if is_sharing else prior[1]
+                a, b, past_a, past_b = sums.a[c, k, m], sums.b[c, k, m], sums.past_a[c, k], sums.past_b[c, k]
+                posterior(a, b, scale, past_a, past_b, prior[2], mean, width, chol[k, m], theta[k, m])
+                moved = True
+    for k in range(lanes):
+        known[k] = changes[k]
+    return moved
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def bank_weights(score: F64, scale: float, steady: float, out: F64) -> None:
+    """Write the weights of a bank into `out`: the softmax of `scale` times its log scores.
+
+    `steady` are the log odds of a memory over the next shorter one before anything is seen.
+    """
+    best, total, last = -math.inf, 0.0, score.shape[0] - 1
+    for m in range(last + 1):
+        best = max(best, scale * score[m] - steady * (last - m))
+    for m in range(last + 1):
+        out[m] = math.exp(scale * score[m] - steady * (last - m) - best)
+        total += out[m]
+    for m in range(score.shape[0]):
+        out[m] /= total
+
+
+def bank_weights_plain(score: F64, scale: float, steady: float) -> F64:
+    """The plain twin of `bank_weights`.
+
+    >>> bank_weights_plain(np.array([-3.0, -3.0]), 1.0, 1.0).tolist()
+    [0.2689414213699951, 0.7310585786300049]
+    """
+    logs = scale * score - steady * np.arange(len(score))[::-1]
+    odds = np.exp(logs - logs.max())
+    return np.asarray(odds / odds.sum())
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def spread(chol: F64, x: F64, width: int, half: F64) -> float:
+    """Return xᵀ P⁻¹ x, the posterior variance of a linear predictor, given P's lower factor; `half` is scratch."""
+    total = 0.0
+    for i in range(width):
+        value = x[i]
+        for k in range(i):
+            value -= chol[i, k] * half[k]
+        half[i] = value / chol[i, i]
+        total += half[i] * half[i]
+    return total
+
+
+def settle_plain(
+    sums: Sums, c: int, priors: F64, groups: I64, half_lives: I64, at: int, width: int, is_sharing: bool
+) -> F64:
+    """The plain twin of `settle`: return theta (lanes, m, width)."""
+    lanes, bank = len(groups), len(half_lives) - 2
+    theta: F64 = np.zeros((lanes, bank, width))
+    for k, g in enumerate(groups.tolist()):
+        for m in range(bank):
+            prior = priors[g, :, :width]
+            mean = sums.base[c, lanes + g, m, :width] if is_sharing else prior[1]
+            scale = decay_plain(at, int(half_lives[m]), int(sums.epochs[m]))
+            a, b = sums.a[c, k, m, :width, :width], sums.b[c, k, m, :width]
+            past_a, past_b = sums.past_a[c, k, :width, :width], sums.past_b[c, k, :width]
+            theta[k, m] = posterior_plain(a, b, scale, past_a, past_b, prior[2], mean)
+    return theta
