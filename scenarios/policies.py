@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from learners.features.names import FEATURES
 from learners.policies.build import NOT_LEARNING, POLICIES, build_policy
 from learners.policies.policy import Policy, PolicySetup
-from router.domain.errors import ConfigError, bad_value
+from learners.state.checkpoint import Checkpoint
+from router.domain.errors import BadInputError, ConfigError, bad_value
 from router.domain.units import seconds
 from scenarios.assembly import Assembly, assemble, make_limits
+from scenarios.checkpoints import begun_from, read_checkpoint
 from scenarios.clairvoyant import CLAIRVOYANT, clairvoyant_truth
 from scenarios.day import HOST, LEARNER, drive, link_of
 from scenarios.evaluation import costs
 from scenarios.oracle import ORACLE, OraclePolicy, Truth, truth_of
 from scenarios.past import PAST, Day, make_past_policy
 from scenarios.release_shell import ReleaseShell
+from scenarios.scenario import fault_at
 from scenarios.shells import LearnerShell, Shell
 from scenarios.warm import warmed
 
@@ -52,10 +56,12 @@ def learner_of(assembly: Assembly, learner_id: str, policy: Policy) -> LearnerSh
     return LearnerShell(learner_id, policy, assembly.specs, standard, make_limits(assembly))
 
 
-def make_policy(assembly: Assembly, name: str, parameters: dict[str, float] | None = None) -> Policy:
+def make_policy(
+    assembly: Assembly, name: str, parameters: dict[str, float] | None = None, checkpoint: Checkpoint | None = None
+) -> Policy:
     """Return a policy that knows what the scenario says it knows before the day: by default nothing.
 
-    `parameters` are in place of the scenario's.
+    `parameters` and `checkpoint` are in place of the scenario's.
 
     Raises:
         ConfigError: an unknown name, or parameters that it cannot have.
@@ -72,9 +78,28 @@ def make_policy(assembly: Assembly, name: str, parameters: dict[str, float] | No
         return OraclePolicy(setup, truth_of(assembly.specs, assembly.setup, parts, assembly.day, setup))
     if name == CLAIRVOYANT:
         return OraclePolicy(setup, _clairvoyant(assembly, setup), CLAIRVOYANT)
+    found = checkpoint or (checkpoint_for(assembly, name) if parameters is None else None)
+    if found is not None:
+        return begun_from(found, setup, partial(build_policy, name), assembly.scenario.file.learning.checkpoint or "")
     days = 0 if name in NOT_LEARNING else assembly.scenario.file.learning.past_days
     key, open_at = (assembly.scenario.text, name), assembly.setup.open_at
     return warmed(setup, partial(build_policy, name), key, days, open_at, _day_runner(assembly, name))
+
+
+def checkpoint_for(assembly: Assembly, name: str) -> Checkpoint | None:
+    """Return the checkpoint that the scenario's policy begins from; None where it names none, and for other policies.
+
+    Raises:
+        ScenarioError: no such file, or no checkpoint in it.
+    """
+    scenario = assembly.scenario
+    given = scenario.file.learning.checkpoint
+    if given is None or name != scenario.file.learning.policy:
+        return None
+    try:
+        return read_checkpoint(Path(scenario.path).parent / given)
+    except BadInputError as exc:
+        raise fault_at(scenario.path, "learning.checkpoint", "a learner's checkpoint", str(exc)) from exc
 
 
 def _clairvoyant(assembly: Assembly, setup: PolicySetup) -> Truth:

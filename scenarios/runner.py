@@ -18,7 +18,7 @@ from scenarios.conductor import Conductor
 from scenarios.day import HOST, LEARNER, Progress, drive, link_of
 from scenarios.evaluation import costs
 from scenarios.link import Link
-from scenarios.policies import make_learner
+from scenarios.policies import checkpoint_for, make_learner
 from scenarios.run_output import write_run
 from scenarios.scenario import Scenario
 from scenarios.tables import PX_UNIT, RunSummary
@@ -74,6 +74,11 @@ def conduct(
     return summary
 
 
+def _checkpoint(assembly: Assembly, policy: str) -> str:
+    found = checkpoint_for(assembly, policy)
+    return "" if found is None else found.provenance.sha256
+
+
 def _summary(assembly: Assembly, conductor: Conductor, policy: str, runtime: str, wall_s: float) -> RunSummary:
     recorder = conductor.recorder
     filled = sum(order["cum_qty"] for order in recorder.orders.values())
@@ -98,6 +103,7 @@ def _summary(assembly: Assembly, conductor: Conductor, policy: str, runtime: str
         children=len(recorder.children),
         unfilled_qty=ordered - filled,
         learner_digest=recorder.learner_digest,
+        checkpoint=_checkpoint(assembly, policy),
         past_days=assembly.scenario.file.learning.past_days,
         release=recorder.release,
         steered=tuple(recorder.steered),

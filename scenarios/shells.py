@@ -223,13 +223,12 @@ class LearnerShell:
         return view._replace(probabilities=made, is_slowed=made != wanted)
 
     def _sight(self, frame: ContextFrame) -> _Sight:
-        try:
-            rows = public_rows(frame, self._specs, 0)
-        except ValueError as exc:
-            raise FeatureError(f"expected a price, fee and size for each lane, got {exc} - at frame") from exc
+        lengths, lanes = (len(frame.price_bps), len(frame.fee_bps), len(frame.max_qty)), len(self._lots)
+        if lengths != (lanes, lanes, lanes):
+            raise FeatureError(f"expected a price, fee and size for each of {lanes} lanes, got {lengths} - at frame")
         opportunity_bps = standard_opportunity(frame)
         if self._tables is None:
-            return _Sight(frame, lane_terms(rows, opportunity_bps))
+            return _Sight(frame, lane_terms(public_rows(frame, self._specs, 0), opportunity_bps))
         prices, fees, sizes = np.array(frame.price_bps), np.array(frame.fee_bps), np.array(frame.max_qty)
         return _Sight(frame, standard_terms(prices, fees, sizes, self._lots, opportunity_bps))
 

@@ -19,8 +19,8 @@ from router.domain.market import F64, I64
 BUCKETS = 5
 """Buckets of a size before two of them are merged."""
 
-LEVELS = 20
-"""Rows of buckets: windows of up to five million values; older ones fall out of a window that never changed."""
+LEVELS = 14
+"""Rows of buckets: windows of up to eighty thousand values; older ones fall out of a window that never changed."""
 
 WIDTH_MIN, GRACE = 5, 10
 """The least part of a window that is compared, and how many values come before any comparison."""

@@ -18,7 +18,7 @@ import numpy as np
 from learners.lanes.clock import EPOCH_SPAN, SHIFT_MAX, epochs_at
 from learners.lanes.drift import Windows, empty_windows
 from learners.lanes.families import LINEAR, LOGISTIC, POISSON
-from learners.lanes.read import fill_chances, mean_sizes, mix, size_tails
+from learners.lanes.read import B8, fill_chances, mean_sizes, mix, size_tails
 from learners.lanes.settle import settle
 from learners.lanes.shape import (
     AGE_EDGES,
@@ -37,14 +37,17 @@ from learners.lanes.shape import (
     widths_of,
 )
 from learners.lanes.sums import Sums, empty_sums
-from learners.lanes.take import exposures_of, refresh_group, refresh_lane, take
+from learners.lanes.take import exposures_of, refresh_group, refresh_lane, take, watch
 from router.domain.errors import FeatureError, bad_value
 from router.domain.market import F64, I64
 from router.domain.units import Nanos, seconds
 
 TAILS = ("both", "exponential", "binned")
-MU_MAX = 1_000.0
+MU_MIN, MU_MAX = 1e-6, 1_000.0
 """A mean size is kept within a millionth of and a thousand standard slices."""
+
+COST_MAX_BPS = 100.0
+"""Costs are kept within plus and minus this."""
 
 _AGE_EDGES, _AGE_LENGTHS = np.array(AGE_EDGES), np.array(AGE_LENGTHS)
 _NO_SD: F64 = np.empty(0)
@@ -88,6 +91,9 @@ class LaneModel:
         self.groups: I64 = np.array(shape.groups, dtype=np.int64)
         self.latest: Nanos = 0
         self.is_held = False
+        """Whether it only adds: see `learners.lanes.merge`."""
+        self.changes = [0] * len(COMPONENTS)
+        """How often each component was written to: what was predicted at one count still holds at the same count."""
         bank = len(settings.half_lives_s)
         self.sums = empty_sums(shape, bank)
         self.windows = empty_windows(2 * len(COMPONENTS) * shape.rows)
@@ -95,6 +101,8 @@ class LaneModel:
         self._widths = widths_of(shape)
         self._immediate = np.array(shape.immediate)
         self._numbers = numbers_of(settings)
+        self._tails = TAILS.index(settings.tails)
+        self._head = repr((shape, settings))
         self._gamma: F64 = np.empty(bank + 2)
         self._xs: F64 = np.zeros((len(AGE_EDGES), shape.width))
         self._bare: F64 = np.zeros((1, shape.features))
@@ -178,44 +186,63 @@ class LaneModel:
         Raises:
             FeatureError: contexts of another shape or not finite.
         """
-        if x.shape != (self.lanes, self.shape.features) or not np.isfinite(x).all():
-            raise FeatureError(
-                bad_value("lanes.predict.x", f"finite ({self.lanes}, {self.shape.features})", np.shape(x))
-            )
-        now = max(at, self.latest)
         sd: F64 = np.zeros((len(COMPONENTS), self.lanes))
-        p = self._read_fill(now, x, sd[FILL])
-        hazards = self._read_size(now, x, sd[SIZE])
-        mu: F64 = np.empty(self.lanes)
-        mean_sizes(hazards, self.edges, mu)
-        costs = np.array([self._read_cost(c, now, x, sd[c] if sds else _NO_SD) for c in range(MARK_1, LEAK + 1)])
-        sd[MARK_1:] *= self.settings.markout_scale_bps
-        standard = self.shape.standard
-        return Prediction(
-            p=p,
-            mu=np.clip(mu, 1e-6, MU_MAX) * standard,
-            hazards=hazards / standard,
-            markout=costs[:3],
-            leakage=costs[3],
-            sd=sd,
-        )
+        if x.shape != (self.lanes, self.shape.features) or not np.isfinite(x).all():
+            expected = f"finite ({self.lanes}, {self.shape.features})"
+            raise FeatureError(bad_value("lanes.predict.x", expected, np.shape(x)))
+        p = self.fills(at, x, sd[FILL])
+        mu, hazards = self.sizes(at, x, sd[SIZE])
+        costs = np.array([self.costs(c, at, x, sd[c] if sds else None) for c in range(MARK_1, LEAK + 1)])
+        return Prediction(p=p, mu=mu, hazards=hazards, markout=costs[:3], leakage=costs[3], sd=sd)
 
-    def markouts(self, at: Nanos, x: F64, horizon: int) -> F64:
-        """Return the adverse markout of every lane at one horizon, bps (lanes,)."""
-        return self._read_cost(MARK_1 + horizon, max(at, self.latest), x, _NO_SD)
+    def fills(self, at: Nanos, x: F64, sd: F64 | None = None) -> F64:
+        """Return the `p` of `predict`; its predictor's standard deviation goes into `sd` (lanes,). `x` is not checked."""
+        now, out = max(at, self.latest), np.empty(self.lanes)
+        sd = np.empty(self.lanes) if sd is None else sd
+        eta, theta = self._mixed(FILL, now, x, sd), self._theta[FILL]
+        fill_chances(
+            self.sums, FILL, self.half_lives, now, theta, eta, sd, self._numbers, self._immediate, _AGE_LENGTHS, out
+        )
+        return out
+
+    def sizes(self, at: Nanos, x: F64, sd: F64 | None = None) -> tuple[F64, F64]:
+        """Return the `mu` and `hazards` of `predict`, as `fills` does."""
+        now, mu, hazards = max(at, self.latest), np.empty(self.lanes), np.empty((self.lanes, len(SIZE_EDGES)))
+        sd = np.empty(self.lanes) if sd is None else sd
+        eta, theta = self._mixed(SIZE, now, x, sd), self._theta[SIZE]
+        halves, numbers, edges = self.half_lives, self._numbers, self.edges
+        size_tails(self.sums, self.groups, halves, now, theta, eta, sd, numbers, x, edges, self._tails, hazards)
+        mean_sizes(hazards, edges, mu)
+        standard = self.shape.standard
+        hazards /= standard
+        return np.clip(mu, MU_MIN, MU_MAX) * standard, hazards
+
+    def costs(self, c: int, at: Nanos, x: F64, sd: F64 | None = None) -> F64:
+        """Return the adverse bps of component `c` (`MARK_1` to `LEAK`), clipped to ±100, as `fills` does."""
+        scale = self.settings.markout_scale_bps
+        eta = self._mixed(c, max(at, self.latest), x, _NO_SD if sd is None else sd)
+        if sd is not None:
+            sd *= scale
+        return np.asarray(np.clip(eta * scale, -COST_MAX_BPS, COST_MAX_BPS))
 
     def refresh(self, now: Nanos) -> None:
-        """Linearise from here on at what is known at `now`: for whoever holds or merges models."""
+        """Look for breaks, and linearise from here on at what is known at `now`: for whoever holds or merges models."""
+        halves, numbers = self.half_lives, self._numbers
         for c, width in enumerate(self._widths):
+            for k in range(self.lanes):
+                watch(self.sums, self.windows, c, k, now, halves, numbers)
             for g in range(len(self.shape.prior_p)):
-                prior = self.priors[c, g]
-                refresh_group(self.sums, c, g, self.groups, now, self.half_lives, prior, self._numbers, width)
+                refresh_group(self.sums, c, g, self.groups, now, halves, self.priors[c, g], numbers, width)
             for k, g in enumerate(self.shape.groups):
                 prior = self.priors[c, g]
-                refresh_lane(
-                    self.sums, c, k, self.lanes + g, now, self.half_lives, prior, self.edges, self._numbers, width
-                )
+                refresh_lane(self.sums, c, k, self.lanes + g, now, halves, prior, self.edges, numbers, width)
+        self.touch()
+
+    def touch(self) -> None:
+        """Note that sums were written to from outside: what was read of them does not hold any more."""
         self._changes += 1
+        self._is_stale[:] = True
+        self.changes = [count + 1 for count in self.changes]
 
     def arrays(self) -> dict[str, F64 | I64]:
         """Return all state by name, in a fixed order: the arrays themselves, not copies."""
@@ -245,11 +272,12 @@ class LaneModel:
         self._begin_reading()
 
     def digest(self) -> str:
-        """Return a sha256 of shape, settings and state."""
-        whole = hashlib.sha256(repr((self.shape, self.settings, self.latest)).encode())
-        for array in self.arrays().values():
-            whole.update(np.ascontiguousarray(array).tobytes())
-        return whole.hexdigest()
+        """Return a sha256 of shape, settings and state. Only rows that changed since the last call are hashed again."""
+        for c, row in np.argwhere(self._is_stale).tolist():
+            self._row_digests[c * self.shape.rows + row] = row_digest(self.sums, self.windows, c, row)
+        self._is_stale[:] = False
+        head = f"{self._head}{self.latest}{self.sums.epochs.tolist()}".encode()
+        return hashlib.sha256(head + b"".join(self._row_digests)).hexdigest()
 
     def _learn_cost(self, c: int, lane: int, at: Nanos, x: F64, adverse_bps: float) -> None:
         self._admit(lane, at, x, adverse_bps)
@@ -282,7 +310,7 @@ class LaneModel:
             self.priors[c],
             self.edges,
             self._numbers,
-            self._changes[c],
+            self._changes,
             family,
             count,
             xs,
@@ -290,6 +318,10 @@ class LaneModel:
             self._exposures,
             self.is_held,
         )
+        # A take-over for one of fill and size writes to both.
+        for each in (FILL, SIZE) if c in (FILL, SIZE) else (c,):
+            self.changes[each] += 1
+            self._is_stale[each, lane] = self._is_stale[each, self.lanes + self.shape.groups[lane]] = True
 
     def _move_epochs(self, at: Nanos) -> None:
         if at < self._epoch_end:
@@ -300,15 +332,18 @@ class LaneModel:
 
     def _begin_reading(self) -> None:
         """Forget what was read: it is worked out anew from the sums."""
-        bank, lanes = len(self.half_lives) - 2, self.lanes
+        bank, lanes, components = len(self.half_lives) - 2, self.lanes, len(COMPONENTS)
         self._epoch_end = int(((self.sums.epochs + EPOCH_SPAN) * self.half_lives).min())
-        self._changes: I64 = np.ones((len(COMPONENTS), lanes), dtype=np.int64)
-        self._read: I64 = np.zeros((len(COMPONENTS), lanes), dtype=np.int64)
-        self._ticks: I64 = np.full((len(COMPONENTS), bank), -1, dtype=np.int64)
+        self._changes: I64 = np.ones((components, lanes), dtype=np.int64)
+        self._read: I64 = np.zeros((components, lanes), dtype=np.int64)
+        self._ticks: I64 = np.full((components, bank), -1, dtype=np.int64)
         self._theta: tuple[F64, ...] = tuple(np.zeros((lanes, bank, width)) for width in self._widths)
         self._chol: tuple[F64, ...] = tuple(np.zeros((lanes, bank, width, width)) for width in self._widths)
+        self._is_stale: B8 = np.ones((components, self.shape.rows), dtype=np.bool_)
+        self._row_digests = [b""] * (components * self.shape.rows)
 
-    def _settle(self, c: int, now: Nanos) -> None:
+    def _mixed(self, c: int, now: Nanos, x: F64, sd: F64) -> F64:
+        width, is_sharing, theta, chol = self._widths[c], self.settings.sharing > 0.0, self._theta[c], self._chol[c]
         settle(
             self.sums,
             c,
@@ -316,53 +351,17 @@ class LaneModel:
             self.groups,
             self.half_lives,
             now,
-            self._widths[c],
-            self.settings.sharing > 0.0,
+            width,
+            is_sharing,
             self._changes[c],
             self._read[c],
             self._ticks[c],
-            self._theta[c],
-            self._chol[c],
-        )
-
-    def _mixed(self, c: int, now: Nanos, x: F64, sd: F64) -> F64:
-        self._settle(c, now)
-        eta: F64 = np.empty(self.lanes)
-        mix(self.sums, c, self.half_lives, now, self.settings.steady, self._theta[c], self._chol[c], x, self.shape.features, eta, sd)
-        return eta
-
-    def _read_fill(self, now: Nanos, x: F64, sd: F64) -> F64:
-        eta = self._mixed(FILL, now, x, sd)
-        out: F64 = np.empty(self.lanes)
-        theta = self._theta[FILL]
-        fill_chances(
-            self.sums, FILL, self.half_lives, now, theta, eta, sd, self._numbers, self._immediate, _AGE_LENGTHS, out
-        )
-        return out
-
-    def _read_size(self, now: Nanos, x: F64, sd: F64) -> F64:
-        eta = self._mixed(SIZE, now, x, sd)
-        hazards: F64 = np.empty((self.lanes, len(SIZE_EDGES)))
-        theta, tails = self._theta[SIZE], TAILS.index(self.settings.tails)
-        size_tails(
-            self.sums,
-            self.groups,
-            self.half_lives,
-            now,
             theta,
-            eta,
-            sd,
-            self._numbers,
-            x,
-            self.edges,
-            tails,
-            hazards,
+            chol,
         )
-        return hazards
-
-    def _read_cost(self, c: int, now: Nanos, x: F64, sd: F64) -> F64:
-        cost = self._mixed(c, now, x, sd) * self.settings.markout_scale_bps
-        return np.asarray(np.clip(cost, -100.0, 100.0))
+        eta: F64 = np.empty(self.lanes)
+        mix(self.sums, c, self.half_lives, now, self.settings.steady, theta, chol, x, self.shape.features, eta, sd)
+        return eta
 
 
 def move_sums(sums: Sums, epochs: I64) -> None:
@@ -378,4 +377,15 @@ def move_sums(sums: Sums, epochs: I64) -> None:
     sums.epochs[...] = epochs
 
 
-__all__ = ["LaneModel", "Prediction", "Windows", "move_sums"]
+def row_digest(sums: Sums, windows: Windows, c: int, row: int) -> bytes:
+    """Return the SHA-256 of all that a component knows of a row; the size's includes the row's bins and tails."""
+    whole = hashlib.sha256()
+    for array in (sums.a, sums.b, sums.base, sums.score, sums.fresh, sums.lead, sums.past_a, sums.past_b, sums.counts):
+        whole.update(array[c, row].tobytes())
+    if c == SIZE:
+        for array in (sums.bins, sums.rates, sums.bin_score, sums.tail_score, sums.mixes, sums.past_bins):
+            whole.update(array[row].tobytes())
+    first = 2 * (c * sums.tail_score.shape[0] + row)
+    for array in windows:
+        whole.update(array[first : first + 2].tobytes())
+    return whole.digest()

@@ -46,9 +46,9 @@ class LaneSettings(NamedTuple):
     """
 
     half_lives_s: tuple[float, ...] = (20.0, 240.0, 1_800.0, 28_800.0)
-    score_half_life_s: float = 240.0
+    score_half_life_s: float = 600.0
     tail_half_life_s: float = 3_600.0
-    steady: float = 2.0
+    steady: float = 1.0
     prior_bias: float = 1.0
     prior_slope: float = 6.0
     lane_bias: float = 1.0
@@ -61,7 +61,7 @@ class LaneSettings(NamedTuple):
     takeover: float = 7.0
     tails: str = "both"
     censoring: bool = True
-    markout_scale_bps: float = 5.0
+    markout_scale_bps: float = 2.0
 
 
 SHARING, BIN_PRIOR, BIN_LEVEL, DRIFT, TAKEOVER, STEADY, OPTIMISM, TAIL_ODDS = range(8)
@@ -88,6 +88,7 @@ class LaneShape(NamedTuple):
     """What the lanes are: `groups` (a group's number per lane), `immediate` (per lane: answered at once), the number of
     `features` (the first one is the bias), the `standard` slice in shares, and per group the priors of the fill
     probability, of the mean size met (standard slices), of the adverse markout and of the leakage (bps).
+    `size_slopes` (per group, or none) is the prior of how a size's log mean goes with the feature `size_feature`.
     """
 
     groups: tuple[int, ...]
@@ -98,6 +99,8 @@ class LaneShape(NamedTuple):
     prior_mu: tuple[float, ...]
     prior_markout_bps: tuple[float, ...]
     prior_leakage_bps: tuple[float, ...]
+    size_feature: int = -1
+    size_slopes: tuple[float, ...] = ()
 
     @property
     def width(self) -> int:
@@ -122,6 +125,8 @@ def check_shape(shape: LaneShape, settings: LaneSettings) -> None:
     priors = (shape.prior_p, shape.prior_mu, shape.prior_markout_bps, shape.prior_leakage_bps)
     if any(len(prior) != groups for prior in priors) or not all(0 <= g < groups for g in shape.groups):
         raise ConfigError(bad_value("shape.prior_p", "one prior per group", shape))
+    if shape.size_slopes and (len(shape.size_slopes) != groups or not 0 < shape.size_feature < shape.features):
+        raise ConfigError(bad_value("shape.size_slopes", "a slope per group on one of the features", shape))
     if shape.features < 1 or not shape.standard > 0.0:
         raise ConfigError(bad_value("shape.features", "a feature and a standard slice", shape))
     if not all(0.0 < p < 1.0 for p in shape.prior_p) or not all(mu > 0.0 for mu in shape.prior_mu):
@@ -159,6 +164,8 @@ def priors_of(shape: LaneShape, settings: LaneSettings) -> F64:
         is_immediate = any(now for now, group in zip(shape.immediate, shape.groups, strict=True) if group == g)
         priors[FILL, g, 1, 0] = math.log(p / (1.0 - p)) if is_immediate else math.log(-math.log1p(-p))
         priors[SIZE, g, 1, 0] = -math.log(shape.prior_mu[g])
+        if shape.size_slopes:
+            priors[SIZE, g, 1, shape.size_feature] = -shape.size_slopes[g]
         priors[MARK_1 : MARK_60 + 1, g, 1, 0] = shape.prior_markout_bps[g] / settings.markout_scale_bps
         priors[LEAK, g, 1, 0] = shape.prior_leakage_bps[g] / settings.markout_scale_bps
     return priors

@@ -63,18 +63,22 @@ def take(
     """Take in the first `count` rows of observations (xs, ys, exposures) of one lane's component; True on an alarm.
 
     `priors` is (groups, 3, parameters) of the component; `numbers` are those of `numbers_of`. `now`
-    is the latest event's time, `at` this one's. `changes` (lanes,) counts what moved a lane's posterior.
+    is the latest event's time, `at` this one's. `changes` (components, lanes) counts what moved a lane's posterior.
     """
     group = groups.shape[0] + groups[lane]
     enter(at, half_lives, sums.epochs, gamma)
     if c == SIZE:
         observe_bins(sums, c, lane, group, gamma, edges, xs[0], exposures[0], ys[0])
     observe(sums, c, lane, group, gamma, xs[:count], family, ys[:count], exposures[:count])
-    changes[lane] += 1
+    changes[c, lane] += 1
     if is_held:
         return False
     is_alarm = watch(sums, windows, c, lane, now, half_lives, numbers)
-    refresh(sums, c, lane, groups, now, half_lives, priors, edges, numbers, changes, xs.shape[1], is_alarm)
+    refresh(sums, c, lane, groups, now, half_lives, priors, edges, numbers, changes[c], xs.shape[1], is_alarm)
+    if is_alarm and c <= SIZE:
+        # A take-over for one of fill and size writes to both; the other's base follows at its next observation.
+        changes[FILL, lane] += 1
+        changes[SIZE, lane] += 1
     return is_alarm
 
 

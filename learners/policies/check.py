@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from learners.policies.policy import Policy, PolicySetup
+from learners.policies.policy import KeepingPolicy, Policy, PolicySetup
 from router.domain.enums import AllocationMode, OutcomeKind, Side, Tactic, VenueType
 from router.domain.errors import DefectError, FeatureError
 from router.domain.instruments import FeeSchedule, Lane, Listing, VenueSpec, lanes_of
@@ -40,6 +40,7 @@ def check_policy(make: Make, *, learns: bool = True) -> None:
     _check_twins(make)
     _check_refusals(make)
     _check_disorder(make)
+    _check_keeping(make)
     if learns:
         _check_preference(make)
 
@@ -290,6 +291,32 @@ def _check_disorder(make: Make) -> None:
     _require(one.digest() == two.digest(), "outcomes out of order teach two instances the same")
     for at in (START - 10 * year, START, START + 10 * year):
         _check_numbers(one.mode, one.scores(example_frame(setup, at)))
+
+
+def _check_keeping(make: Make) -> None:
+    """What is written down of a state is all of it: whoever reads it back goes on as the first would have."""
+    setup = example_setup()
+    first, second = make(setup), make(setup)
+    if not isinstance(first, KeepingPolicy) or not isinstance(second, KeepingPolicy):
+        return
+    outcomes = example_outcomes(setup, 8)
+    first.learn(outcomes[:40])
+    second.restore({name: array.copy() for name, array in first.state().items()})
+    frame = example_frame(setup, START + 300 * SECOND)
+    _require(first.digest() == second.digest(), "a state read back has the digest of the one written down")
+    _require(first.scores(frame) == second.scores(frame), "a state read back scores as the one written down")
+    for policy in (first, second):
+        policy.learn(outcomes[30:])
+    _require(first.digest() == second.digest(), "a state read back learns as the one written down")
+    _require(first.scores(frame) == second.scores(frame), "after learning more it scores the same, too")
+    before, whole = second.digest(), first.state()
+    for bad in ({}, dict(list(whole.items())[1:]), {name: array.ravel()[:-1] for name, array in whole.items()}):
+        try:
+            second.restore(bad)
+        except FeatureError:
+            _require(second.digest() == before, "a refused state changes nothing")
+            continue
+        _require(False, "what is not a state of this policy is refused with FeatureError")
 
 
 def _check_preference(make: Make) -> None:

@@ -67,9 +67,9 @@ class TablePolicy(Policy, Protocol):
     """A WATER_FILL policy that also gives its scores as one array, for those who ask after every outcome."""
 
     def table(self, frame: ContextFrame) -> F64:
-        """Return `scores` as float64 (3, lanes): p, mu and markout_bps; of a policy with an attribute `size_edges` (where
-        its size bins start, in shares) as float64 (3 + bins, lanes), the hazards below them. The same array again means that nothing it
-        shows has changed; the caller does not write to it.
+        """Return `scores` as float64 (3, lanes): p, mu and markout_bps. A policy with an attribute `size_edges`, where
+        its size bins start in shares, adds a row of hazards for each: (3 + bins, lanes). The same array again means
+        that nothing it shows has changed; the caller does not write to it.
 
         Raises:
             FeatureError: as `scores`.

@@ -218,7 +218,9 @@ class Accumulator:
         if self._digest[0] == self.changes:
             return self._digest[1]
         for row in self._touched:
-            self._row_digests[row] = hashlib.sha256(self.a[row].tobytes() + self.b[row].tobytes()).digest()
+            of_row = hashlib.sha256(self.a[row])
+            of_row.update(self.b[row])
+            self._row_digests[row] = of_row.digest()
         self._touched.clear()
         head = f"{self.a.shape}:{self.half_life_ns}:{self.epoch}".encode()
         self._digest = self.changes, hashlib.sha256(head + b"".join(self._row_digests)).hexdigest()

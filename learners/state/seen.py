@@ -6,6 +6,7 @@ Rule of this file: the memory is bounded; what falls out of it is the oldest, in
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping
 
 import msgspec
@@ -29,7 +30,8 @@ class SeenOutcomes:
     def __init__(self, limit: int = SEEN_MAX) -> None:
         self.limit = limit
         self.count = 0
-        self._keys: dict[tuple[int, str, str, str, int, int], None] = {}
+        self._keys: OrderedDict[_Key, None] = OrderedDict()
+        # Not a dict: the front of one is found only by passing all that it has forgotten.
         self._chain = bytes(32)
 
     def has(self, outcome: Outcome) -> bool:
@@ -41,7 +43,7 @@ class SeenOutcomes:
         self._chain = hashlib.sha256(self._chain + _encode(outcome)).digest()
         self._keys[outcome.key] = None
         if len(self._keys) > self.limit:
-            del self._keys[next(iter(self._keys))]
+            self._keys.popitem(last=False)
         self.count += 1
 
     def arrays(self) -> dict[str, Array]:
@@ -67,7 +69,7 @@ class SeenOutcomes:
         if len(chain) != len(self._chain) or not len(keys) <= min(self.limit, count):
             got = (len(keys), len(chain), count)
             raise FeatureError(bad_value(place, f"at most {self.limit} keys and a chain of 32 bytes", got))
-        self._keys, self._chain, self.count = dict.fromkeys(keys), chain, count
+        self._keys, self._chain, self.count = OrderedDict.fromkeys(keys), chain, count
 
     def digest(self) -> str:
         """Return the chain: equal exactly when the same outcomes were accepted in the same order."""

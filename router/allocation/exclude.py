@@ -101,25 +101,36 @@ def exclusions(
         [(reason.value, check) for reason, check, concerns in checks if concerns(parent, market, unavailable)]
         for checks in (VENUE_CHECKS, TACTIC_CHECKS, LANE_CHECKS)
     )
-    max_qty = dict(zip(frame.lanes, frame.max_qty, strict=True))
+    most = _sizes(frame, names)
     left = parent.order_qty if left_qty is None else left_qty
     venues: dict[str, _Said] = {}
     ways: dict[Tactic, _Said] = {}
     found = []
-    for lane, name in zip(lanes, names, strict=True):
+    for lane, name, max_qty in zip(lanes, names, most, strict=True):
         mic, tactic = lane.mic, lane.tactic
-        if name not in max_qty or mic not in spec_of:
+        if mic not in spec_of:
             raise BadInputError(bad_value("exclusions.lanes", f"lanes of {', '.join(frame.lanes)}", name))
         if of_venue and mic not in venues:
             venues[mic] = _first(of_venue, _Venue(mic, parent, quotes.get(mic), unavailable))
         if tactic not in ways:
             ways[tactic] = _first(of_tactic, _Way(tactic, tactics))
-        said = venues.get(mic) or ways[tactic]
+        said = (venues[mic] if of_venue else None) or ways[tactic]
         if said is None:
-            said = _first(of_lane, _Case(lane, parent, max_qty[name], market, quotes.get(mic), left, spec_of[mic]))
+            said = _first(of_lane, _Case(lane, parent, max_qty, market, quotes.get(mic), left, spec_of[mic]))
         if said is not None:
             found.append(Exclusion(name, *said))
     return tuple(found)
+
+
+def _sizes(frame: ContextFrame, names: tuple[str, ...]) -> tuple[Qty, ...]:
+    """Return the sizes on offer of the lanes of those names, in their order."""
+    if names == frame.lanes:
+        return frame.max_qty
+    known = dict(zip(frame.lanes, frame.max_qty, strict=True))
+    for name in names:
+        if name not in known:
+            raise BadInputError(bad_value("exclusions.lanes", f"lanes of {', '.join(frame.lanes)}", name))
+    return tuple(known[name] for name in names)
 
 
 @lru_cache(maxsize=64)

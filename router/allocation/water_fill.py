@@ -81,13 +81,33 @@ def water_fill(p: F64, mu: F64, c: F64, minimum: F64, cap: F64, total: float) ->
     finite, get 0. Every v is 0 or in [minimum, cap]: the lane that falls shortest of its minimum is lifted to it or
     dropped, whichever is worth more, and the rest is solved again, until none falls short.
     """
-    lanes = p.shape[0]
-    gain, worth, room = np.zeros(lanes), np.zeros(lanes), np.zeros(lanes)
-    safe_mu, lower = np.ones(lanes), np.zeros(lanes)
-    for k in range(lanes):
+    out = np.zeros(p.shape[0])
+    lanes = 0
+    for k in range(p.shape[0]):
         g = p[k] * c[k]
-        if p[k] > 0.0 and c[k] > 0.0 and g > 0.0 and math.isfinite(g) and mu[k] >= MU_MIN and math.isfinite(mu[k]):
-            gain[k], worth[k], room[k], safe_mu[k] = g, math.log(g), cap[k], mu[k]
+        is_worth = p[k] > 0.0 and c[k] > 0.0 and g > 0.0 and math.isfinite(g)
+        if is_worth and mu[k] >= MU_MIN and math.isfinite(mu[k]) and cap[k] > 0.0:
+            # Those that take part are counted in `out` first: the search below looks at nobody else.
+            out[lanes] = k
+            lanes += 1
+    gain, worth, safe_mu = np.empty(lanes), np.empty(lanes), np.empty(lanes)
+    least, room, part = np.empty(lanes), np.empty(lanes), np.empty(lanes, dtype=np.int64)
+    for i in range(lanes):
+        k = int(out[i])
+        gain[i], safe_mu[i], least[i], room[i], part[i] = p[k] * c[k], mu[k], minimum[k], cap[k], k
+        worth[i] = math.log(gain[i])
+    v = _lift_or_drop(gain, worth, safe_mu, least, room, total)
+    out[:] = 0.0
+    for i in range(lanes):
+        out[part[i]] = v[i]
+    return out
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _lift_or_drop(gain: F64, worth: F64, safe_mu: F64, minimum: F64, room: F64, total: float) -> F64:
+    """Return the quantities of lanes that all take part; `room` is left changed where a lane was dropped."""
+    lanes = gain.shape[0]
+    lower = np.zeros(lanes)
     v: F64 = _pour(worth, safe_mu, lower, room, total)
     for _ in range(lanes):
         short, shortest = -1, 1.0

@@ -6,6 +6,7 @@ that is not known is passed over, so that a journal written by a later minor ver
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar, cast
 
 import msgspec
@@ -22,9 +23,8 @@ _encoder = msgspec.msgpack.Encoder(enc_hook=None)
 _decoders: dict[object, msgspec.msgpack.Decoder[object]] = {}
 
 
-def encode(value: object) -> bytes:
-    """Return the MessagePack bytes of a message, event, command or report (or a tuple of them)."""
-    return _encoder.encode(value)
+encode: Callable[[object], bytes] = _encoder.encode
+"""Return the MessagePack bytes of a message, event, command or report (or a tuple of them)."""
 
 
 def decode(data: bytes, kind: type[T]) -> T:

@@ -39,7 +39,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     version: int = RECORD_VERSION
 
 
-class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One entry of a journal. `offset` and `seq` count from 0; `previous` is 32 bytes."""
 
     offset: int
@@ -119,19 +119,8 @@ def seal(draft: Draft, *, offset: int, stream: str, seq: int, epoch: int, previo
         draft.version,
     )
     body = _encoder.encode((offset, stream, seq, epoch, kind, version, at, causation_id, payload, previous))
-    record = Record(
-        offset=offset,
-        stream=stream,
-        seq=seq,
-        epoch=epoch,
-        kind=kind,
-        version=version,
-        at=at,
-        causation_id=causation_id,
-        payload=payload,
-        crc32=zlib.crc32(body),
-        previous=previous,
-    )
+    crc32 = zlib.crc32(body)
+    record = Record(offset, stream, seq, epoch, kind, version, at, causation_id, payload, crc32, previous)
     return record, hashlib.sha256(body).digest()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from router.allocation.allocate import lane_terms, probabilities_on
-from router.allocation.published import table_probabilities, term_arrays
+from router.allocation.published import standard_terms, table_probabilities, term_arrays
 from router.domain.enums import AllocationMode
 from router.domain.scores import LaneScore
 
@@ -38,3 +38,14 @@ def test_a_lane_that_is_not_finite_gets_nothing(bad: float) -> None:
 def test_with_nothing_worth_anything_the_shares_are_even() -> None:
     terms = lane_terms([(0.0, 0.0, 1, 0, 1_000)] * 4, 0.0)
     assert table_probabilities(500, term_arrays(terms), np.zeros((3, 4))) == (0.25,) * 4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_terms_made_from_columns_are_those_made_lane_by_lane(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    prices, fees = rng.normal(0, 2, 20), rng.normal(0, 1, 20)
+    sizes, lots = rng.integers(-50, 3_000, 20), rng.choice([1, 10, 100], 20)
+    columns = (prices.tolist(), fees.tolist(), lots.tolist(), [0] * 20, sizes.tolist())
+    expected = term_arrays(lane_terms(zip(*columns, strict=True), 1.5))
+    for made, wanted in zip(standard_terms(prices, fees, sizes, lots, 1.5), expected, strict=True):
+        assert made.tolist() == wanted.tolist()

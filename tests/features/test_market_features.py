@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from learners.features.fold import fold
 from learners.features.fold_plain import fold_plain
+from learners.features.lane_kernel import lane_rows
+from learners.features.lanes import lane_rows_plain
 from learners.features.market import PRIOR_VOLATILITY_BPS, MarketFeatures
 from learners.features.names import FEATURE_MAX, FEATURES
 from router.domain.enums import SessionState, Side, Tactic, VenueType
 from router.domain.errors import BadInputError, FeatureError
-from router.domain.instruments import FeeSchedule, Listing, VenueSpec
+from router.domain.instruments import FeeSchedule, FeeTier, Listing, VenueSpec
 from router.domain.market import I64, DealerTier
 from router.domain.scores import ContextFrame
 from router.domain.units import MINUTE, SECOND
@@ -119,6 +121,34 @@ def test_kernel_and_twin_agree(quotes: list[tuple[int, ...]], prints: list[tuple
     assert seen == twin
     assert math.isclose(fast.volatility_bps, slow.volatility_bps, rel_tol=1e-12)
     assert math.isclose(fast.flow_share(41 * SECOND), slow.flow_share(41 * SECOND), rel_tol=1e-9, abs_tol=1e-12)
+
+
+tiers_drawn = st.lists(
+    st.tuples(st.sampled_from([0, 1, 500]), st.sampled_from([0, 98, 100]), st.sampled_from([0, 101, 102])).map(
+        lambda t: DealerTier(mic="XDLR", quote_id="q", at=0, max_qty=t[0], bid_px=t[1] * 100, ask_px=t[2] * 100)
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(quotes_drawn, tiers_drawn, st.sampled_from([0, 700]), st.lists(st.integers(0, 3), max_size=2))
+def test_lanes_are_shown_to_the_bit_as_the_plain_twin_shows_them(
+    quotes: list[tuple[int, ...]], tiers: list[DealerTier], rfq_max_qty: int, down: list[int]
+) -> None:
+    tiered = FeeSchedule(maker_micros=-2_000, taker_micros=3_000, maker_bps=0.25, tiers=(FeeTier(100, -2_500, 2_800),))
+    replace = msgspec.structs.replace
+    specs = (replace(SPECS[0], fees=tiered), *SPECS[1:3], replace(SPECS[3], rfq_max_qty=rfq_max_qty))
+    frames = []
+    for show_lanes in (lane_rows, lane_rows_plain):
+        features = MarketFeatures(specs, "ABC", 0, CLOSE, show_lanes=show_lanes)
+        features.advance(rows(quotes, 6), rows([], 5), 41 * SECOND)
+        features.set_tiers(tiers)
+        features.traded("XLIA", 150)
+        for venue in down:
+            features.set_session(specs[venue].mic, False)
+        frames.append([features.frame(41 * SECOND, side, (0.0, 1.0, 0.25, 0.5)) for side in (Side.BUY, Side.SELL)])
+    assert frames[0] == frames[1]
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

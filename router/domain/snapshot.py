@@ -1,0 +1,38 @@
+"""What cannot be in a published policy: looked at by the learner that publishes it and by the host that would use it.
+
+Rule of this file: it sees one snapshot and nothing else, and says in words what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from router.domain.scores import PolicySnapshot
+
+PROBABILITY_TOLERANCE = 1e-6
+"""By how much published probabilities may miss a sum of 1."""
+
+
+def total_variation(one: Sequence[float], two: Sequence[float]) -> float:
+    """Return half the sum of the absolute differences of two splits.
+
+    >>> total_variation((0.5, 0.5), (1.0, 0.0))
+    0.5
+    """
+    return 0.5 * math.fsum(abs(a - b) for a, b in zip(one, two, strict=True))
+
+
+def fault_of(snapshot: PolicySnapshot) -> str:
+    """Return what cannot be in a snapshot, in words; empty when nothing is wrong with it."""
+    for score in snapshot.scores:
+        numbers = (score.p, score.mu, score.markout_bps, score.leakage_bps, score.weight)
+        if not all(math.isfinite(number) for number in numbers):
+            return f"a score of {score.lane} is not finite"
+        if not 0.0 <= score.p <= 1.0 or score.mu < 0.0 or score.weight < 0.0:
+            return f"a score of {score.lane} cannot be: p {score.p:g}, mu {score.mu:g}, weight {score.weight:g}"
+    shares = snapshot.routing_probabilities
+    if len(shares) != len(snapshot.scores):
+        return f"{len(shares)} probabilities for {len(snapshot.scores)} lanes"
+    is_split = all(share >= 0.0 for share in shares) and abs(math.fsum(shares) - 1.0) <= PROBABILITY_TOLERANCE
+    return "" if is_split else f"probabilities that are no split: they sum to {math.fsum(shares):g}"
