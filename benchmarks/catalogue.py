@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from benchmarks import book, parts, policies, price, replays, scaling, tape_replay
+from benchmarks import book, end_to_end, parts, policies, price, replays, scaling, tape_replay
 from benchmarks.rows import Row, Settings
 from router.domain.errors import BadInputError, bad_value
 
@@ -52,6 +52,7 @@ def _protocol(module: str, ids: Sequence[str]) -> Group:
 BENCHMARKS: dict[str, tuple[Group, ...]] = {
     "spine": (*replays.GROUPS, *parts.GROUPS),
     "compare": (policies.compare,),
+    "end_to_end": (end_to_end.end_to_end,),
     "book": (book.books,),
     "replay": tape_replay.GROUPS,
     "price": price.GROUPS,

@@ -14,6 +14,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from router.allocation.allocate import (
@@ -36,6 +37,7 @@ from router.domain.instruments import Lane, VenueSpec, lane_names_of, lanes_of
 from router.domain.market import MarketSnapshot
 from router.domain.orders import ChildOrder, ParentOrder
 from router.domain.scores import ContextFrame, Exclusion, LaneScore, PolicySnapshot, RoutingDecision
+from router.domain.tactics import StyleChoice
 from router.domain.units import Nanos, Qty
 from router.schedule.schedule import Portion
 
@@ -138,11 +140,13 @@ def route(
     child_n: int,
     left_qty: Qty,
     standing: Standing = NOTHING_BEHIND,
+    style: StyleChoice | None = None,
 ) -> Routed:
     """Decide where `portion` of the parent's slice goes.
 
     `decision_n` and `child_n` count the parent's decisions and children so far: ids and draws derive from them.
-    `left_qty` is what may be routed at all now.
+    `left_qty` is what may be routed at all now. `style` is in `parent` and `portion` already, but for the side that
+    midpoint children are pegged to.
     """
     lanes = lanes_of(around.specs)
     excluded = exclusions(
@@ -151,6 +155,8 @@ def route(
     out = {exclusion.lane for exclusion in excluded}
     kept = [i for i, name in enumerate(lane_names_of(around.specs)) if name not in out]
     public = public_rows(around.frame, around.specs, parent.min_qty)
+    if style is not None and style.terms.is_near:
+        public = _near(public, lanes, around)
     rows, scores = [public[i] for i in kept], [around.policy.scores[i] for i in kept]
     block = uniforms(around.seed, parent.parent_id, "decision", decision_n)
     mode = around.policy.mode
@@ -160,7 +166,20 @@ def route(
     decision_id = ids.decision_id(parent.parent_id, decision_n)
     asked = _Asked(rows, exploration, rules)
     decision = _decision(parent, portion, around, decision_id, kept, excluded, allocation, asked)
+    if style is not None:
+        decision = msgspec.structs.replace(decision, style=style)
     return _with_children(parent, around, decision, kept, allocation, child_n)
+
+
+def _near(public: list[PublicRow], lanes: tuple[Lane, ...], around: Surroundings) -> list[PublicRow]:
+    """Return the rows with the half spread that a lane pegged to the near side earns above the middle."""
+    market = around.market
+    half_bps = max(market.ask_px - market.bid_px, 0) / (market.bid_px + market.ask_px) * 1e4
+    has_near = {spec.mic for spec in around.specs if spec.has_near_peg}
+    return [
+        (row[0] + half_bps, *row[1:]) if lane.tactic is Tactic.MID_PEG and lane.mic in has_near else row
+        for row, lane in zip(public, lanes, strict=True)
+    ]
 
 
 def _rules(parent: ParentOrder, portion: Portion, around: Surroundings, kept: list[int], standing: Standing) -> Rules:
@@ -283,6 +302,7 @@ def _with_children(
     x = np.frombuffer(frame.x, dtype=np.float64).reshape(len(frame.lanes), len(frame.names))
     spec_of = {spec.mic: spec for spec in around.specs}
     all_lanes = lanes_of(around.specs)
+    is_near = decision.style is not None and decision.style.terms.is_near
     children: list[ChildOrder] = []
     contexts: list[tuple[float, ...]] = []
     for i, qty in zip(kept, allocation.quantities, strict=True):
@@ -292,7 +312,7 @@ def _with_children(
         lane = all_lanes[i]
         expire_time = around.now + around.life_ns
         child = child_for(
-            lane, parent, qty, around.market, spec_of[lane.mic], cl_ord_id, decision.decision_id, expire_time
+            lane, parent, qty, around.market, spec_of[lane.mic], cl_ord_id, decision.decision_id, expire_time, is_near
         )
         children.append(child)
         contexts.append(tuple(x[i].tolist()))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from router.allocation.allocate import Exploration
 from router.allocation.limits import NO_BUDGET, Limits
+from router.allocation.styles import StyleRule
 from router.domain.enums import Tactic, VenueType
 from router.domain.errors import ScenarioError
 from router.domain.instruments import Listing, VenueSpec
@@ -178,6 +179,7 @@ def _spec(part: VenuePart, scenario: Scenario) -> VenueSpec:
         volume_share=part.volume_share,
         rfq_max_qty=part.parameters.rfq_qty if isinstance(part.parameters, DealerParameters) else 0,
         segments=segments,
+        has_near_peg=isinstance(part.parameters, DarkParameters),
     )
 
 
@@ -278,6 +280,7 @@ def make_host_setup(assembly: Assembly) -> HostSetup:
         volume_curve=assembly.volume_curve,
         exploration=Exploration(learning.epsilon, learning.probe_share),
         limits=make_limits(assembly),
+        styles=StyleRule() if learning.tactics == "on" else None,
     )
 
 

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from learners.features.market import MarketFeatures
 from learners.features.own_fills import OwnFills
 from router.domain.enums import ExecType, Side
-from router.domain.events import ChildIntended, ChildTraded, ParentCancelRequested, ParentDone
+from router.domain.events import ChildIntended, ChildTraded, DecisionMade, ParentCancelRequested, ParentDone
 from router.domain.instruments import VenueSpec
 from router.domain.market import I64, PRINT_COLUMNS, QUOTE_COLUMNS, DealerTier, MarketSnapshot, rows_from_bytes
 from router.domain.messages import (
@@ -39,6 +39,7 @@ from router.domain.messages import (
 from router.domain.orders import Command, NewOrderSingle, ParentOrder
 from router.domain.reports import ExecutionReport
 from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
+from router.domain.tactics import TacticSnapshot
 from router.domain.units import MILLISECOND, SECOND, Nanos
 from router.route import book_side
 from scenarios.feed_rows import due, seen
@@ -111,6 +112,7 @@ class Conductor:
         self._parents = {p.parent_id: p for p in plan.parents}
         self._parent_of: dict[str, ParentOrder] = {}
         self._policies: tuple[PolicySnapshot, ...] = ()
+        self._tactics: TacticSnapshot | None = None
         self._hosts = tuple(sorted(set(plan.host_of.values())))
         self._sides = tuple(sorted({book_side(p.side) for p in plan.parents}))
         self._last_end = max(p.end_at for p in plan.parents)
@@ -340,7 +342,7 @@ class Conductor:
         if batch is not None:
             self.link.send("learner", batch)
             reply = _of_type(self.link.receive(), LearnerReply)["learner"]
-            self._policies = self._line.shown(reply.policies, self._now)
+            self._policies, self._tactics = self._line.shown(reply.policies, self._now), reply.tactics
             self.recorder.learner(batch.outcomes, reply)
         return frames
 
@@ -361,6 +363,7 @@ class Conductor:
                     market=market,
                     policies=self._policies,
                     frames=frames,
+                    tactics=self._tactics,
                 )
                 self.link.send(host, batch)
         late = self._take_hosts()
@@ -374,6 +377,7 @@ _PARENT_ID, _KEY = attrgetter("parent_id"), attrgetter("key")
 _TAKERS: dict[type, Callable[[Conductor, Any], None]] = {
     ChildIntended: Conductor._intended,
     ChildTraded: Conductor._traded,
+    DecisionMade: lambda conductor, event: conductor._line.routed(event.decision),
     ParentCancelRequested: Conductor._canceled,
     ParentDone: Conductor._ended,
 }

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import msgspec
 
 from router.domain.messages import LearnerBatch, ParentEnded, SteerLearner
-from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
+from router.domain.scores import ContextFrame, Outcome, PolicySnapshot, RoutingDecision
+from router.domain.tactics import SliceRouted
 from router.domain.units import Nanos, seconds
 from scenarios.learning_part import LearnerDown, LearnerLies
 
@@ -32,6 +33,7 @@ class LearnerLine:
         self._lies = [(b.how, start, end) for b, start, end in spans if isinstance(b, LearnerLies)]
         self._outcomes: list[Outcome] = []
         self._ended: list[ParentEnded] = []
+        self._slices: list[SliceRouted] = []
 
     def next_word(self, after: Nanos) -> list[Nanos]:
         """Return when somebody next steers; empty when nobody will."""
@@ -49,6 +51,22 @@ class LearnerLine:
         """Note that a parent is over: the learner hears of it with the next batch."""
         self._ended.append(ParentEnded(parent_id=parent_id, at=at, order_qty=order_qty))
 
+    def routed(self, decision: RoutingDecision) -> None:
+        """Note a decision: where a style was chosen, the learner hears of the slice with the next batch."""
+        if decision.style is not None:
+            self._slices.append(
+                SliceRouted(
+                    decision_id=decision.decision_id,
+                    parent_id=decision.parent_id,
+                    at=decision.at,
+                    qty=decision.slice_qty,
+                    children=sum(qty > 0 for qty in decision.quantities),
+                    style=decision.style.style,
+                    x=decision.style.x,
+                    take_bps=decision.style.take_bps,
+                )
+            )
+
     def batch(
         self, seq: int, now: Nanos, outcomes: Sequence[Outcome], frames: tuple[ContextFrame, ...]
     ) -> LearnerBatch | None:
@@ -64,9 +82,10 @@ class LearnerLine:
             frames=frames,
             ended=tuple(self._ended),
             steering=tuple(due),
+            slices=tuple(self._slices),
         )
         self._steering = self._steering[len(due) :]
-        self._outcomes, self._ended = [], []
+        self._outcomes, self._ended, self._slices = [], [], []
         return said
 
     def shown(self, policies: tuple[PolicySnapshot, ...], now: Nanos) -> tuple[PolicySnapshot, ...]:

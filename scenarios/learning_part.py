@@ -104,6 +104,8 @@ class LearningPart(Part, frozen=True):
     """A learner's checkpoint, relative to this file: what the policy knows when the day begins."""
     stale_s: Span = 60.0
     """Age of a published policy beyond which hosts route by the static one."""
+    tactics: Literal["off", "on"] = "off"
+    """Whether it is learned how passive each slice is to be; off: every slice is left to the policy's own split."""
     release: ReleasePart | None = None
     """A challenger that is released while the policy routes."""
     steer: tuple[SteerPart, ...] = ()

@@ -26,6 +26,7 @@ from scenarios.past import PAST, Day, make_past_policy
 from scenarios.release_shell import ReleaseShell
 from scenarios.scenario import fault_at
 from scenarios.shells import LearnerShell, Shell
+from scenarios.styles_known import tactics_for
 from scenarios.warm import warmed
 
 
@@ -53,7 +54,8 @@ def make_learner(assembly: Assembly, learner_id: str, name: str) -> Shell:
 def learner_of(assembly: Assembly, learner_id: str, policy: Policy) -> LearnerShell:
     """Return the shell of a policy that was made for this run."""
     standard = assembly.scenario.file.learning.standard_qty
-    return LearnerShell(learner_id, policy, assembly.specs, standard, make_limits(assembly))
+    tactics = tactics_for(assembly, policy.name)
+    return LearnerShell(learner_id, policy, assembly.specs, standard, make_limits(assembly), tactics)
 
 
 def make_policy(

@@ -96,6 +96,8 @@ class Recorder:
         self.policy_versions += len(reply.publications)
         if reply.policies:
             self.learner_digest = reply.policies[0].model_digest
+        if reply.tactics is not None:
+            self._hash.update(codec.encode(reply.tactics))
         if reply.release is not None:
             self._hash.update(codec.encode((reply.steered, reply.release)))
             self.steered.extend(reply.steered)

@@ -36,7 +36,7 @@ class ReleaseShell:
             return self._last
         if not isinstance(batch, LearnerBatch) or batch.seq < self._last.seq:
             raise LinkError(f"expected a learner batch after {self._last.seq}, got {type(batch).__name__} {batch.seq}")
-        heard = batch if self.release.is_learning else msgspec.structs.replace(batch, outcomes=())
+        heard = batch if self.release.is_learning else msgspec.structs.replace(batch, outcomes=(), slices=())
         reply = self.champion.handle(heard)
         theirs, steered = self._challenge(heard)
         steered += self.release.hear(batch.outcomes, batch.ended)
@@ -53,6 +53,7 @@ class ReleaseShell:
             policies=(*_labelled(reply.policies, CHAMPION, 0.0), *_labelled(shown, CHALLENGER, self.release.share)),
             steered=tuple(steered),
             release=self.release.status(),
+            tactics=reply.tactics,
         )
         return self._last
 

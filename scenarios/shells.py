@@ -13,6 +13,7 @@ import numpy as np
 
 from learners.policies.build import NOT_LEARNING
 from learners.policies.policy import Policy, TablePolicy
+from learners.tactics.learner import TacticLearner
 from router.allocation.allocate import LaneTerms, lane_terms, probabilities_on
 from router.allocation.limits import UNLIMITED, Limits, Pace
 from router.allocation.published import TermArrays, standard_terms, table_probabilities
@@ -31,6 +32,7 @@ from router.domain.messages import (
     VenueReply,
 )
 from router.domain.scores import ContextFrame, LaneScore, Outcome, PolicySnapshot
+from router.domain.tactics import TacticSnapshot
 from router.orders.host import OrderHost
 from router.route import book_side, public_rows
 from scenarios.clairvoyant import CLAIRVOYANT
@@ -127,8 +129,10 @@ class LearnerShell:
         specs: tuple[VenueSpec, ...],
         standard_qty: int,
         limits: Limits = UNLIMITED,
+        tactics: TacticLearner | None = None,
     ) -> None:
         self.learner_id = learner_id
+        self._tactics = tactics
         self.policy = policy
         self._specs = specs
         self._standard_qty = standard_qty
@@ -158,7 +162,8 @@ class LearnerShell:
         sights = [self._sight(frame) for frame in batch.frames]
         publications = [self._learn(outcome, sights) for outcome in batch.outcomes]
         policies = tuple(self._publish(sight) for sight in sights)
-        self._last = LearnerReply(seq=batch.seq, publications=tuple(publications), policies=policies)
+        tactics = None if self._tactics is None else _styled(self._tactics, batch)
+        self._last = LearnerReply(seq=batch.seq, publications=tuple(publications), policies=policies, tactics=tactics)
         return self._last
 
     def _learn(self, outcome: Outcome, sights: list[_Sight]) -> Publication:
@@ -231,6 +236,16 @@ class LearnerShell:
             return _Sight(frame, lane_terms(public_rows(frame, self._specs, 0), opportunity_bps))
         prices, fees, sizes = np.array(frame.price_bps), np.array(frame.fee_bps), np.array(frame.max_qty)
         return _Sight(frame, standard_terms(prices, fees, sizes, self._lots, opportunity_bps))
+
+
+def _styled(tactics: TacticLearner, batch: LearnerBatch) -> TacticSnapshot:
+    """Let the learner of styles hear a batch, and return what it publishes."""
+    tactics.routed(batch.slices)
+    for outcome in batch.outcomes:
+        tactics.hear(outcome)
+    for ended in batch.ended:
+        tactics.ended(ended.parent_id)
+    return tactics.publish(batch.now)
 
 
 def standard_opportunity(frame: ContextFrame) -> float:

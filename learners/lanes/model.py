@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from learners.lanes.clock import EPOCH_SPAN, SHIFT_MAX, epochs_at
-from learners.lanes.drift import Windows, empty_windows
+from learners.lanes.clock import EPOCH_SPAN, epochs_at
+from learners.lanes.drift import empty_windows
 from learners.lanes.families import LINEAR, LOGISTIC, POISSON
 from learners.lanes.read import B8, fill_chances, mean_sizes, mix, size_tails
 from learners.lanes.settle import settle
@@ -24,6 +25,7 @@ from learners.lanes.shape import (
     AGE_EDGES,
     AGE_LENGTHS,
     COMPONENTS,
+    DEFAULTS,
     FILL,
     LEAK,
     MARK_1,
@@ -36,7 +38,7 @@ from learners.lanes.shape import (
     priors_of,
     widths_of,
 )
-from learners.lanes.sums import Sums, empty_sums
+from learners.lanes.sums import empty_sums, move_sums, row_digest
 from learners.lanes.take import exposures_of, refresh_group, refresh_lane, take, watch
 from router.domain.errors import FeatureError, bad_value
 from router.domain.market import F64, I64
@@ -78,7 +80,7 @@ class LaneModel:
     [0.5, 0.5]
     """
 
-    def __init__(self, shape: LaneShape, settings: LaneSettings = LaneSettings()) -> None:
+    def __init__(self, shape: LaneShape, settings: LaneSettings = DEFAULTS) -> None:
         check_shape(shape, settings)
         self.shape, self.settings = shape, settings
         self.lanes = len(shape.groups)
@@ -90,6 +92,7 @@ class LaneModel:
         self.size_edges: F64 = self.edges * shape.standard
         self.groups: I64 = np.array(shape.groups, dtype=np.int64)
         self.latest: Nanos = 0
+        self._epoch_end: Nanos = 0
         self.is_held = False
         """Whether it only adds: see `learners.lanes.merge`."""
         self.changes = [0] * len(COMPONENTS)
@@ -181,7 +184,7 @@ class LaneModel:
         self._learn_cost(LEAK, lane, at, x, adverse_bps)
 
     def predict(self, at: Nanos, x: F64, *, sds: bool = False) -> Prediction:
-        """Return what every lane is worth in the contexts `x` (lanes, features) at `at` (or the latest event, if later).
+        """Return what every lane is worth in contexts `x` (lanes, features) at `at`, or at the latest event if later.
 
         Raises:
             FeatureError: contexts of another shape or not finite.
@@ -196,7 +199,7 @@ class LaneModel:
         return Prediction(p=p, mu=mu, hazards=hazards, markout=costs[:3], leakage=costs[3], sd=sd)
 
     def fills(self, at: Nanos, x: F64, sd: F64 | None = None) -> F64:
-        """Return the `p` of `predict`; its predictor's standard deviation goes into `sd` (lanes,). `x` is not checked."""
+        """Return the `p` of `predict`, and in `sd` (lanes,) its predictor's deviation; `x` is not checked."""
         now, out = max(at, self.latest), np.empty(self.lanes)
         sd = np.empty(self.lanes) if sd is None else sd
         eta, theta = self._mixed(FILL, now, x, sd), self._theta[FILL]
@@ -225,6 +228,10 @@ class LaneModel:
             sd *= scale
         return np.asarray(np.clip(eta * scale, -COST_MAX_BPS, COST_MAX_BPS))
 
+    def settled(self, c: int) -> F64:
+        """Return the parameters of component `c` as they were last read, (lanes, half-lives, parameters)."""
+        return self._theta[c]
+
     def refresh(self, now: Nanos) -> None:
         """Look for breaks, and linearise from here on at what is known at `now`: for whoever holds or merges models."""
         halves, numbers = self.half_lives, self._numbers
@@ -251,7 +258,7 @@ class LaneModel:
         state["latest"] = np.array([self.latest], dtype=np.int64)
         return state
 
-    def restore(self, arrays: Mapping[str, F64 | I64]) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take over a state that `arrays` gave; the model then goes on as that one would have.
 
         Raises:
@@ -362,30 +369,3 @@ class LaneModel:
         eta: F64 = np.empty(self.lanes)
         mix(self.sums, c, self.half_lives, now, self.settings.steady, theta, chol, x, self.shape.features, eta, sd)
         return eta
-
-
-def move_sums(sums: Sums, epochs: I64) -> None:
-    """Take sums to other epochs, in place: a multiplication by powers of two, which is exact."""
-    factors = np.array([math.ldexp(1.0, max(int(shift), -SHIFT_MAX)) for shift in (sums.epochs - epochs).tolist()])
-    bank = factors[:-2]
-    sums.a[...] *= bank[:, None, None]
-    sums.b[...] *= bank[:, None]
-    sums.bins[...] *= bank[:, None, None]
-    sums.score[...] *= factors[-2]
-    sums.bin_score[...] *= factors[-2]
-    sums.tail_score[...] *= factors[-1]
-    sums.epochs[...] = epochs
-
-
-def row_digest(sums: Sums, windows: Windows, c: int, row: int) -> bytes:
-    """Return the SHA-256 of all that a component knows of a row; the size's includes the row's bins and tails."""
-    whole = hashlib.sha256()
-    for array in (sums.a, sums.b, sums.base, sums.score, sums.fresh, sums.lead, sums.past_a, sums.past_b, sums.counts):
-        whole.update(array[c, row].tobytes())
-    if c == SIZE:
-        for array in (sums.bins, sums.rates, sums.bin_score, sums.tail_score, sums.mixes, sums.past_bins):
-            whole.update(array[row].tobytes())
-    first = 2 * (c * sums.tail_score.shape[0] + row)
-    for array in windows:
-        whole.update(array[first : first + 2].tobytes())
-    return whole.digest()

@@ -35,14 +35,15 @@ LANES_MAX = 4_096
 class LaneSettings(NamedTuple):
     """The configuration. `half_lives_s`: the bank, shortest first. `score_half_life_s`: memory of the log scores that
     weigh it, `tail_half_life_s` of those that weigh the two tails; `steady`: log odds of a memory over the next shorter
-    one before anything is seen. `prior_bias`, `prior_slope`: prior precision of a group's bias and of its other parameters, in
-    observations; `sharing`: how many times as strongly a lane is held to its group as the group to its prior, 0 for no
-    groups at all. `bin_prior`: events that the prior of a size bin is worth; `bin_level`: those that a group's shape of
-    the tail is worth. `tail_odds`: log odds of an exponential tail before anything is seen. `optimism`: standard deviations by which what is not known counts in a lane's favour. `drift`:
-    ADWIN's significance, 0 for none; `takeover`: nats by
+    one before anything is seen. `prior_bias`, `prior_slope`: prior precision of a group's bias and of its other
+    parameters, in observations; `lane_bias`: that of a lane's bias around its group's; `sharing`: how many times as
+    strongly a lane's other parameters are held to its group's as those to their prior, 0 for no groups at all.
+    `bin_prior`: events that the prior of a size bin is worth; `bin_level`: those that a group's level of the tail is
+    worth; `tail_odds`: log odds of an exponential tail before anything is seen. `optimism`: standard deviations by
+    which what is not known counts in a lane's favour. `drift`: ADWIN's significance, 0 for none; `takeover`: nats by
     which the shortest memory must have out-predicted the longest, since last it had not, to take over from all others,
-    0 for never. `tails`: "both", "exponential" or "binned". `censoring` False counts a full fill
-    as all there was. `markout_scale_bps`: spread of one markout.
+    0 for never. `tails`: "both", "exponential" or "binned". `censoring` False counts a full fill as all there was.
+    `markout_scale_bps`: spread of one markout.
     """
 
     half_lives_s: tuple[float, ...] = (20.0, 240.0, 1_800.0, 28_800.0)
@@ -82,6 +83,10 @@ def numbers_of(settings: LaneSettings) -> F64:
             settings.tail_odds,
         )
     )
+
+
+DEFAULTS = LaneSettings()
+"""The one configuration: the router's, the River adapters' and the benchmarks'."""
 
 
 class LaneShape(NamedTuple):
@@ -132,7 +137,9 @@ def check_shape(shape: LaneShape, settings: LaneSettings) -> None:
     if not all(0.0 < p < 1.0 for p in shape.prior_p) or not all(mu > 0.0 for mu in shape.prior_mu):
         raise ConfigError(bad_value("shape.prior_p", "probabilities within 0 and 1 and positive sizes", shape))
     halves = settings.half_lives_s
-    if not halves or any(not 1e-3 <= h <= 1e9 for h in (*halves, settings.score_half_life_s, settings.tail_half_life_s)):
+    if not halves or any(
+        not 1e-3 <= h <= 1e9 for h in (*halves, settings.score_half_life_s, settings.tail_half_life_s)
+    ):
         raise ConfigError(bad_value("settings.half_lives_s", "half-lives from .001 to 1e9 s", halves))
     if list(halves) != sorted(halves):
         raise ConfigError(bad_value("settings.half_lives_s", "half-lives, shortest first", halves))

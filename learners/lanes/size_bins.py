@@ -93,11 +93,8 @@ def stretched(rates: F64, edges: F64, stretch: float, out: F64) -> None:
     last = edges.shape[0] - 1
     before = 0.0
     for j in range(last + 1):
-        if j == last:
-            # What comes after the last edge is read at four times it.
-            end = 4.0 * edges[last]
-        else:
-            end = edges[j + 1]
+        # What comes after the last edge is read at four times it.
+        end = 4.0 * edges[last] if j == last else edges[j + 1]
         depth = -log_density(rates, edges, stretch, end, 0.0)
         out[j] = (depth - before) / (end - edges[j])
         before = depth

@@ -6,11 +6,15 @@ so that observations between two refreshes may come in any order, or in shards t
 
 from __future__ import annotations
 
+import hashlib
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
+from learners.lanes.clock import SHIFT_MAX
+from learners.lanes.drift import Windows
 from learners.lanes.families import weigh, weigh_plain
 from learners.lanes.shape import COMPONENTS, SIZE, SIZE_EDGES, LaneShape
 from router.domain.market import F64, I64
@@ -100,7 +104,8 @@ def observe(
                 wx = w * x
                 for k in range(j + 1):
                     sums.a[c, lane, m, j, k] += wx * xs[i, k]
-        # The size's lead is that of its bins. Residuals are those of the longest memory, the last of the bank: the others follow a break by themselves.
+        # The size's lead is that of its bins. Residuals are those of the longest memory, the last of the bank: the
+        # others follow a break by themselves.
         sums.fresh[c, lane, 0] += residual
         sums.fresh[c, lane, 1] += variance
         if c != SIZE:
@@ -126,3 +131,35 @@ def observe_plain(
             sums.a[c, lane, m, :width, :width] += np.tril(gamma[m] * w * np.outer(x, x))
         sums.fresh[c, lane] += (residual, variance, first - score if c != SIZE else 0.0)
     sums.counts[c, [lane, group], :2] += 1
+
+
+def copied(sums: Sums) -> Sums:
+    """Return sums that share nothing with these."""
+    return Sums._make(array.copy() for array in sums)
+
+
+def move_sums(sums: Sums, epochs: I64) -> None:
+    """Take sums to other epochs, in place: a multiplication by powers of two, which is exact."""
+    factors = np.array([math.ldexp(1.0, max(int(shift), -SHIFT_MAX)) for shift in (sums.epochs - epochs).tolist()])
+    bank = factors[:-2]
+    sums.a[...] *= bank[:, None, None]
+    sums.b[...] *= bank[:, None]
+    sums.bins[...] *= bank[:, None, None]
+    sums.score[...] *= factors[-2]
+    sums.bin_score[...] *= factors[-2]
+    sums.tail_score[...] *= factors[-1]
+    sums.epochs[...] = epochs
+
+
+def row_digest(sums: Sums, windows: Windows, c: int, row: int) -> bytes:
+    """Return the SHA-256 of all that a component knows of a row; the size's includes the row's bins and tails."""
+    whole = hashlib.sha256()
+    for array in (sums.a, sums.b, sums.base, sums.score, sums.fresh, sums.lead, sums.past_a, sums.past_b, sums.counts):
+        whole.update(array[c, row].tobytes())
+    if c == SIZE:
+        for array in (sums.bins, sums.rates, sums.bin_score, sums.tail_score, sums.mixes, sums.past_bins):
+            whole.update(array[row].tobytes())
+    first = 2 * (c * sums.tail_score.shape[0] + row)
+    for array in windows:
+        whole.update(array[first : first + 2].tobytes())
+    return whole.digest()

@@ -79,13 +79,11 @@ def take(
         # A take-over for one of fill and size writes to both; the other's base follows at its next observation.
         changes[FILL, lane] += 1
         changes[SIZE, lane] += 1
-    return is_alarm
+    return bool(is_alarm)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def watch(
-    sums: Sums, windows: Windows, c: int, lane: int, now: int, half_lives: I64, numbers: F64
-) -> bool:
+def watch(sums: Sums, windows: Windows, c: int, lane: int, now: int, half_lives: I64, numbers: F64) -> bool:
     """Look for a break in what a lane's component predicted; True when something was forgotten for one.
 
     Two tests: ADWIN on standardised residuals, raw and squared, for a mean or a spread that is not what it was; and
@@ -112,7 +110,7 @@ def watch(
     is_squared = feed(windows, first + 1, z * z / (FEED_MAX * FEED_MAX), numbers[DRIFT], DRIFT_CLOCK)
     if is_raw or is_squared:
         keep(sums, c, lane, ALARM_KEEP)
-    return is_raw or is_squared
+    return bool(is_raw or is_squared)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -204,7 +202,16 @@ def refresh_group(
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def refresh_lane(
-    sums: Sums, c: int, lane: int, group: int, now: int, half_lives: I64, prior: F64, edges: F64, numbers: F64, width: int
+    sums: Sums,
+    c: int,
+    lane: int,
+    group: int,
+    now: int,
+    half_lives: I64,
+    prior: F64,
+    edges: F64,
+    numbers: F64,
+    width: int,
 ) -> None:
     """Set a lane's base, and its hazards of the size bins, to what its sums and its group's base say at `now`."""
     sums.counts[c, lane, 1] = 0
@@ -231,5 +238,3 @@ def exposures_of(begin: float, end: float, edges: F64, out: F64) -> int:
         if end > edges[g]:
             last = g
     return last
-
-

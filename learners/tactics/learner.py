@@ -29,7 +29,14 @@ class TacticLearner:
         self.model = TacticModel(len(STYLES), len(self.names), prior)
         self.book = SliceBook()
         self.applied = 0
+        self.learned_at: Nanos = 0
+        """When the latest slice that it learned from was routed."""
         self._last: TacticSnapshot | None = None
+
+    def carry(self, past: TacticLearner, at: Nanos) -> None:
+        """Begin at `at` with what another learner knew when it last learned, as if no time lay between. What it was
+        still waiting for is dropped."""
+        self.model.carry(past.model, past.learned_at, at)
 
     def routed(self, slices: Iterable[SliceRouted]) -> None:
         """Hear of slices that were routed, in order.
@@ -72,4 +79,5 @@ class TacticLearner:
         for value in values:
             routed = value.slice
             self.model.add(_ROW[routed.style], routed.at, np.array(routed.x), value.bps)
+            self.learned_at = max(self.learned_at, routed.at)
             self.applied += 1

@@ -29,7 +29,7 @@ NOISE_MIN_BPS = 0.1
 class TacticPrior(NamedTuple):
     """Standard deviations in bps: of what styles share and of a style from it, for the intercept and for the rest."""
 
-    half_life_ns: Nanos = 240 * MINUTE
+    half_life_ns: Nanos = 720 * MINUTE
     shared_bias: float = 5.0
     shared: float = 1.0
     own_bias: float = 2.0
@@ -108,6 +108,17 @@ class TacticModel:
         noise = max(missed / (count + NOISE_SLICES), NOISE_MIN_BPS**2)
         mean, cov = two_level(a / noise, b / noise, self._shared, self._own)
         return Beliefs(mean, cov, float(np.sqrt(noise)))
+
+    def carry(self, past: TacticModel, until: Nanos, at: Nanos) -> None:
+        """Begin at `at` with what another model knew at `until`, as if no time lay between. Only a model that has
+        learned nothing can."""
+        for mine, theirs in ((self.sums, past.sums), (self.squares, past.squares)):
+            mine.event_weight(at)
+            factor = theirs.decay(until) / mine.decay(at)
+            rows, width = theirs.b.shape
+            grown = Accumulator(rows, width, theirs.half_life_ns)
+            grown.a, grown.b, grown.epoch = factor * theirs.a, factor * theirs.b, mine.epoch
+            mine.merge(grown)
 
     def merge(self, other: TacticModel) -> None:
         """Add another shard's sums to these."""

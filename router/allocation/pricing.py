@@ -28,6 +28,7 @@ class _Request(NamedTuple):
     expire_time: Nanos
     rfq_max_qty: Qty
     segments: tuple[str, ...]
+    is_near: bool
 
     @property
     def is_buy(self) -> bool:
@@ -77,16 +78,17 @@ def child_for(
     cl_ord_id: str,
     decision_id: str,
     expire_time: Nanos,
+    is_near: bool = False,
 ) -> ChildOrder:
     """Return the child that trades `qty` of `parent` on `lane`.
 
     TAKE: LIMIT IOC at the venue's far touch. POST: LIMIT until `expire_time`, post-only, at `post_px`. MID_PEG and
     CONDITIONAL: PEGGED to MID_PRICE until `expire_time`, with the parent's min_qty (at most `qty`) and its limit as
-    bound (None without one), opting out of the segments that the parent denies and the pool names. QUOTE:
-    PREVIOUSLY_QUOTED IOC on the tier within the limit that takes most of `qty`, at equal sizes the best price; its
-    `order_qty` is at most that tier's size. At a dealer who streams nothing and answers requests: PREVIOUSLY_QUOTED
-    IOC without a quote_id, priced at the consolidated far touch, so that the dealer trades only where he is no worse
-    than what is displayed.
+    bound (None without one), opting out of the segments that the parent denies and the pool names; with `is_near`,
+    a MID_PEG where the pool has it, PEGGED to PRIMARY instead. QUOTE: PREVIOUSLY_QUOTED IOC on the tier within the
+    limit that takes most of `qty`, at equal sizes the best price; its `order_qty` is at most that tier's size. At a
+    dealer who streams nothing and answers requests: PREVIOUSLY_QUOTED IOC without a quote_id, priced at the
+    consolidated far touch, so that the dealer trades only where he is no worse than what is displayed.
 
     Raises:
         BadInputError: a quantity below 1, or the market has not what the lane needs (a far touch, both sides, a tier
@@ -95,7 +97,8 @@ def child_for(
     if qty < 1:
         raise BadInputError(bad_value(f"child_for.{lane}", "a quantity from 1", qty))
     tick, asked = spec.listing.tick, spec.rfq_max_qty if asks_for_quote(market, spec) else 0
-    request = _Request(lane, parent, qty, market, tick, cl_ord_id, decision_id, expire_time, asked, spec.segments)
+    near = is_near and spec.has_near_peg and lane.tactic is Tactic.MID_PEG
+    request = _Request(lane, parent, qty, market, tick, cl_ord_id, decision_id, expire_time, asked, spec.segments, near)
     return _PRICED[lane.tactic](request)
 
 
@@ -184,7 +187,7 @@ def _peg(request: _Request) -> ChildOrder:
         OrdType.PEGGED,
         price,
         TimeInForce.GOOD_TILL_DATE,
-        peg=PegPriceType.MID_PRICE,
+        peg=PegPriceType.PRIMARY if request.is_near else PegPriceType.MID_PRICE,
         min_qty=min(request.parent.min_qty, request.qty),
         segments_deny=tuple(name for name in request.segments if name in request.parent.segments_deny),
     )

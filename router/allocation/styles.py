@@ -26,7 +26,7 @@ class StyleRule(NamedTuple):
     be better than the first option, `margin_bps` what it must be better by besides."""
 
     epsilon: float = 0.05
-    caution: float = 1.0
+    caution: float = 2.0
     margin_bps: float = 0.02
 
 
@@ -39,9 +39,9 @@ class Option(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """An option by its number, the probability that it was to be chosen, and what is believed of its advantage."""
+    """An option by its place, the probability that it was to be chosen, and what is believed of its advantage."""
 
-    index: int
+    place: int
     propensity: float
     is_probe: bool
     value_bps: float

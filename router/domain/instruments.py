@@ -85,6 +85,8 @@ class VenueSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True, kw_only=
     """The largest size for which a dealer answers a request for quote; 0: he answers none."""
     segments: tuple[str, ...] = ()
     """The kinds of counterparties that a dark pool lets its clients opt out of, by name."""
+    has_near_peg: bool = False
+    """Whether a dark pool takes orders pegged to the near side, besides those pegged to the middle."""
 
 
 class Lane(msgspec.Struct, frozen=True, gc=False, cache_hash=True):

@@ -13,6 +13,7 @@ from router.domain.market import DealerTier, MarketSnapshot
 from router.domain.orders import Command, ParentOrder
 from router.domain.reports import Report
 from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
+from router.domain.tactics import SliceRouted, TacticSnapshot
 from router.domain.units import Nanos, Px, Qty
 
 
@@ -118,6 +119,7 @@ class HostBatch(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="host_b
     market: MarketSnapshot | None = None
     policies: tuple[PolicySnapshot, ...] = ()
     frames: tuple[ContextFrame, ...] = ()
+    tactics: TacticSnapshot | None = None
 
 
 class HostReply(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="host_reply"):
@@ -180,6 +182,8 @@ class LearnerBatch(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="lea
     frames: tuple[ContextFrame, ...]
     ended: tuple[ParentEnded, ...] = ()
     steering: tuple[SteerLearner, ...] = ()
+    slices: tuple[SliceRouted, ...] = ()
+    """With a learner of styles: what was routed since it last heard, before `outcomes`."""
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -202,6 +206,8 @@ class LearnerReply(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="lea
     """While a challenger is being released, those of the champion first."""
     steered: tuple[LearnerSteered, ...] = ()
     release: ReleaseStatus | None = None
+    tactics: TacticSnapshot | None = None
+    """What styles are worth, where they are learned."""
 
 
 Message = VenueBatch | VenueReply | HostBatch | HostReply | LearnerBatch | LearnerReply

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from router.domain.enums import AllocationMode, OutcomeKind, Side
+from router.domain.tactics import StyleChoice
 from router.domain.units import Nanos, Qty
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -143,6 +144,8 @@ class RoutingDecision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Why the learner's policy was not used; empty when it was."""
     model_digest: str = ""
     """Of the model that `policy_version` names."""
+    style: StyleChoice | None = None
+    """How passive it was to be; none: no learner of styles was asked."""
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):

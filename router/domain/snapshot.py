@@ -26,10 +26,12 @@ def total_variation(one: Sequence[float], two: Sequence[float]) -> float:
 def fault_of(snapshot: PolicySnapshot) -> str:
     """Return what cannot be in a snapshot, in words; empty when nothing is wrong with it."""
     for score in snapshot.scores:
-        numbers = (score.p, score.mu, score.markout_bps, score.leakage_bps, score.weight)
-        if not all(math.isfinite(number) for number in numbers):
+        # A sum is finite exactly when all of its parts are, as long as nobody publishes numbers near 1e308.
+        whole = score.mu + score.markout_bps + score.leakage_bps + score.weight + score.spread_bps + sum(score.hazards)
+        if not math.isfinite(whole + score.p):
             return f"a score of {score.lane} is not finite"
-        if not 0.0 <= score.p <= 1.0 or score.mu < 0.0 or score.weight < 0.0:
+        is_negative = score.mu < 0.0 or score.weight < 0.0 or score.spread_bps < 0.0
+        if is_negative or not 0.0 <= score.p <= 1.0 or (score.hazards and min(score.hazards) < 0.0):
             return f"a score of {score.lane} cannot be: p {score.p:g}, mu {score.mu:g}, weight {score.weight:g}"
     shares = snapshot.routing_probabilities
     if len(shares) != len(snapshot.scores):

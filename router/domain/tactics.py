@@ -105,7 +105,8 @@ class SliceRouted(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class TacticSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One published version of what styles are worth a share, as normal beliefs about linear models.
 
-    `version` counts the slices learned from, `mean` is float64 (len(styles), len(names)), `cov` float64 (len(styles), len(names), len(names)), in C order.
+    `version` counts the slices learned from, `mean` is float64 (len(styles), len(names)), `cov` float64
+    (len(styles), len(names), len(names)), in C order.
     """
 
     version: int

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from router.allocation.allocate import Exploration
 from router.allocation.limits import UNLIMITED, Limits
+from router.allocation.styles import StyleRule
 from router.domain.enums import OrdStatus, SessionState, Side, Tactic, TimeInForce, WorkingState
 from router.domain.events import ChildIntended, ChildWatched, DecisionMade, Event, ParentDone, ParentWoke
 from router.domain.fees import Rates, expected_rates, rates_bps
@@ -22,10 +23,11 @@ from router.domain.scores import ContextFrame
 from router.domain.units import MILLISECOND, SECOND, Nanos, Qty
 from router.orders import hearing
 from router.orders.parent import ParentState
+from router.orders.styling import styled
 from router.orders.trust import choose
 from router.route import NOTHING_BEHIND, Standing, Surroundings, book_side, route
 from router.schedule.build import build_schedule
-from router.schedule.pacing import room
+from router.schedule.pacing import room, taking_bps
 from router.schedule.schedule import Portion, Release, Schedule, ScheduleView
 from router.schedule.vwap import Vwap, curve_of_life
 
@@ -57,6 +59,8 @@ class HostSetup(NamedTuple):
     """Cumulative share of a past day's volume by equal bins of the session, for VWAP; without it a U-shape."""
     stale_ns: Nanos = 60 * SECOND
     """Age of a published policy beyond which it is not used."""
+    styles: StyleRule | None = None
+    """How boldly styles are chosen; none: every slice is left to the lane policy."""
 
 
 def wake(state: ParentState, batch: HostBatch, market: MarketSnapshot, setup: HostSetup, record: Record) -> None:
@@ -120,14 +124,17 @@ def _work(
 ) -> None:
     """Ask the schedule how much now, route each portion, and note when to look again."""
     order, now = state.parent, batch.now
-    release = _schedule(order, setup).release(_view(state, now, market, setup))
+    view = _view(state, now, market, setup)
+    release = _schedule(order, setup).release(view)
     has_immediate = False
     around = _surroundings(state, batch, market, setup, down)
     for i, portion in enumerate(release.portions if around is not None else ()):
         if around is None or portion.qty < 1 or portion.qty > state.unrouted_qty:
             continue
         standing = _standing(state, release.portions[i:], now, market, setup)
-        routed = route(order, portion, around, state.decisions, len(state.children), state.unrouted_qty, standing)
+        told = styled(state, portion, around, taking_bps(view), setup.styles, batch.tactics, setup.stale_ns)
+        n, children, left = state.decisions, len(state.children), state.unrouted_qty
+        routed = route(told.parent, told.portion, around, n, children, left, standing, told.choice)
         record(DecisionMade(parent_id=order.parent_id, at=now, decision=routed.decision))
         mid2 = market.bid_px + market.ask_px
         for child, x in zip(routed.children, routed.contexts, strict=True):

@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 from many_parents import RELEASE, arms, many, path, recorded
 
+from cluster.actors.recipe import RecordedShell
 from learners.deployment.release import Act
 from learners.policies.static import Uniform
 from router.domain.chance import uniform
 from router.domain.errors import FeatureError, LinkError, ScenarioError
-from router.domain.messages import LearnerBatch
+from router.domain.messages import LearnerBatch, LearnerReply, Message
 from router.domain.scores import CHALLENGER, CHAMPION
+from router.orders.memory_journal import MemoryJournal
 from scenarios.assembly import assemble
+from scenarios.day import HOST, drive, link_of
 from scenarios.learning_part import ReleasePart
+from scenarios.link import Link
 from scenarios.policies import learner_of, make_learner, make_policy
 from scenarios.release_shell import ReleaseShell
 from scenarios.runner import run
@@ -33,6 +37,13 @@ def test_a_challenger_routes_the_parents_that_are_drawn_for_it_and_keeps_them() 
     assert all(len(set(one)) == 1 for one in found.values())
     policies = {d.arm: d.policy for d in told.decisions}
     assert policies == {CHAMPION: "censored", CHALLENGER: "uniform"}
+
+
+def test_parents_keep_their_arms_over_crashes_of_their_host() -> None:
+    crashes = '[[breaks]]\nkind = "host_crash"\nprobability = 0.01\n'
+    told = recorded(many(RELEASE.replace("min_parents = 5", "min_parents = 500") + 'start = "canary"\n', crashes))
+    drawn = {p: CHALLENGER if uniform(1, p, "arm:uniform", 0) < 0.3 else CHAMPION for p in arms(told.decisions)}
+    assert {p: set(found) for p, found in arms(told.decisions).items()} == {p: {arm} for p, arm in drawn.items()}
 
 
 def test_outcomes_carry_the_arm_of_their_decision() -> None:
@@ -131,6 +142,40 @@ def test_a_batch_seen_last_gets_the_same_reply_and_an_older_one_none() -> None:
     assert shell.handle(batch) is shell.handle(batch)
     with pytest.raises(LinkError, match="after 4"):
         shell.handle(LearnerBatch(seq=3, now=5, outcomes=(), frames=()))
+
+
+class _Keeping:
+    """A link that keeps every learner's batch and reply."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.told: list[tuple[Message, Message]] = []
+
+    def send(self, to: str, batch: Message) -> None:
+        self.link.send(to, batch)
+        self._last = batch
+
+    def receive(self) -> dict[str, Message]:
+        replies = self.link.receive()
+        if "learner" in replies:
+            self.told.append((self._last, replies["learner"]))
+        return replies
+
+    def close(self) -> None:
+        self.link.close()
+
+
+def test_a_learner_that_comes_back_from_its_journal_releases_on_as_it_would_have() -> None:
+    assembly = assemble(many(RELEASE + steer(60, "promote")), 1, None)
+    link = _Keeping(link_of(assembly, make_learner(assembly, "learner", "censored")))
+    drive(assembly, link, {parent.parent_id: HOST for parent in assembly.parents})
+    assert sum(len(reply.steered) for _, reply in link.told if isinstance(reply, LearnerReply)) >= 2
+    journal, half = MemoryJournal(), len(link.told) // 2
+    shell = RecordedShell(make_learner(assembly, "learner", "censored"), journal)
+    for batch, reply in link.told[:half]:
+        assert shell.handle(batch) == reply
+    again = RecordedShell(make_learner(assembly, "learner", "censored"), journal)
+    assert [again.handle(batch) for batch, _ in link.told[half:]] == [reply for _, reply in link.told[half:]]
 
 
 def test_a_release_that_cannot_be_is_refused_with_its_key() -> None:

@@ -12,29 +12,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from learners.policies.censored import CensoredPolicy, _exposures
-from learners.policies.censored_kernels import (
-    LINEAR,
-    LOGISTIC,
-    POISSON,
-    fill_chances,
-    fill_chances_numpy,
-    observe_kernel,
-    posteriors_kernel,
-    predict_kernel,
-    predict_numpy,
-    weigh_kernel,
-)
+from learners.policies.censored import CensoredPolicy
 from learners.policies.check import LIFE, SLICE, START, example_frame, example_outcomes, example_setup
 from learners.policies.policy import PolicySetup
-from learners.state.accumulator import posterior_kernel, posterior_numpy
 from router.domain.chance import generator
 from router.domain.enums import OutcomeKind, Side
-from router.domain.market import F64
 from router.domain.scores import ContextFrame, LaneScore, Outcome
 from router.domain.units import MILLISECOND, SECOND
 
-LONG_MEMORY = {"half_life_s": 1e8}
+LONG_MEMORY = {"bank": 0.0, "half_life_s": 1e8, "drift": 0.0, "optimism": 0.0}
 
 
 def _setup(**parameters: float) -> PolicySetup:
@@ -80,20 +66,22 @@ def _score(policy: CensoredPolicy, frame: ContextFrame, lane: str) -> LaneScore:
 
 
 def test_priors_go_by_tactic_and_size_on_offer() -> None:
-    setup = _setup()
-    frame = msgspec.structs.replace(_at_zero(setup, START), max_qty=(400, 900, 0, 900, 900, 900, 2_000))
-    scores = {score.lane: score for score in CensoredPolicy(setup).scores(frame)}
-    p = {lane: round(score.p, 6) for lane, score in scores.items()}
+    setup = _setup()._replace(feature_names=("bias", "spread", "size"))
+    policy = CensoredPolicy(setup)
+    at_zero = {score.lane: score for score in policy.scores(_at_zero(setup, START))}
+    p = {lane: round(score.p, 3) for lane, score in at_zero.items()}
     assert (p["XNYS:TAKE"], p["XNYS:POST"], p["XDRK:MID_PEG"], p["XDRK:CONDITIONAL"], p["XDLR:QUOTE"]) == (
-        0.95,
+        0.924,
         0.2,
         0.1,
         0.05,
-        0.9,
+        0.866,
     )
-    assert scores["XNYS:TAKE"].mu == pytest.approx(400)
-    assert scores["XDLR:QUOTE"].mu == pytest.approx(2_000)
-    assert scores["XCHI:TAKE"].mu == scores["XNYS:POST"].mu == pytest.approx(SLICE)
+    on_offer = (1.0, 0.0, math.log(2_000 / 501) / 1.5)
+    offered = {score.lane: score.mu for score in policy.scores(_at_zero(setup, START, on_offer))}
+    assert offered["XNYS:TAKE"] == pytest.approx(2_000, rel=0.6)
+    assert offered["XDLR:QUOTE"] / at_zero["XDLR:QUOTE"].mu == pytest.approx(2_000 / 501, rel=0.2)
+    assert offered["XNYS:POST"] == pytest.approx(at_zero["XNYS:POST"].mu, rel=0.4)
 
 
 @pytest.mark.parametrize("beat", [10.0, 0.1, 0.03])
@@ -233,15 +221,16 @@ def test_a_lane_without_data_leans_on_its_tactic() -> None:
 
 
 def test_a_switch_is_followed_within_a_few_half_lives() -> None:
-    setup = example_setup({"half_life_s": 120.0})
+    setup = example_setup({"bank": 0.0, "half_life_s": 120.0, "drift": 0.0})
     policy = CensoredPolicy(setup)
     for n in range(2_000):
         policy.learn(_life(n, "XNYS:POST", 0.2 if n < 1_000 else 1.0, n < 1_000, 10.0, (1.0, 0.0, 0.0)))
         if n == 999:
             assert _score(policy, _at_zero(setup, START + n * SECOND), "XNYS:POST").p > 0.9
-    assert _score(policy, _at_zero(setup, START + 2_000 * SECOND), "XNYS:POST").p < 0.1
+    soon = _score(policy, _at_zero(setup, START + 2_000 * SECOND), "XNYS:POST").p
+    assert soon < 0.1
     later = _score(policy, _at_zero(setup, START + 20_000 * SECOND), "XNYS:POST").p
-    assert later == pytest.approx(0.2, abs=0.01)
+    assert soon < later < 0.2, "a lane goes back to what its tactic was last known to be"
 
 
 @pytest.mark.parametrize("x", [(1.0, 1e6, -1e6), (1.0, -3.0, 3.0), (1e6, 1e6, 1e6)])
@@ -260,59 +249,6 @@ def test_scores_stay_finite_under_extreme_contexts(x: tuple[float, ...]) -> None
             assert -100.0 <= score.markout_bps <= 100.0
 
 
-def test_exposures_add_up_to_the_span() -> None:
-    draws = generator(8, "world", "spans")
-    for _ in range(200):
-        begin, end = sorted(draws.uniform(0.0, 1.5, 2).tolist())
-        exposures, last = _exposures(begin, end)
-        assert sum(exposures) == pytest.approx(end - begin)
-        assert exposures[last] > 0.0
-        assert not any(exposures[last + 1 :])
-
-
-def _kernel_world() -> tuple[F64, F64, F64, F64]:
-    """Sums of four lanes and two tactics over five features, the last two age bins; priors; contexts."""
-    draws = generator(9, "world", "kernels")
-    a, b = np.zeros((6, 5, 5)), np.zeros((6, 5))
-    for _ in range(80):
-        row = int(draws.integers(0, 4))
-        x = draws.normal(size=5)
-        for target in (row, 4 + row // 2):
-            a[target] += np.outer(x, x)
-            b[target] += draws.normal() * x
-    return a, b, draws.uniform(0.5, 5.0, (2, 3, 5)), draws.normal(size=(4, 3))
-
-
-@pytest.mark.parametrize("bins", [0, 2])
-def test_the_scoring_kernel_and_its_plain_twin_agree(bins: int) -> None:
-    a, b, priors, x = _kernel_world()
-    pools, shifts = np.array([4, 4, 5, 5]), np.array([0.3, 0.0, -0.7, 0.1])
-    wide = x if bins else np.hstack((x, x[:, :2]))
-    out = np.full((4, max(bins, 1)), 7.0)
-    plain = predict_numpy(a, b, pools, 0.6, priors, shifts, wide, bins)
-    predict_kernel(a, b, pools, 0.6, priors, shifts, wide, bins, np.array([False, True]), out)
-    np.testing.assert_allclose(out[2:], plain[2:], atol=1e-12)
-    assert (out[:2] == 7.0).all()
-    predict_kernel(a, b, pools, 0.6, priors, shifts, wide, bins, np.array([True, True]), out)
-    np.testing.assert_allclose(out, plain, atol=1e-12)
-
-
-@pytest.mark.parametrize("count", [1, 2, 7, 27])
-def test_posteriors_of_many_rows_are_those_of_each_to_the_bit(count: int) -> None:
-    draws = generator(11, "world", "kernels")
-    spread = draws.normal(size=(30, 6, 9))
-    a, b = spread @ spread.transpose(0, 2, 1), draws.normal(size=(30, 6))
-    rows = draws.permutation(30)[:count]
-    precision, mean, out = draws.uniform(0.5, 5.0, (count, 6)), draws.normal(size=(count, 6)), np.empty((count, 6))
-    posteriors_kernel(a, b, rows, 0.37, precision, mean, out)
-    for r, row in enumerate(rows):
-        one = np.empty(6)
-        posterior_kernel(a[row], b[row], 0.37, precision[r], mean[r], np.empty((6, 6)), one)
-        assert one.tobytes() == out[r].tobytes()
-        plain = posterior_numpy(a[row], b[row], 0.37, precision[r], mean[r])
-        np.testing.assert_allclose(out[r], plain, atol=1e-12)
-
-
 def test_a_table_asked_for_after_every_outcome_is_that_of_a_policy_asked_once() -> None:
     setup = example_setup()
     often, outcomes = CensoredPolicy(setup), example_outcomes(setup, 3)
@@ -327,35 +263,6 @@ def test_a_table_asked_for_after_every_outcome_is_that_of_a_policy_asked_once() 
             often.table(frame)
 
 
-@pytest.mark.parametrize("family", [LOGISTIC, POISSON, LINEAR])
-def test_the_learning_kernel_adds_what_the_weights_say_to_lane_and_tactic(family: int) -> None:
-    a, b, priors, _ = _kernel_world()
-    draws = generator(10, "world", "kernels")
-    xs, ys, exposures = draws.normal(size=(3, 5)), np.array([1.0, 0.0, 1.0]), np.array([0.3, 0.8, 1.0])
-    a2, b2 = a.copy(), b.copy()
-    observe_kernel(a, b, 1, 4, 0.5, 2.0, priors[0], xs, family, ys, exposures)
-    theta = posterior_numpy(a2[4], b2[4], 0.5, priors[0, 0], priors[0, 1])
-    theta = posterior_numpy(a2[1], b2[1], 0.5, priors[0, 2], theta)
-    for x, y, exposure in zip(xs, ys, exposures, strict=True):
-        w, wz = weigh_kernel.py_func(family, float(theta @ x), float(y), float(exposure))
-        for row in (1, 4):
-            a2[row] += 2.0 * w * np.outer(x, x)
-            b2[row] += 2.0 * wz * x
-    np.testing.assert_allclose(a, a2, atol=1e-12)
-    np.testing.assert_allclose(b, b2, atol=1e-12)
-
-
-def test_weights_have_the_published_constants() -> None:
-    assert weigh_kernel(LOGISTIC, 0.0, 1.0, 1.0) == pytest.approx((0.25, 0.5))
-    assert weigh_kernel(LOGISTIC, 8.0, 0.0, 1.0)[0] == 0.05
-    assert weigh_kernel(POISSON, 0.0, 0.0, 0.5) == pytest.approx((0.5, -0.5))
-    assert weigh_kernel(POISSON, -8.0, 0.0, 1.0)[0] == 0.05
-    assert weigh_kernel(POISSON, -8.0, 0.0, 0.1)[0] == pytest.approx(0.005)
-    assert weigh_kernel(POISSON, 8.0, 0.0, 1.0) == pytest.approx((5.0, 40.0 - 3.0))
-    assert weigh_kernel(LINEAR, 0.0, 0.0, 1.0) == pytest.approx((1.25, 0.0))
-    assert weigh_kernel(LINEAR, 0.0, 4.0, 1.0) == pytest.approx((0.25, 1.0))
-
-
 def test_learning_the_same_twice_gives_one_digest_and_one_outcome_less_another() -> None:
     setup = example_setup()
     outcomes = example_outcomes(setup, 3)
@@ -365,11 +272,3 @@ def test_learning_the_same_twice_gives_one_digest_and_one_outcome_less_another()
     less.learn(outcomes[:-1])
     assert one.digest() == two.digest()
     assert one.digest() != less.digest()
-
-
-def test_the_kernel_of_fill_chances_agrees_with_its_twin() -> None:
-    rng = np.random.default_rng(5)
-    etas, lengths = rng.normal(0, 4, (40, 3)), np.array([1 / 16, 3 / 16, 3 / 4])
-    is_immediate, out = rng.random(40) < 0.5, np.empty(40)
-    fill_chances(etas, is_immediate, lengths, out)
-    np.testing.assert_allclose(out, fill_chances_numpy(etas, is_immediate, lengths), rtol=1e-12)

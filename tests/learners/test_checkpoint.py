@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from learners.lanes.model import LaneModel
+from learners.lanes.shape import LaneShape
 from learners.state.accumulator import Accumulator
 from learners.state.checkpoint import (
     METADATA_KEY,
@@ -20,6 +22,7 @@ from learners.state.checkpoint import (
     sealed,
     to_bytes,
 )
+from router.domain.chance import generator
 from router.domain.errors import BadInputError
 
 ABOUT = Provenance(
@@ -151,3 +154,28 @@ def test_provenance_with_an_unknown_field_is_refused() -> None:
     assert whole.count(b'"scaler_version"') >= 1
     with pytest.raises(BadInputError, match="here"):
         from_bytes(whole.replace(b'"scaler_version"', b'"sealer_version"'), "here")
+
+
+def test_a_lane_model_comes_back_and_learns_on_as_if_nothing_had_happened() -> None:
+    shape = LaneShape((0, 0, 1), (True, True, False), 2, 100.0, (0.5, 0.2), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0))
+    first, second = LaneModel(shape), LaneModel(shape)
+    contexts = generator(1, "lanes", "contexts").normal(size=(200, 2))
+    contexts[:, 0] = 1.0
+
+    def teach(model: LaneModel, start: int, end: int) -> None:
+        for n in range(start, end):
+            at, x = n * 3_000_000_000, contexts[n]
+            model.trial(n % 2, at, x, n % 3 == 0)
+            model.expose(2, at, x, 0.0, 1.0, n % 5 == 0)
+            model.size(n % 3, at, x, 100.0, 40.0 + n % 60)
+            model.markout(n % 3, at, x, n % 3, float(n % 7))
+
+    teach(first, 0, 150)
+    about = msgspec.structs.replace(ABOUT, information=("a",))
+    arrays = {name: np.ascontiguousarray(array) for name, array in first.arrays().items()}
+    found = from_bytes(to_bytes(sealed(about, arrays)), "here")
+    second.restore(found.arrays)  # type: ignore[arg-type]
+    assert second.digest() == first.digest()
+    for model in (first, second):
+        teach(model, 150, 200)
+    assert second.digest() == first.digest()

@@ -82,7 +82,8 @@ def summary_of(**changes: Any) -> RunSummary:
         name: None if name.endswith("_bps") else 0 for name in RunSummary.__struct_fields__ if name != "checks"
     }
     fields |= {"scenario": "smoke", "policy": "uniform", "runtime": "test", "digest": "d", "order_qty": 100}
-    fields |= {"run_format": RUN_FORMAT, "px_unit": "0.0001", "out": None, **changes}
+    fields |= {"run_format": RUN_FORMAT, "px_unit": "0.0001", "out": None}
+    fields |= {"learner_digest": "", "checkpoint": "", "release": None, "steered": (), **changes}
     return RunSummary(**fields)
 
 
