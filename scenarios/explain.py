@@ -17,6 +17,7 @@ from router.allocation.allocate import NO_EXPLORATION, allocate
 from router.domain.errors import BadInputError, bad_value
 from router.domain.instruments import lanes_of
 from router.domain.scores import Exclusion, LaneScore, RoutingDecision
+from router.domain.tactics import StyleChoice
 from router.domain.units import Nanos, Qty
 from router.route import FALL_BACK
 from scenarios.decision_log import DecisionLog, frame_of, rules_of
@@ -107,6 +108,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     moves: tuple[Move, ...]
     is_exact: bool
     """Whether the policy, played over the log again, gave the logged scores bit for bit; else there are no moves."""
+    style: StyleChoice | None = None
+    """How passive it was to be, and why; none where styles are not learned."""
 
 
 def explain(log: DecisionLog, decision_id: str) -> Explanation:
@@ -147,6 +150,7 @@ def explain(log: DecisionLog, decision_id: str) -> Explanation:
         moved_by_outcomes=total,
         moves=tuple(shown),
         is_exact=is_exact,
+        style=decision.style,
     )
 
 

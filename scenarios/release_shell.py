@@ -47,9 +47,8 @@ class ReleaseShell:
             for policy in theirs:
                 steered += self.release.published(policy)
             shown = theirs if self.release.is_publishing else ()
-        self._last = LearnerReply(
-            seq=batch.seq,
-            publications=reply.publications,
+        self._last = msgspec.structs.replace(
+            reply,
             policies=(*_labelled(reply.policies, CHAMPION, 0.0), *_labelled(shown, CHALLENGER, self.release.share)),
             steered=tuple(steered),
             release=self.release.status(),

@@ -25,7 +25,7 @@ LIFE_S = 60.0
 HORIZON = 1
 """Markouts are learned at the horizon of 10 s, whatever the world calls them: a learner has a few horizons."""
 
-DRAW = 0.2
+DRAW = 0.3
 """Standard deviations of a Thompson draw, as a part of the posterior's."""
 
 

@@ -57,12 +57,28 @@ def _print(console: Console, story: Explanation) -> None:
     ]
     facts += [f"limit: {limit.lane or 'all lanes'}: {limit.reason}, {limit.detail}" for limit in story.limits]
     facts += [f"fall-back: {story.fall_back}"] if story.fall_back else []
+    facts += _style(story)
     for fact in facts:
         console.print(Text(fact), soft_wrap=True)
     _print_lanes(console, story)
     for out in story.excluded:
         console.print(Text(f"excluded  {out.lane}  {out.reason}  {out.detail}"), soft_wrap=True)
     _print_moves(console, story)
+
+
+def _style(story: Explanation) -> list[str]:
+    """Say how passive it was to be; nothing where nobody asked."""
+    choice = story.style
+    if choice is None:
+        return []
+    if choice.forced:
+        return [f"style {choice.style}: {choice.forced}"]
+    terms = [f"min_qty {choice.min_qty:,}"] if choice.min_qty else []
+    terms += ["pegged to the near side"] if choice.terms.is_near else []
+    terms += [f"not with {choice.terms.deny}"] if choice.terms.deny else []
+    believed = f"{choice.value_bps:+.3f} bps a share against all, give or take {choice.spread_bps:.3f}"
+    said = f"style {', '.join([choice.style, *terms])} · {believed} · propensity {choice.propensity:.6g}"
+    return [f"{said} · a probe" if choice.is_probe else said]
 
 
 def _print_lanes(console: Console, story: Explanation) -> None:

@@ -103,7 +103,7 @@ class LaneModel:
         self.priors = priors_of(shape, settings)
         self._widths = widths_of(shape)
         self._immediate = np.array(shape.immediate)
-        self._numbers = numbers_of(settings)
+        self._numbers = numbers_of(settings, shape.features)
         self._tails = TAILS.index(settings.tails)
         self._head = repr((shape, settings))
         self._gamma: F64 = np.empty(bank + 2)

@@ -40,8 +40,9 @@ class LaneSettings(NamedTuple):
     strongly a lane's other parameters are held to its group's as those to their prior, 0 for no groups at all.
     `bin_prior`: events that the prior of a size bin is worth; `bin_level`: those that a group's level of the tail is
     worth; `tail_odds`: log odds of an exponential tail before anything is seen. `optimism`: standard deviations by
-    which what is not known counts in a lane's favour. `drift`: ADWIN's significance, 0 for none; `takeover`: nats by
-    which the shortest memory must have out-predicted the longest, since last it had not, to take over from all others,
+    which what is not known counts in a lane's favour. `drift`: ADWIN's significance, 0 for none; `takeover`: the
+    shortest memory takes over from all others when it has out-predicted the longest, since last it had not, by so many
+    nats for each feature and one more (what learning a parameter anew costs, half the log of a thousand observations);
     0 for never. `tails`: "both", "exponential" or "binned". `censoring` False counts a full fill as all there was.
     `markout_scale_bps`: spread of one markout.
     """
@@ -49,17 +50,17 @@ class LaneSettings(NamedTuple):
     half_lives_s: tuple[float, ...] = (20.0, 240.0, 1_800.0, 28_800.0)
     score_half_life_s: float = 600.0
     tail_half_life_s: float = 3_600.0
-    steady: float = 1.0
+    steady: float = 0.5
     prior_bias: float = 1.0
     prior_slope: float = 6.0
-    lane_bias: float = 1.0
+    lane_bias: float = 2.0
     sharing: float = 1.0
-    bin_prior: float = 1.0
+    bin_prior: float = 0.5
     bin_level: float = 2.0
     tail_odds: float = 5.0
     optimism: float = 0.15
     drift: float = 0.002
-    takeover: float = 7.0
+    takeover: float = 3.5
     tails: str = "both"
     censoring: bool = True
     markout_scale_bps: float = 2.0
@@ -69,7 +70,7 @@ SHARING, BIN_PRIOR, BIN_LEVEL, DRIFT, TAKEOVER, STEADY, OPTIMISM, TAIL_ODDS = ra
 """Where kernels find the settings that `numbers_of` gives."""
 
 
-def numbers_of(settings: LaneSettings) -> F64:
+def numbers_of(settings: LaneSettings, features: int) -> F64:
     """Return the settings that kernels read, in the order of their names above."""
     return np.array(
         (
@@ -77,7 +78,7 @@ def numbers_of(settings: LaneSettings) -> F64:
             settings.bin_prior,
             settings.bin_level,
             settings.drift,
-            settings.takeover,
+            settings.takeover * (1 + features),
             settings.steady,
             settings.optimism,
             settings.tail_odds,
@@ -143,7 +144,7 @@ def check_shape(shape: LaneShape, settings: LaneSettings) -> None:
         raise ConfigError(bad_value("settings.half_lives_s", "half-lives from .001 to 1e9 s", halves))
     if list(halves) != sorted(halves):
         raise ConfigError(bad_value("settings.half_lives_s", "half-lives, shortest first", halves))
-    numbers = (settings.prior_bias, settings.prior_slope, settings.bin_prior, settings.bin_level)
+    numbers = (settings.prior_bias, settings.prior_slope, settings.lane_bias, settings.bin_prior, settings.bin_level)
     if not all(0.0 < number < math.inf for number in (*numbers, settings.markout_scale_bps)):
         raise ConfigError(bad_value("settings", "positive priors", settings))
     signs = (settings.sharing, settings.optimism, settings.takeover, settings.steady)

@@ -8,8 +8,8 @@ be trusted, the slice is left to the lane policy as it is, and the decision says
     LIED            numbers that cannot be
     FALL_BACK       the lanes' learner is not used, so that nobody knows what a style would do
     ONE_LANE        the order wants each slice in one lane
-    PRESSED         leaving a share unfilled costs well more than taking it: the order is behind
     NEAR_END        too little of the order's life is left for a patient child and another try
+    PRESSED         leaving a share unfilled costs well more than taking it: the order is behind
     NO_OTHER        the released lanes allow no other style
 """
 
@@ -163,10 +163,10 @@ def _forced(
         return f"FALL_BACK: {around.fall_back}"
     if parent.is_single_lane:
         return "ONE_LANE: each slice goes to one lane"
-    if portion.opportunity_bps >= PRESSED_AT * taking_bps:
-        return f"PRESSED: {portion.opportunity_bps:.2f} bps, taking costs {taking_bps:.2f}"
     if left < max(LIVES_LEFT * around.life_ns, LIFE_LEFT * (parent.end_at - parent.start_at)):
         return f"NEAR_END: {left / SECOND:.0f} s left"
+    if portion.opportunity_bps >= PRESSED_AT * taking_bps:
+        return f"PRESSED: {portion.opportunity_bps:.2f} bps, taking costs {taking_bps:.2f}"
     return ""
 
 

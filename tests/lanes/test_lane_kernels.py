@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from lane_material import LANES, contexts, shape, stream, teach
 from river import drift
 
 from learners.lanes.clock import decay, decay_plain, enter, enter_plain, epochs_at
@@ -20,7 +21,6 @@ from learners.lanes.size_bins import lane_rates, lane_rates_plain, log_density, 
 from learners.lanes.sums import copied, move_sums, observe, observe_plain
 from router.domain.chance import generator
 from router.domain.units import SECOND
-from tests.lanes.lane_material import LANES, contexts, shape, stream, teach
 
 EDGES = np.array(SIZE_EDGES)
 
