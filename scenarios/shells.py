@@ -17,7 +17,7 @@ from learners.tactics.learner import TacticLearner
 from router.allocation.allocate import LaneTerms, lane_terms, probabilities_on
 from router.allocation.limits import UNLIMITED, Limits, Pace
 from router.allocation.published import TermArrays, standard_terms, table_probabilities
-from router.domain.enums import Side, Tactic
+from router.domain.enums import OutcomeKind, Side, Tactic
 from router.domain.errors import FeatureError, LinkError
 from router.domain.instruments import VenueSpec
 from router.domain.market import F64, I64
@@ -120,7 +120,10 @@ class _View(NamedTuple):
 
 
 class LearnerShell:
-    """One learner behind its mailbox: applies outcomes one by one and publishes after each."""
+    """One learner behind its mailbox: applies outcomes one by one, each a new version.
+
+    A version shows its probabilities after a fill and at the end of a batch, whose policies every host then uses.
+    """
 
     def __init__(
         self,
@@ -160,7 +163,12 @@ class LearnerShell:
         if not isinstance(batch, LearnerBatch) or batch.seq < self._last.seq:
             raise _out_of_turn("learner", self._last.seq, batch)
         sights = [self._sight(frame) for frame in batch.frames]
-        publications = [self._learn(outcome, sights) for outcome in batch.outcomes]
+        last = len(batch.outcomes) - 1
+        publications = [
+            # Between two fills of one batch nobody could use a probability: it is worked out where it is looked at.
+            self._learn(outcome, sights if outcome.kind is OutcomeKind.FILL or n == last else [])
+            for n, outcome in enumerate(batch.outcomes)
+        ]
         policies = tuple(self._publish(sight) for sight in sights)
         tactics = None if self._tactics is None else _styled(self._tactics, batch)
         self._last = LearnerReply(seq=batch.seq, publications=tuple(publications), policies=policies, tactics=tactics)

@@ -1,7 +1,7 @@
 """Our learner as the protocols play it: the lane model and the router's own allocation kernel, nothing between.
 
-Rule of this file: one configuration, `LaneSettings()`, for every protocol; a switch changes one of its fields, for the
-ablations. The seed is used by Thompson's draws alone.
+Rule of this file: one configuration, `DEFAULTS`, for every protocol; an ablation is handed a changed one. The seed is
+used by Thompson's draws alone.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import numpy as np
 
 from benchmarks.protocols.contest import F64
 from learners.lanes.model import LaneModel
-from learners.lanes.shape import AGE_EDGES, FILL, MARK_10, LaneSettings, LaneShape
+from learners.lanes.shape import AGE_EDGES, DEFAULTS, FILL, MARK_10, LaneSettings, LaneShape
 from router.allocation.tails import pour_tails
 from router.domain.chance import generator
-from router.domain.errors import ConfigError, bad_value
 from router.domain.units import SECOND
 
 PRIOR_P, PRIOR_MU = 0.2, 0.25
@@ -29,45 +28,31 @@ DRAW = 0.3
 """Standard deviations of a Thompson draw, as a part of the posterior's."""
 
 
-def settings_of(**switches: object) -> LaneSettings:
-    """Return the one configuration with some of its fields changed.
-
-    Raises:
-        ConfigError: no such field.
-
-    >>> settings_of(tails="binned").tails
-    'binned'
-    """
-    for name in switches:
-        if name not in LaneSettings._fields:
-            raise ConfigError(bad_value("settings", f"one of {', '.join(LaneSettings._fields)}", name))
-    return LaneSettings()._replace(**switches)
-
-
 class OurSplit:
-    """A `SplitLearner`: fill and size per lane, split by water-filling over their tails.
-
-    Without `is_contextual` it sees the bias alone.
-    """
+    """A `SplitLearner`: fill and size per lane, split by water-filling over their tails."""
 
     name = "anabranch"
 
     def __init__(
-        self, lanes: int, d: int, standard: float, seed: int = 0, *, is_contextual: bool = True, **switches: object
+        self,
+        lanes: int,
+        d: int,
+        standard: float,
+        seed: int = 0,
+        settings: LaneSettings = DEFAULTS,
     ) -> None:
-        self._seen = d if is_contextual else 1
-        self.model = _model(lanes, self._seen, standard, switches)
+        self.model = _model(lanes, d, standard, settings)
 
     def split(self, at_s: float, x: F64, total: float) -> F64:
         """Return what to send per lane, (lanes,)."""
-        seen = self.model.predict(round(at_s * SECOND), x[:, : self._seen])
+        seen = self.model.predict(round(at_s * SECOND), x)
         one = np.ones(len(x))
         split: F64 = pour_tails(seen.p, seen.hazards, self.model.size_edges, one, 0.0 * one, total * one, total)
         return split
 
     def learn(self, at_s: float, lane: int, x: F64, sent: float, met: float) -> None:
         """Learn of one child: whether anything was met, and how much."""
-        at, x = round(at_s * SECOND), x[: self._seen]
+        at = round(at_s * SECOND)
         self.model.trial(lane, at, x, met > 0.0)
         if met > 0.0:
             self.model.size(lane, at, x, sent, met)
@@ -83,10 +68,14 @@ class OurChoice:
     name = "anabranch"
 
     def __init__(
-        self, lanes: int, d: int, seed: int = 0, *, is_contextual: bool = True, draw: float = DRAW, **switches: object
+        self,
+        lanes: int,
+        d: int,
+        seed: int = 0,
+        settings: LaneSettings = DEFAULTS,
+        draw: float = DRAW,
     ) -> None:
-        self._seen = d if is_contextual else 1
-        self.model = _model(lanes, self._seen, 1.0, switches, is_immediate=False, prior_p=0.5)
+        self.model = _model(lanes, d, 1.0, settings, is_immediate=False, prior_p=0.5)
         self._open: dict[tuple[int, int], tuple[F64, float]] = {}
         self._draws = generator(seed, "anabranch", "thompson")
         self._draw = draw
@@ -95,19 +84,19 @@ class OurChoice:
     def choose(self, at_s: float, x: F64) -> int:
         """Return the lane to use."""
         self._beat(at_s)
-        seen = self.model.predict(round(at_s * SECOND), x[:, : self._seen], sds=True)
+        seen = self.model.predict(round(at_s * SECOND), x, sds=True)
         normals = self._draw * self._draws.standard_normal((2, len(x)))
         hazard = -np.log1p(-seen.p) * np.exp(seen.sd[FILL] * normals[0])
         worth = self._prices[0] - seen.markout[HORIZON] + seen.sd[MARK_10] * normals[1]
         lane = int(np.argmax(worth * -np.expm1(-hazard)))
-        self._open[lane, round(at_s * 1e3)] = (x[lane, : self._seen], 0.0)
+        self._open[lane, round(at_s * 1e3)] = (x[lane], 0.0)
         return lane
 
     def hear(self, at_s: float, lane: int, x: F64, filled: bool, after_s: float, price_bps: float) -> None:
         """Learn of a fill or a miss when it became known."""
         _, told = self._open.pop((lane, round((at_s - after_s) * 1e3)))
         at, age = round(at_s * SECOND), after_s / LIFE_S
-        self.model.expose(lane, at, x[: self._seen], min(told, age), age, filled)
+        self.model.expose(lane, at, x, min(told, age), age, filled)
         if filled:
             self._prices[1, lane] += 1.0
             self._prices[0, lane] += (price_bps - self._prices[0, lane]) / self._prices[1, lane]
@@ -123,16 +112,16 @@ class OurChoice:
 
     def mark(self, at_s: float, lane: int, x: F64, markout_bps: float) -> None:
         """Learn of a markout."""
-        self.model.markout(lane, round(at_s * SECOND), x[: self._seen], HORIZON, -markout_bps)
+        self.model.markout(lane, round(at_s * SECOND), x, HORIZON, -markout_bps)
 
 
 def _model(
     lanes: int,
     d: int,
     standard: float,
-    switches: dict[str, object],
+    settings: LaneSettings,
     is_immediate: bool = True,
     prior_p: float = PRIOR_P,
 ) -> LaneModel:
     shape = LaneShape((0,) * lanes, (is_immediate,) * lanes, d, standard, (prior_p,), (PRIOR_MU,), (0.0,), (0.0,))
-    return LaneModel(shape, settings_of(**switches))
+    return LaneModel(shape, settings)

@@ -48,7 +48,7 @@ class LaneSettings(NamedTuple):
     """
 
     half_lives_s: tuple[float, ...] = (20.0, 240.0, 1_800.0, 28_800.0)
-    score_half_life_s: float = 600.0
+    score_half_life_s: float = 240.0
     tail_half_life_s: float = 3_600.0
     steady: float = 0.5
     prior_bias: float = 1.0

@@ -71,11 +71,11 @@ def test_priors_go_by_tactic_and_size_on_offer() -> None:
     at_zero = {score.lane: score for score in policy.scores(_at_zero(setup, START))}
     p = {lane: round(score.p, 3) for lane, score in at_zero.items()}
     assert (p["XNYS:TAKE"], p["XNYS:POST"], p["XDRK:MID_PEG"], p["XDRK:CONDITIONAL"], p["XDLR:QUOTE"]) == (
-        0.924,
+        0.937,
         0.2,
         0.1,
         0.05,
-        0.866,
+        0.882,
     )
     on_offer = (1.0, 0.0, math.log(2_000 / 501) / 1.5)
     offered = {score.lane: score.mu for score in policy.scores(_at_zero(setup, START, on_offer))}

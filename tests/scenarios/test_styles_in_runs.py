@@ -6,6 +6,7 @@ Rule of this file: runs are short, and what is checked is what the host journale
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -24,6 +25,8 @@ from router.orders.memory_journal import MemoryJournal
 from router.orders.styling import LIVES_LEFT
 from scenarios.assembly import make_host_setup, make_impact, make_network, make_plan, make_venue
 from scenarios.conductor import Conductor
+from scenarios.decision_log import log_of_run
+from scenarios.explain import explain
 from scenarios.link import LocalLink
 from scenarios.policies import make_learner
 from scenarios.recorder import Recorder
@@ -169,6 +172,15 @@ def test_the_whole_order_is_filled_whatever_styles_do() -> None:
     summary = run(scenario(*CHANGES), seed=2)
     plain = run(scenario(*CHANGES[1:]), seed=2)
     assert summary.filled_qty == plain.filled_qty == summary.order_qty
+
+
+def test_a_decision_says_in_its_explanation_in_which_style_it_was_made(tmp_path: Path) -> None:
+    run(scenario(*CHANGES), seed=3, out=tmp_path / "run")
+    log = log_of_run(tmp_path / "run")
+    for decision in log.decisions[::20]:
+        story = explain(log, decision.decision_id)
+        assert story.style == decision.style
+        assert story.style is not None
 
 
 def test_immediate_styles_take_on_pace() -> None:
