@@ -34,6 +34,9 @@ SEEDS_QUICK = 2
 TURN, TURNED = "toxic_turn", "XDKT:MID_PEG"
 """The scenario in which a pool turns toxic, and that pool's lane."""
 
+COLD = "censored"
+"""Who is looked at there: to a learner with past days behind it the turn would be nothing new."""
+
 RECOVERY_FILLS = 50
 """Fills at the pool after its turn by which it must have lost half of its probability for good."""
 
@@ -68,7 +71,11 @@ def _named(row: Row, scenario: str) -> Row:
 def _compared(scenario: Scenario, seeds: int, settings: Settings) -> list[Row]:
     runs = run_policies(scenario, POLICIES, range(1, seeds + 1), settings.data, settings.progress)
     comparison = compare(runs.summaries, runs.static, runs.oracle)
-    rows = [row for row in rows_of(comparison) if not row.id.startswith("pair.") or row.id.startswith(f"pair.{OURS}.")]
+    rows = [
+        row
+        for row in rows_of(comparison)
+        if not row.id.startswith("pair.") or row.id.startswith((f"pair.{OURS}.", f"pair.{COLD}."))
+    ]
     costs = {
         name: np.array([np.nan if run.routing_cost_bps is None else run.routing_cost_bps for run in found])
         for name, found in runs.summaries.items()
@@ -79,7 +86,7 @@ def _compared(scenario: Scenario, seeds: int, settings: Settings) -> list[Row]:
 def _clairvoyant_gaps(title: str, costs: dict[str, F64]) -> list[Row]:
     """Return how much of the way to the clairvoyant ours goes, and how much of it the oracle goes."""
     rows = []
-    for name in (OURS, ORACLE):
+    for name in (OURS, COLD, ORACLE):
         share, interval = gap_closed(costs[name], costs[STATIC], costs[CLAIRVOYANT], 1, f"clairvoyant:{name}")
         rows.append(
             Row(
@@ -150,7 +157,7 @@ def _row(id: str, what: str, value: float, unit: str, at_most: float | None) -> 
 def _turn(scenario: Scenario, seed: int) -> Turn:
     assembly = assemble(scenario, seed, None)
     host_of = {parent.parent_id: HOST for parent in assembly.parents}
-    day = drive(assembly, local_link(assembly, OURS), host_of)
+    day = drive(assembly, local_link(assembly, COLD), host_of)
     pool = next(part for part in scenario.file.venues if TURNED.startswith(part.mic))
     assert isinstance(pool.parameters, DarkParameters), "pools turn, others do not"
     turn_at = assembly.setup.open_at + pool.parameters.turn_ns

@@ -11,12 +11,14 @@ from scenarios.clairvoyant import CLAIRVOYANT
 from scenarios.comparison import Comparison, PairResult, PolicyResult
 from scenarios.intervals import Interval
 from scenarios.oracle import ORACLE
+from scenarios.policies import SEASONED
 from scenarios.scenario import load_scenario
 
 FLAGSHIP, SMALL = "midcap_500k", "smoke"
-OURS = "censored"
+OURS = SEASONED
 POLICIES = (
     OURS,
+    "censored",
     "volume_proportional",
     "uniform",
     "primary",

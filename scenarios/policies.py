@@ -12,6 +12,7 @@ from pathlib import Path
 
 from learners.features.names import FEATURES
 from learners.policies.build import NOT_LEARNING, POLICIES, build_policy
+from learners.policies.censored import CensoredPolicy
 from learners.policies.policy import Policy, PolicySetup
 from learners.state.checkpoint import Checkpoint
 from router.domain.errors import BadInputError, ConfigError, bad_value
@@ -22,17 +23,23 @@ from scenarios.clairvoyant import CLAIRVOYANT, clairvoyant_truth
 from scenarios.day import HOST, LEARNER, drive, link_of
 from scenarios.evaluation import costs
 from scenarios.oracle import ORACLE, OraclePolicy, Truth, truth_of
-from scenarios.past import PAST, Day, make_past_policy
+from scenarios.past import PAST, QUARTER_DAYS, Day, make_past_policy
 from scenarios.release_shell import ReleaseShell
 from scenarios.scenario import fault_at
 from scenarios.shells import LearnerShell, Shell
 from scenarios.styles_known import tactics_for
 from scenarios.warm import warmed
 
+SEASONED = "seasoned"
+"""The policy `censored` with `SEASONED_DAYS` past days behind it: what a desk's learner is on an ordinary morning."""
+
+SEASONED_DAYS = QUARTER_DAYS
+"""As many as `quarterly` goes by, so that the two differ in what they make of them."""
+
 
 def policy_names() -> tuple[str, ...]:
     """Return every policy a run may name; oracle and clairvoyant are for the evaluation."""
-    return (*POLICIES, *PAST, ORACLE, CLAIRVOYANT)
+    return (*POLICIES, SEASONED, *PAST, ORACLE, CLAIRVOYANT)
 
 
 def make_learner(assembly: Assembly, learner_id: str, name: str) -> Shell:
@@ -80,12 +87,22 @@ def make_policy(
         return OraclePolicy(setup, truth_of(assembly.specs, assembly.setup, parts, assembly.day, setup))
     if name == CLAIRVOYANT:
         return OraclePolicy(setup, _clairvoyant(assembly, setup), CLAIRVOYANT)
+    if name == SEASONED:
+        return _seasoned(assembly, setup)
     found = checkpoint or (checkpoint_for(assembly, name) if parameters is None else None)
     if found is not None:
         return begun_from(found, setup, partial(build_policy, name), assembly.scenario.file.learning.checkpoint or "")
     days = 0 if name in NOT_LEARNING else assembly.scenario.file.learning.past_days
     key, open_at = (assembly.scenario.text, name), assembly.setup.open_at
     return warmed(setup, partial(build_policy, name), key, days, open_at, _day_runner(assembly, name))
+
+
+def _seasoned(assembly: Assembly, setup: PolicySetup) -> Policy:
+    key, run_day = (assembly.scenario.text, SEASONED), _day_runner(assembly, SEASONED)
+    build = partial(build_policy, CensoredPolicy.name)
+    policy = warmed(setup, build, key, SEASONED_DAYS, assembly.setup.open_at, run_day)
+    policy.name = SEASONED
+    return policy
 
 
 def checkpoint_for(assembly: Assembly, name: str) -> Checkpoint | None:

@@ -1,7 +1,8 @@
 """A policy that has learned before the day begins: from past days of the same scenario, or from a checkpoint.
 
 Rule of this file: what it knows follows from (scenario, policy, checkpoint) alone, the same in every process; a past
-day is a whole run on a seed of its own, routed by the policy itself as the days before had taught it.
+day is a whole run on a seed of its own. The first is routed evenly over all lanes while the policy listens, for who
+knows nothing yet has no reason to leave a lane out; the others by the policy itself, as the days before had taught it.
 
 A policy that can carry its past over (`CarryingPolicy`) is told what the days came to; any other learns their outcomes
 once more, moved to before the open, so that its memory fades as it would over trading time.
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from learners.policies.policy import CarryingPolicy, Policy, PolicySetup
+from learners.policies.static import Uniform
 from router.domain.scores import Outcome
 from router.domain.units import Nanos
 from scenarios.past import RunDay, past_seed
@@ -51,7 +53,11 @@ def warmed(
     for d in range(len(past), days):
         seed = past_seed(0, d)
         policy = begun(build(setup._replace(seed=seed)), past, open_at)
-        outcomes = run_day(seed, policy).outcomes
+        if past:
+            outcomes = run_day(seed, policy).outcomes
+        else:
+            outcomes = run_day(seed, Uniform(setup._replace(seed=seed, parameters={}))).outcomes
+            policy.learn(outcomes)
         past = (*past, PastDay(policy, () if isinstance(policy, CarryingPolicy) else outcomes))
         _days[kept] = past
     return begun(build(setup), past[:days], open_at)

@@ -168,28 +168,28 @@ def test_comparison_becomes_means_gaps_and_every_pair_once() -> None:
     check_form(rows)
     found = {row["id"]: row for row in rows}
     assert list(found) == [
-        "mean.censored",
+        "mean.seasoned",
         "mean.volume_proportional",
         "mean.oracle",
-        "gap.censored",
-        "pair.censored.volume_proportional",
-        "pair.censored.oracle",
+        "gap.seasoned",
+        "pair.seasoned.volume_proportional",
+        "pair.seasoned.oracle",
         "pair.volume_proportional.oracle",
     ]
-    won = found["pair.censored.volume_proportional"]
+    won = found["pair.seasoned.volume_proportional"]
     assert won["ours"] == -1.85
     assert won["interval"][0] < -1.85 < won["interval"][1] < 0.0
     assert (won["bound"], won["holds"], won["ratio"]) == (0.0, True, None)
-    assert won["references"] == {"censored": 1.2, "volume_proportional": 3.05}
-    assert (found["gap.censored"]["bound"], found["gap.censored"]["holds"]) == (0.7, True)
-    assert found["pair.censored.oracle"]["bound"] is None
+    assert won["references"] == {"seasoned": 1.2, "volume_proportional": 3.05}
+    assert (found["gap.seasoned"]["bound"], found["gap.seasoned"]["holds"]) == (0.7, True)
+    assert found["pair.seasoned.oracle"]["bound"] is None
 
 
 def test_bench_prints_rows_as_json_and_nothing_else(capfd: Captured) -> None:
     assert main(["bench", "compare", "--quick", "--json"]) == 0
     rows = json.loads(capfd.readouterr().out)
     check_form(rows)
-    assert sum(row["id"].startswith("pair.") for row in rows) == 66
+    assert sum(row["id"].startswith("pair.") for row in rows) == 78
     assert all(row["interval"] for row in rows if row["id"].startswith("pair."))
 
 

@@ -12,7 +12,7 @@ from router.domain.errors import ScenarioError
 from scenarios import warm
 from scenarios.assembly import assemble
 from scenarios.past import Day, past_seed
-from scenarios.policies import make_policy, policy_setup
+from scenarios.policies import SEASONED, make_policy, policy_setup
 from scenarios.runner import run
 from scenarios.scenario import parse_scenario
 from scenarios.warm import moved, warmed
@@ -40,6 +40,25 @@ def test_days_are_run_once_for_all_seeds_and_one_more_day_runs_one_more() -> Non
     for seed, days in ((1, 2), (2, 2), (1, 3), (1, 0)):
         warmed(setup._replace(seed=seed), lambda s: build_policy("uniform", s), ("a text", "a name"), days, 0, run_day)
     assert asked == [past_seed(0, d) for d in range(3)]
+
+
+def test_the_first_past_day_is_routed_evenly_and_the_second_by_what_it_taught() -> None:
+    routed: list[str] = []
+
+    def run_day(seed: int, policy: Policy) -> Day:
+        routed.append(policy.name)
+        return Day(tuple(example_outcomes(setup, 5)), None, 1.0)
+
+    setup = example_setup()
+    policy = warmed(setup, lambda s: build_policy("censored", s), ("a text", "evenly"), 2, 0, run_day)
+    assert routed == ["uniform", "censored"]
+    assert policy.digest() != build_policy("censored", setup).digest()
+
+
+def test_the_seasoned_learner_is_the_censored_one_with_past_days_behind_it() -> None:
+    cold, seasoned = (run(scenario(), seed=2, policy=name) for name in ("censored", SEASONED))
+    assert (seasoned.policy, seasoned.decisions > 0) == (SEASONED, True)
+    assert seasoned.learner_digest != cold.learner_digest
 
 
 def test_outcomes_of_a_past_day_end_before_the_open_under_other_names() -> None:
