@@ -49,6 +49,12 @@ def _protocol(module: str, ids: Sequence[str]) -> Group:
     return group
 
 
+def ablations(settings: Settings) -> list[Row]:
+    """Return what each part of the learner is worth on the protocols that it plays; takes many minutes."""
+    rows: list[Row] = import_module("benchmarks.protocols.ablations").rows(settings)
+    return rows
+
+
 BENCHMARKS: dict[str, tuple[Group, ...]] = {
     "spine": (*replays.GROUPS, *parts.GROUPS),
     "compare": (policies.compare,),
@@ -58,6 +64,7 @@ BENCHMARKS: dict[str, tuple[Group, ...]] = {
     "price": price.GROUPS,
     "scaling": (scaling.flagship, scaling.scaling),
     "learning": learning(tuple(LEARNING)),
+    "ablations": (ablations,),
 }
 
 

@@ -7,11 +7,11 @@ with what the run would have built, and the policy that comes out must call its 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from learners.features.names import SCALER_VERSION
-from learners.policies.policy import CarryingPolicy, KeepingPolicy, Policy, PolicySetup
+from learners.policies.policy import CarryingPolicy, KeepingPolicy, Policy, PolicySetup, PoolingPolicy
 from learners.state.checkpoint import BYTES_MAX, Checkpoint, Provenance, from_bytes, sealed, to_bytes
 from router.domain.errors import BadInputError, ConfigError, FeatureError, bad_value
 from router.domain.instruments import lane_names_of
@@ -104,6 +104,28 @@ def begun_from(checkpoint: Checkpoint, setup: PolicySetup, build: Build, place: 
         return past
     policy.carry(past)
     return policy
+
+
+def pooled(
+    found: Mapping[str, Checkpoint], setup: PolicySetup, build: Build, *, created_by: str, symbol: str
+) -> Checkpoint:
+    """Return what the symbols of checkpoints, by place, have in common, as the checkpoint of a symbol of `setup`.
+
+    Raises:
+        BadInputError: as `restored`, or fewer than two checkpoints, or of models that differ.
+        ConfigError: a policy that does not pool.
+    """
+    policy = build(setup)
+    if not isinstance(policy, PoolingPolicy):
+        raise ConfigError(bad_value("checkpoints", "of a policy that pools: censored", policy.name))
+    try:
+        policy.pool([restored(checkpoint, setup, build, place) for place, checkpoint in found.items()])
+    except FeatureError as exc:
+        raise BadInputError(f"{exc} - at {', '.join(found)}") from exc
+    about = [checkpoint.provenance for checkpoint in found.values()]
+    source = f"pooled for {symbol}: " + "; ".join(f"{each.source} ({each.sha256})" for each in about)
+    at, applied = max(each.at for each in about), sum(each.applied for each in about)
+    return checkpoint_of(policy, setup, at=at, applied=applied, created_by=created_by, source=source)
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

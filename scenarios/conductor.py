@@ -16,7 +16,6 @@ for anything is as long as it may be, and a venue with nothing to do in it is no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -31,7 +30,6 @@ from router.domain.messages import (
     HostBatch,
     HostReply,
     LearnerReply,
-    MidObserved,
     Ripple,
     VenueBatch,
     VenueReply,
@@ -47,13 +45,11 @@ from scenarios.history import MidHistory
 from scenarios.impact import OwnImpact
 from scenarios.learner_line import LearnerLine
 from scenarios.link import Link
+from scenarios.marks import Marks
 from scenarios.network import Network
 from scenarios.plan import Plan as Plan
 from scenarios.reactions import Reactions
 from scenarios.recorder import Recorder
-
-LEARNER_HORIZONS: tuple[Nanos, ...] = (1 * SECOND, 10 * SECOND, 60 * SECOND)
-"""After how long learners hear what a fill was worth."""
 
 SETTLE_NS: Nanos = 300 * SECOND
 """How long a run goes on after its last parent, so that late markouts are known."""
@@ -108,7 +104,7 @@ class Conductor:
         self._waiting = sorted(plan.parents, key=lambda p: (p.start_at, p.parent_id))
         self._cancels = list(plan.cancels)
         self._done: dict[str, Nanos] = {}
-        self._markouts: list[tuple[Nanos, str, str, str, Nanos]] = []
+        self._marks = Marks(plan.specs)
         self._parents = {p.parent_id: p for p in plan.parents}
         self._parent_of: dict[str, ParentOrder] = {}
         self._policies: tuple[PolicySnapshot, ...] = ()
@@ -236,7 +232,7 @@ class Conductor:
             if parent is not None:
                 reports.setdefault(self.plan.host_of[parent.parent_id], []).append(delivered)
                 self._count_fill(delivered)
-        mids = self._by_host([(m.parent_id, m) for m in self._due_markouts()])
+        mids = self._by_host([(m.parent_id, m) for m in self._marks.due(self._now, self.history)])
         market = self._snapshot() if accepts else None
         for host in self._hosts:
             if host in accepts or host in cancels or host in reports or host in mids:
@@ -265,24 +261,6 @@ class Conductor:
             self._own.filled(report.transact_time, report.mic, report.last_qty)
             self._view.traded(report.mic, report.last_qty)
 
-    def _due_markouts(self) -> list[MidObserved]:
-        due = []
-        while self._markouts and self._markouts[0][0] <= self._now:
-            at, parent_id, cl_ord_id, exec_id, horizon = heappop(self._markouts)
-            mid2 = self.history.mid2(at)
-            if mid2:
-                due.append(
-                    MidObserved(
-                        parent_id=parent_id,
-                        cl_ord_id=cl_ord_id,
-                        exec_id=exec_id,
-                        horizon_ns=horizon,
-                        at=at,
-                        mid2=mid2,
-                    )
-                )
-        return due
-
     def _take_hosts(self) -> list[Outcome]:
         """Take the hosts' replies, parent by parent, so that the host a parent lives on shows nowhere."""
         replies = _of_type(self.link.receive(), HostReply)
@@ -301,16 +279,12 @@ class Conductor:
         self._waiting = [p for p in self._waiting if p.parent_id not in self._wakes and p.parent_id not in self._done]
         self.recorder.host(self._now, events)
         self._send(sorted(commands, key=_parent_id))
-        return sorted([o for reply in replies.values() for o in reply.outcomes], key=_KEY)
+        outcomes = sorted([o for reply in replies.values() for o in reply.outcomes], key=_KEY)
+        self._marks.told(outcomes)
+        return outcomes
 
     def _intended(self, event: ChildIntended) -> None:
         self._parent_of[event.cl_ord_id] = self._parents[event.parent_id]
-
-    def _traded(self, event: ChildTraded) -> None:
-        if not event.is_inferred:
-            for horizon in LEARNER_HORIZONS:
-                at = event.transacted_at + horizon
-                heappush(self._markouts, (at, event.parent_id, event.cl_ord_id, event.exec_id, horizon))
 
     def _canceled(self, event: ParentCancelRequested | ParentDone) -> None:
         self._cancels = [(at, p) for at, p in self._cancels if p != event.parent_id]
@@ -376,7 +350,7 @@ _PARENT_ID, _KEY = attrgetter("parent_id"), attrgetter("key")
 
 _TAKERS: dict[type, Callable[[Conductor, Any], None]] = {
     ChildIntended: Conductor._intended,
-    ChildTraded: Conductor._traded,
+    ChildTraded: lambda conductor, event: conductor._marks.traded(event),
     DecisionMade: lambda conductor, event: conductor._line.routed(event.decision),
     ParentCancelRequested: Conductor._canceled,
     ParentDone: Conductor._ended,

@@ -95,7 +95,7 @@ def lane_statistics(outcomes: Iterable[Outcome], setup: PolicySetup) -> tuple[La
     sent, hit, short = dict.fromkeys(lanes, 0), dict.fromkeys(lanes, 0), dict.fromkeys(lanes, 0)
     shares, moved, marked = dict.fromkeys(lanes, 0), dict.fromkeys(lanes, 0.0), dict.fromkeys(lanes, 0)
     for o in outcomes:
-        if o.kind is OutcomeKind.MARKOUT and o.horizon_ns == HORIZON_NS:
+        if o.kind is OutcomeKind.MARKOUT and o.exec_id and o.horizon_ns == HORIZON_NS:
             moved[o.lane] += o.price_bps - o.markout_bps
             marked[o.lane] += 1
         elif o.is_final:

@@ -25,9 +25,9 @@ WHOLE = "whole"
 ABLATIONS = {
     WHOLE: OURS,
     "no censoring": OURS._replace(censoring=False),
-    "no discount": OURS._replace(half_lives_s=(1e9,), drift=0.0),
+    "no discount": OURS._replace(half_lives_s=(1e9,), drift=0.0, takeover=0.0),
     "no bank": OURS._replace(half_lives_s=(480.0,)),
-    "no drift detector": OURS._replace(drift=0.0),
+    "no drift detector": OURS._replace(drift=0.0, takeover=0.0),
     "no probes": OURS._replace(optimism=0.0),
     "no hierarchy": OURS._replace(sharing=0.0),
     "no binned tail": OURS._replace(tails="exponential"),

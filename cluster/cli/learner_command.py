@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from cluster.cli.learner_evaluate import evaluate
+from cluster.cli.learner_pool import pool
 from cluster.cli.learner_state import checkpoint, rebuild, status
 from cluster.cli.learner_train_price import train_price
 
@@ -18,7 +19,7 @@ def learner_app() -> typer.Typer:
     app.callback()(_group)
     app.command("evaluate")(evaluate)
     app.command("train-price")(train_price)
-    for command in (checkpoint, rebuild, status):
+    for command in (checkpoint, rebuild, pool, status):
         app.command()(command)
     return app
 

@@ -49,7 +49,7 @@ def checkpoint(
     """Write what the learner of a run knew at its end, after making it again from the run's outcomes."""
     from scenarios.checkpoints import write_checkpoint
 
-    _check_out(out)
+    check_out(out)
     with stdout_for_result():
         log, rebuilt = _rebuilt(run, None, None, began, data, config)
         made = _checkpoint(log, rebuilt, began, by)
@@ -78,7 +78,7 @@ def rebuild(
     from scenarios.checkpoints import write_checkpoint
 
     if out is not None:
-        _check_out(out)
+        check_out(out)
     with stdout_for_result():
         log, rebuilt = _rebuilt(run, scenario, seed, began, data, config)
         digest = rebuilt.policy.digest()
@@ -128,7 +128,12 @@ def _checkpoint(log: DecisionLog, rebuilt: Rebuilt, began: Path | None, by: str 
     return checkpoint_of_log(log, rebuilt, by or getpass.getuser(), parent)
 
 
-def _check_out(out: Path) -> None:
+def check_out(out: Path) -> None:
+    """Refuse a place where no checkpoint can be written, before anything is worked out.
+
+    Raises:
+        BadInputError: a folder, or one that cannot be written to.
+    """
     from cluster.cli.places import writable_dir
 
     if out == Path() or out.is_dir():

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from learners.lanes.clock import EPOCH_SPAN, epochs_at
 from learners.lanes.drift import empty_windows
 from learners.lanes.families import LINEAR, LOGISTIC, POISSON
-from learners.lanes.read import B8, fill_chances, mean_sizes, mix, size_tails
-from learners.lanes.settle import settle
+from learners.lanes.look import CHANCES_AND_SIZES, EVERYTHING, FILL_ONLY, Posteriors, Sight, empty_sight, look
+from learners.lanes.read import B8
 from learners.lanes.shape import (
     AGE_EDGES,
     AGE_LENGTHS,
@@ -45,14 +45,7 @@ from router.domain.market import F64, I64
 from router.domain.units import Nanos, seconds
 
 TAILS = ("both", "exponential", "binned")
-MU_MIN, MU_MAX = 1e-6, 1_000.0
-"""A mean size is kept within a millionth of and a thousand standard slices."""
-
-COST_MAX_BPS = 100.0
-"""Costs are kept within plus and minus this."""
-
 _AGE_EDGES, _AGE_LENGTHS = np.array(AGE_EDGES), np.array(AGE_LENGTHS)
-_NO_SD: F64 = np.empty(0)
 
 
 class Prediction(NamedTuple):
@@ -189,55 +182,53 @@ class LaneModel:
         Raises:
             FeatureError: contexts of another shape or not finite.
         """
-        sd: F64 = np.zeros((len(COMPONENTS), self.lanes))
         if x.shape != (self.lanes, self.shape.features) or not np.isfinite(x).all():
             expected = f"finite ({self.lanes}, {self.shape.features})"
             raise FeatureError(bad_value("lanes.predict.x", expected, np.shape(x)))
-        p = self.fills(at, x, sd[FILL])
-        mu, hazards = self.sizes(at, x, sd[SIZE])
-        costs = np.array([self.costs(c, at, x, sd[c] if sds else None) for c in range(MARK_1, LEAK + 1)])
-        return Prediction(p=p, mu=mu, hazards=hazards, markout=costs[:3], leakage=costs[3], sd=sd)
+        seen = empty_sight(self.lanes)
+        self.look(at, x, EVERYTHING, EVERYTHING if sds else CHANCES_AND_SIZES, seen)
+        costs = seen.costs
+        return Prediction(seen.p, seen.mu, seen.hazards, costs[MARK_1:LEAK], costs[LEAK], seen.sd)
 
-    def fills(self, at: Nanos, x: F64, sd: F64 | None = None) -> F64:
-        """Return the `p` of `predict`, and in `sd` (lanes,) its predictor's deviation; `x` is not checked."""
-        now, out = max(at, self.latest), np.empty(self.lanes)
-        sd = np.empty(self.lanes) if sd is None else sd
-        eta, theta = self._mixed(FILL, now, x, sd), self._theta[FILL]
-        fill_chances(
-            self.sums, FILL, self.half_lives, now, theta, eta, sd, self._numbers, self._immediate, _AGE_LENGTHS, out
+    def fills(self, at: Nanos, x: F64) -> F64:
+        """Return the `p` of `predict`; `x` is not checked."""
+        seen = empty_sight(self.lanes)
+        self.look(at, x, FILL_ONLY, FILL_ONLY, seen)
+        return seen.p
+
+    def look(self, at: Nanos, x: F64, asked: B8, with_sd: B8, out: Sight) -> None:
+        """Write what is `asked` (components,) of the lanes at `at`, and the deviations wanted, into `out`; `x` is not
+        checked. For callers that ask again and again: the rest of `out` stays what it was."""
+        look(
+            self.sums,
+            self._held,
+            self.priors,
+            self.groups,
+            self.half_lives,
+            max(at, self.latest),
+            x,
+            self._numbers,
+            self._immediate,
+            _AGE_LENGTHS,
+            self.edges,
+            self._tails,
+            self.shape.standard,
+            self.settings.markout_scale_bps,
+            asked,
+            with_sd,
+            out,
         )
-        return out
-
-    def sizes(self, at: Nanos, x: F64, sd: F64 | None = None) -> tuple[F64, F64]:
-        """Return the `mu` and `hazards` of `predict`, as `fills` does."""
-        now, mu, hazards = max(at, self.latest), np.empty(self.lanes), np.empty((self.lanes, len(SIZE_EDGES)))
-        sd = np.empty(self.lanes) if sd is None else sd
-        eta, theta = self._mixed(SIZE, now, x, sd), self._theta[SIZE]
-        halves, numbers, edges = self.half_lives, self._numbers, self.edges
-        size_tails(self.sums, self.groups, halves, now, theta, eta, sd, numbers, x, edges, self._tails, hazards)
-        mean_sizes(hazards, edges, mu)
-        standard = self.shape.standard
-        hazards /= standard
-        return np.clip(mu, MU_MIN, MU_MAX) * standard, hazards
-
-    def costs(self, c: int, at: Nanos, x: F64, sd: F64 | None = None) -> F64:
-        """Return the adverse bps of component `c` (`MARK_1` to `LEAK`), clipped to ±100, as `fills` does."""
-        scale = self.settings.markout_scale_bps
-        eta = self._mixed(c, max(at, self.latest), x, _NO_SD if sd is None else sd)
-        if sd is not None:
-            sd *= scale
-        return np.asarray(np.clip(eta * scale, -COST_MAX_BPS, COST_MAX_BPS))
 
     def settled(self, c: int) -> F64:
         """Return the parameters of component `c` as they were last read, (lanes, half-lives, parameters)."""
-        return self._theta[c]
+        return self._held.theta[c]
 
     def refresh(self, now: Nanos) -> None:
         """Look for breaks, and linearise from here on at what is known at `now`: for whoever holds or merges models."""
         halves, numbers = self.half_lives, self._numbers
         for c, width in enumerate(self._widths):
             for k in range(self.lanes):
-                watch(self.sums, self.windows, c, k, now, halves, numbers)
+                watch(self.sums, self.windows, c, k, self.groups, now, halves, numbers)
             for g in range(len(self.shape.prior_p)):
                 refresh_group(self.sums, c, g, self.groups, now, halves, self.priors[c, g], numbers, width)
             for k, g in enumerate(self.shape.groups):
@@ -247,7 +238,7 @@ class LaneModel:
 
     def touch(self) -> None:
         """Note that sums were written to from outside: what was read of them does not hold any more."""
-        self._changes += 1
+        self._held.changes[...] += 1
         self._is_stale[:] = True
         self.changes = [count + 1 for count in self.changes]
 
@@ -304,7 +295,7 @@ class LaneModel:
         if at > self.latest:
             self.latest = at
             self._move_epochs(at)
-        take(
+        is_alarm = take(
             self.sums,
             self.windows,
             c,
@@ -317,7 +308,7 @@ class LaneModel:
             self.priors[c],
             self.edges,
             self._numbers,
-            self._changes,
+            self._held.changes,
             family,
             count,
             xs,
@@ -325,47 +316,34 @@ class LaneModel:
             self._exposures,
             self.is_held,
         )
-        # A take-over for one of fill and size writes to both.
-        for each in (FILL, SIZE) if c in (FILL, SIZE) else (c,):
+        # An alarm for one of fill and size writes to both, and to other lanes.
+        for each in (FILL, SIZE) if is_alarm and c <= SIZE else (c,):
             self.changes[each] += 1
             self._is_stale[each, lane] = self._is_stale[each, self.lanes + self.shape.groups[lane]] = True
+            if is_alarm:
+                self._is_stale[each] = True
+        if c == SIZE:
+            # What sizes say of a break is kept with the fills.
+            self._is_stale[FILL, lane] = True
 
     def _move_epochs(self, at: Nanos) -> None:
         if at < self._epoch_end:
             return
         epochs = epochs_at(at, self.half_lives)
         move_sums(self.sums, epochs)
+        self._is_stale[:] = True
         self._epoch_end = int(((epochs + EPOCH_SPAN) * self.half_lives).min())
 
     def _begin_reading(self) -> None:
         """Forget what was read: it is worked out anew from the sums."""
         bank, lanes, components = len(self.half_lives) - 2, self.lanes, len(COMPONENTS)
         self._epoch_end = int(((self.sums.epochs + EPOCH_SPAN) * self.half_lives).min())
-        self._changes: I64 = np.ones((components, lanes), dtype=np.int64)
-        self._read: I64 = np.zeros((components, lanes), dtype=np.int64)
-        self._ticks: I64 = np.full((components, bank), -1, dtype=np.int64)
-        self._theta: tuple[F64, ...] = tuple(np.zeros((lanes, bank, width)) for width in self._widths)
-        self._chol: tuple[F64, ...] = tuple(np.zeros((lanes, bank, width, width)) for width in self._widths)
+        self._held = Posteriors(
+            theta=tuple(np.zeros((lanes, bank, width)) for width in self._widths),
+            chol=tuple(np.zeros((lanes, bank, width, width)) for width in self._widths),
+            changes=np.ones((components, lanes), dtype=np.int64),
+            read=np.zeros((components, lanes), dtype=np.int64),
+            ticks=np.full((components, bank), -1, dtype=np.int64),
+        )
         self._is_stale: B8 = np.ones((components, self.shape.rows), dtype=np.bool_)
         self._row_digests = [b""] * (components * self.shape.rows)
-
-    def _mixed(self, c: int, now: Nanos, x: F64, sd: F64) -> F64:
-        width, is_sharing, theta, chol = self._widths[c], self.settings.sharing > 0.0, self._theta[c], self._chol[c]
-        settle(
-            self.sums,
-            c,
-            self.priors[c],
-            self.groups,
-            self.half_lives,
-            now,
-            width,
-            is_sharing,
-            self._changes[c],
-            self._read[c],
-            self._ticks[c],
-            theta,
-            chol,
-        )
-        eta: F64 = np.empty(self.lanes)
-        mix(self.sums, c, self.half_lives, now, self.settings.steady, theta, chol, x, self.shape.features, eta, sd)
-        return eta

@@ -34,6 +34,9 @@ FEED_MAX = 3.0
 DRIFT_CLOCK = 4
 """ADWIN compares every so many values: a comparison costs ten times what a value does."""
 
+NEWS = 0.5
+"""With so much of the lead that it takes to take over do lanes begin anew whose neighbour was just taken over."""
+
 ALARM_KEEP = 0.1
 """Share of a lane's component that is kept on an alarm."""
 
@@ -73,7 +76,7 @@ def take(
     changes[c, lane] += 1
     if is_held:
         return False
-    is_alarm = watch(sums, windows, c, lane, now, half_lives, numbers)
+    is_alarm = watch(sums, windows, c, lane, groups, now, half_lives, numbers)
     refresh(sums, c, lane, groups, now, half_lives, priors, edges, numbers, changes[c], xs.shape[1], is_alarm)
     if is_alarm and c <= SIZE:
         # A take-over for one of fill and size writes to both; the other's base follows at its next observation.
@@ -83,7 +86,9 @@ def take(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def watch(sums: Sums, windows: Windows, c: int, lane: int, now: int, half_lives: I64, numbers: F64) -> bool:
+def watch(
+    sums: Sums, windows: Windows, c: int, lane: int, groups: I64, now: int, half_lives: I64, numbers: F64
+) -> bool:
     """Look for a break in what a lane's component predicted; True when something was forgotten for one.
 
     Two tests: ADWIN on standardised residuals, raw and squared, for a mean or a spread that is not what it was; and
@@ -100,6 +105,7 @@ def watch(sums: Sums, windows: Windows, c: int, lane: int, now: int, half_lives:
             take_over(sums, each, lane, now, half_lives)
             sums.fresh[each, lane] = 0.0
             sums.counts[each, lane, 1] = REFRESH_MAX
+        spread_news(sums, asked, lane, groups, NEWS * numbers[TAKEOVER])
         return True
     if numbers[DRIFT] <= 0.0 or fresh[1] < FEED_VARIANCE:
         return False
@@ -111,6 +117,14 @@ def watch(sums: Sums, windows: Windows, c: int, lane: int, now: int, half_lives:
     if is_raw or is_squared:
         keep(sums, c, lane, ALARM_KEEP)
     return bool(is_raw or is_squared)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def spread_news(sums: Sums, c: int, lane: int, groups: I64, lead: float) -> None:
+    """Let the other lanes of a lane's group need less evidence of a break: where one broke, others often did."""
+    for k in range(groups.shape[0]):
+        if k != lane and groups[k] == groups[lane]:
+            sums.lead[c, k] = max(sums.lead[c, k], lead)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]

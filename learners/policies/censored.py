@@ -9,20 +9,25 @@ this file turns outcomes into its observations, and what it predicts into scores
   counts as a standard life without a fill: it would not have filled had we waited.
 * Fill, immediate tactics (TAKE, QUOTE): one trial a child, at its first fill or at its end without.
 * Size given fill, at a child's end: what was met, censored at the child's quantity.
-* Markout at 1, 10 and 60 s: adverse is positive in scores, negative in outcomes. A markout without a fill (no exec_id)
-  is that of a request: what asking a dealer leaked.
+* Markout at 1, 10 and 60 s: adverse is positive in scores, negative in outcomes.
+* Leakage of a request to a dealer, filled or not, at the horizon scored: the mid's move away from us, times the shares
+  that the parent still has to trade for each one asked for, `leakage` at most; never below 0.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 
 import numpy as np
 
 from learners.lanes.carry import carry
+from learners.lanes.look import empty_sight
 from learners.lanes.model import TAILS, LaneModel
-from learners.lanes.shape import DEFAULTS, FILL, LEAK, MARK_1, SIZE, LaneSettings, LaneShape
+from learners.lanes.pool import pool
+from learners.lanes.read import B8
+from learners.lanes.shape import COMPONENTS, DEFAULTS, FILL, LEAK, MARK_1, SIZE, LaneSettings, LaneShape
 from learners.policies.context import ContextGate, read_parameters
 from learners.policies.policy import Policy, PolicySetup
 from learners.state.checkpoint import Array, Arrays
@@ -67,6 +72,7 @@ PARAMETERS = {
     "drift": (1.0, 0.0, 1.0),
     "censoring": (1.0, 0.0, 1.0),
     "context": (1.0, 0.0, 1.0),
+    "leakage": (0.0, 0.0, 100.0),
     "optimism": (DEFAULTS.optimism, 0.0, 10.0),
     "prior_bias": (DEFAULTS.prior_bias, 1e-3, 1e6),
     "prior_slope": (DEFAULTS.prior_slope, 1e-3, 1e6),
@@ -79,11 +85,12 @@ PARAMETERS = {
 """Name -> (default, least, greatest). `bank` 1: several memories, weighed by how well they predict; 0: one, of
 `half_life_s`. `tails` of the size met: 0 the better of two, 1 exponential, 2 binned. `drift` 1: breaks are looked for.
 `censoring` 0: early ends and full fills count as if they were all there was. `context` 0: the bias alone is seen.
-`optimism`: standard deviations by which what is not known counts in a lane's favour. `prior_bias`, `prior_slope`: prior
-precision of a tactic's bias and of its other parameters, in observations; `lane_bias` that of a lane's bias around its
-tactic's, `sharing` how many times as strongly its other parameters are held to the tactic's as those to their prior (0:
-no tactics). `past_cap`: observations that past days are worth at most. `markout_scale_bps`: spread of one markout;
-`markout_horizon_s`: the one scored."""
+`leakage`: shares of the rest of the parent that are taken to pay, for each share asked of a dealer, the move that
+follows, at most; 0: none, and it is not learned. `optimism`: standard deviations by which what is not known counts in a
+lane's favour. `prior_bias`, `prior_slope`: prior precision of a tactic's bias and of its other parameters, in
+observations; `lane_bias` that of a lane's bias around its tactic's, `sharing` how many times as strongly its other
+parameters are held to the tactic's as those to their prior (0: no tactics). `past_cap`: observations that past days are
+worth at most. `markout_scale_bps`: spread of one markout; `markout_horizon_s`: the one scored."""
 
 
 class CensoredPolicy:
@@ -114,6 +121,7 @@ class CensoredPolicy:
             raise ConfigError(bad_value(where, "1, 10 or 60", values["markout_horizon_s"]))
         self._life_ns = setup.standard_life_ns
         self._scored = MARK_1 + MARKOUT_HORIZONS.index(horizon)
+        self._leakage = values["leakage"]
         self._past_cap, self._is_censoring = values["past_cap"], values["censoring"] >= 0.5
         self._seen_features = len(setup.feature_names) if values["context"] >= 0.5 else 1
         tactics = tuple(lane.tactic for lane in lanes_of(setup.specs))
@@ -123,6 +131,11 @@ class CensoredPolicy:
         edges = self._model.size_edges.tolist()
         self.size_edges: tuple[float, ...] = () if self._model.settings.tails == "exponential" else tuple(edges)
         self._known: tuple[ContextFrame, Nanos, list[int], F64] | None = None
+        # Fills, sizes and a markout are looked at for all lanes; leakage where a dealer can be asked at all.
+        is_leaking = self._leakage > 0.0 and bool(self._is_asked.any())
+        self._components = (FILL, SIZE, self._scored, *([LEAK] if is_leaking else []))
+        self._with_sd: B8 = np.isin(np.arange(len(COMPONENTS)), (FILL, SIZE, self._scored))
+        self._sight = empty_sight(len(tactics))
         self._seen = SeenOutcomes()
 
     def learn(self, outcomes: Sequence[Outcome]) -> None:
@@ -154,21 +167,24 @@ class CensoredPolicy:
             FeatureError: the frame is not finite or has other lanes, names or lengths.
         """
         table = self.table(frame)
-        x = self._gate.matrix(frame)[:, : self._seen_features]
-        (p, mu, cost), hazards = table[:3].tolist(), table[3:].T.tolist()
-        leaks = np.where(self._is_asked, self._model.costs(LEAK, frame.at, x), 0.0).tolist()
-        spreads = self._spreads(frame, x, table).tolist()
+        p, mu, cost = table[:3].tolist()
+        # By bins, then by lanes: a lane's are a column.
+        hazards = zip(*table[3:].tolist(), strict=True) if self.size_edges else repeat((), len(p))
+        leaks = self._leaks().tolist()
+        spreads = self._spreads(frame, table).tolist()
         return tuple(
             LaneScore(
                 lane=lane,
-                p=p[k],
-                mu=mu[k],
-                markout_bps=cost[k] - leaks[k],
-                leakage_bps=leaks[k],
-                hazards=tuple(hazards[k]),
-                spread_bps=spreads[k],
+                p=p_k,
+                mu=mu_k,
+                markout_bps=cost_k - leak_k,
+                leakage_bps=leak_k,
+                hazards=hazards_k,
+                spread_bps=spread_k,
             )
-            for k, lane in enumerate(self._gate.lanes)
+            for lane, p_k, mu_k, cost_k, leak_k, hazards_k, spread_k in zip(
+                self._gate.lanes, p, mu, cost, leaks, hazards, spreads, strict=True
+            )
         )
 
     def table(self, frame: ContextFrame) -> F64:
@@ -181,27 +197,27 @@ class CensoredPolicy:
             FeatureError: as `scores`.
         """
         x = self._gate.matrix(frame)[:, : self._seen_features]
-        model, known = self._model, self._known
+        model, known, seen = self._model, self._known, self._sight
         at = max(frame.at, model.latest)
-        # An outcome moves one component, a markout at another horizon none: what stands is not worked out again.
-        asked = [model.changes[c] for c in (FILL, SIZE, self._scored, LEAK)]
+        changes = [model.changes[c] for c in self._components]
         is_same = known is not None and known[0] is frame and known[1] == at
-        if known is not None and is_same and known[2] == asked:
+        if known is not None and is_same and known[2] == changes:
             return known[3]
+        # An outcome moves one component, a markout at another horizon none: what stands is not worked out again.
+        asked: B8 = np.zeros(len(COMPONENTS), dtype=np.bool_)
         last = known[2] if known is not None and is_same else None
-        lanes, bins = len(self._gate.lanes), len(self.size_edges)
-        table: F64 = known[3].copy() if known is not None and is_same else np.empty((3 + bins, lanes))
-        if last is None or last[0] != asked[0]:
-            table[0] = model.fills(at, x)
-        if last is None or last[1] != asked[1]:
-            mu, hazards = model.sizes(at, x)
-            table[1] = np.maximum(mu, MU_MIN)
-            table[3:] = hazards.T[:bins]
-        if last is None or last[2:] != asked[2:]:
-            table[2] = model.costs(self._scored, at, x)
-            if self._is_asked.any():
-                table[2] += np.where(self._is_asked, model.costs(LEAK, at, x), 0.0)
-        self._known = (frame, at, asked, table)
+        for n, c in enumerate(self._components):
+            asked[c] = last is None or last[n] != changes[n]
+        model.look(at, x, asked, self._with_sd, seen)
+        bins = len(self.size_edges)
+        table: F64 = np.empty((3 + bins, len(seen.p)))
+        table[0] = seen.p
+        np.maximum(seen.mu, MU_MIN, out=table[1])
+        table[2] = seen.costs[self._scored]
+        if LEAK in self._components:
+            table[2] += self._leaks()
+        table[3:] = seen.hazards.T[:bins]
+        self._known = (frame, at, changes, table)
         return table
 
     def digest(self) -> str:
@@ -245,6 +261,20 @@ class CensoredPolicy:
         carry(self._model, past._model, self._past_cap)
         self._known = None
 
+    def pool(self, members: Sequence[Policy]) -> None:
+        """Begin with what policies of other symbols, of this one's lanes and features, have in common; each is worth at
+        most `past_cap` observations, and so are they together.
+
+        Raises:
+            FeatureError: fewer than two, policies of another kind or shape, or one that has learned already.
+        """
+        models = [member._model for member in members if isinstance(member, CensoredPolicy)]
+        if len(models) < len(members) or self._seen.count:
+            got = ([member.name for member in members], self._seen.count)
+            raise FeatureError(bad_value("censored.pool", "policies of the same kind, before anything is learned", got))
+        pool(self._model, models, self._past_cap)
+        self._known = None
+
     def _learn_trial(self, outcome: Outcome, row: int, x: F64) -> None:
         has_filled_before = outcome.cum_qty > outcome.filled_qty
         if has_filled_before or (outcome.filled_qty == 0 and not outcome.is_final):
@@ -268,16 +298,19 @@ class CensoredPolicy:
         horizon = MARKOUT_HORIZONS.index(outcome.horizon_ns)
         if outcome.exec_id or not self._is_asked[row]:
             self._model.markout(row, outcome.at, x, horizon, adverse_bps)
-        elif MARK_1 + horizon == self._scored:
-            self._model.leak(row, outcome.at, x, adverse_bps)
+        elif MARK_1 + horizon == self._scored and self._leakage:
+            paying = min(max(outcome.leaves_qty, 0) / outcome.order_qty, self._leakage)
+            self._model.leak(row, outcome.at, x, paying * adverse_bps)
 
-    def _spreads(self, frame: ContextFrame, x: F64, table: F64) -> F64:
+    def _leaks(self) -> F64:
+        # Asking moves no price towards us. Where the mid came our way on balance, it would have come without us.
+        return np.where(self._is_asked, np.maximum(self._sight.costs[LEAK], 0.0), 0.0)
+
+    def _spreads(self, frame: ContextFrame, table: F64) -> F64:
         """Return the standard deviation of a share's worth on each lane, bps: of its chance and of its cost."""
-        sds: F64 = np.zeros((2, len(self._gate.lanes)))
-        self._model.fills(frame.at, x, sds[0])
-        self._model.costs(self._scored, frame.at, x, sds[1])
+        sds = self._sight.sd
         p, worth = table[0], np.array(frame.price_bps) - np.array(frame.fee_bps) - table[2]
-        return np.asarray(np.hypot(p * (1.0 - p) * sds[0] * worth, p * sds[1]))
+        return np.asarray(np.hypot(p * (1.0 - p) * sds[FILL] * worth, p * sds[self._scored]))
 
 
 def _settings(values: dict[str, float]) -> LaneSettings:

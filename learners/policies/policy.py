@@ -92,6 +92,20 @@ class CarryingPolicy(Policy, Protocol):
 
 
 @runtime_checkable
+class PoolingPolicy(CarryingPolicy, Protocol):
+    """A policy that begins with what several symbols have in common."""
+
+    def pool(self, members: Sequence[Policy]) -> None:
+        """Take what `members` have in common as the prior of a symbol of which nothing was learned yet. They are
+        policies of the same kind, lanes and features, and are left as they are.
+
+        Raises:
+            FeatureError: fewer than two members, one of another kind or shape, or a policy that has learned already.
+        """
+        ...
+
+
+@runtime_checkable
 class KeepingPolicy(Policy, Protocol):
     """A policy whose state can be written down and read back."""
 

@@ -53,6 +53,9 @@ class RewardBook:
 
     def hear(self, outcome: Outcome) -> list[Reward]:
         """Take one outcome (not a repeated one) and return the rewards that it made whole, usually none or one."""
+        if outcome.kind is OutcomeKind.MARKOUT and not outcome.exec_id:
+            # What a request leaked belongs to no fill.
+            return []
         child = self._children.get(outcome.cl_ord_id)
         if child is None:
             child = self._children[outcome.cl_ord_id] = _Child()

@@ -123,7 +123,7 @@ class SliceBook:
         if held is None:
             return []
         if outcome.kind is OutcomeKind.MARKOUT:
-            if outcome.horizon_ns == MARKOUT_HORIZON:
+            if outcome.exec_id and outcome.horizon_ns == MARKOUT_HORIZON:
                 held.markouts[outcome.exec_id] = outcome.markout_bps
         elif outcome.filled_qty > 0:
             held.fills[outcome.exec_id] = (outcome.filled_qty, outcome.fee_bps, outcome.price_bps)

@@ -197,7 +197,7 @@ class ChildWatched(_ChildEvent, frozen=True, tag=True):
 
 
 class MarkoutObserved(_ChildEvent, frozen=True, tag=True):
-    """The consolidated mid (twice) at a horizon after one of the child's executions."""
+    """The consolidated mid (twice) at a horizon after one of the child's executions, or without `exec_id` its end."""
 
     exec_id: str
     horizon_ns: Nanos

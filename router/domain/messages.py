@@ -83,7 +83,8 @@ class VenueReply(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="venue
 
 
 class MidObserved(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The consolidated mid (twice, to be whole) at `horizon_ns` after an execution: what a markout is made of."""
+    """The consolidated mid (twice, to be whole) at `horizon_ns` after an execution, or without `exec_id` after the end
+    of a child: what a markout is made of."""
 
     parent_id: str
     cl_ord_id: str

@@ -154,7 +154,9 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     FILL, EXPIRE, CANCEL, REJECT and HEARTBEAT carry exposure: from `age_from_ns` to `age_to_ns` of the child's life
     it was exposed with `leaves_qty` shares open before this outcome. `filled_qty` is this outcome's fill, `cum_qty`
     the child's total after it. A child ends with exactly one outcome with `is_final`. MARKOUT amends the decision:
-    `markout_bps` at `horizon_ns` after the fill `exec_id`, positive good for us.
+    `markout_bps` at `horizon_ns` after the fill `exec_id`, positive good for us. A MARKOUT without `exec_id` is of a
+    request to a dealer, `horizon_ns` after its end: `markout_bps` is the move of the mid since routing, towards us
+    positive, and `leaves_qty` what the parent still has to trade at that price.
     """
 
     kind: OutcomeKind

@@ -94,7 +94,8 @@ def outcome_of(state: ParentState, event: Event, was_open: bool, watched_from: N
             child = state.children[event.cl_ord_id]
             return _outcome(child, OutcomeKind.HEARTBEAT, event.at, watched_from, event.at - child.intended_at)
         case MarkoutObserved():
-            return _markout(state.children[event.cl_ord_id], event)
+            child = state.children[event.cl_ord_id]
+            return _markout(child, event) if event.exec_id else _leak(state, child, event)
         case _:
             return None
 
@@ -172,4 +173,21 @@ def _markout(child: ChildState, event: MarkoutObserved) -> Outcome | None:
         price_bps=sign * (mid - execution.px) / mid * 1e4 if mid else 0.0,
         horizon_ns=event.horizon_ns,
         markout_bps=markout,
+    )
+
+
+def _leak(state: ParentState, child: ChildState, event: MarkoutObserved) -> Outcome | None:
+    """Return what asking for a quote did to the price that the rest of the parent meets: away from us is bad."""
+    mid = child.mid_routed2
+    if not mid:
+        return None
+    sign = 1 if child.child.side is Side.BUY else -1
+    base = _outcome(child, OutcomeKind.MARKOUT, event.at, 0, 0)
+    return msgspec.structs.replace(
+        base,
+        # Nobody is hurt by a price at which nothing more is to be traded.
+        leaves_qty=max(state.parent.order_qty - state.cum_qty, 0) if state.is_open else 0,
+        is_final=False,
+        horizon_ns=event.horizon_ns,
+        markout_bps=-sign * (event.mid2 - mid) / mid * 1e4,
     )

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.catalogue import BENCHMARKS, LEARNING, groups_of, learning
 from benchmarks.protocols import cont_kukanov, speed
+from benchmarks.protocols.ablations import ABLATIONS, WHOLE
 from benchmarks.rows import Settings
 from cluster.cli import main
 from router.domain.errors import BadInputError
@@ -120,3 +121,9 @@ def test_speed_says_who_is_absent_and_what_is_promised() -> None:
         (20.0, True),
         (100.0, True),
     ]
+
+
+def test_ablations_give_every_figure_without_each_part() -> None:
+    assert [group.__name__ for group in BENCHMARKS["ablations"]] == ["ablations"]
+    assert ABLATIONS["no drift detector"].takeover == ABLATIONS["no discount"].takeover == 0.0
+    assert all(fields != ABLATIONS[WHOLE] for name, fields in ABLATIONS.items() if name != WHOLE)

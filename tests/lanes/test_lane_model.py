@@ -13,7 +13,7 @@ from lane_material import LANES, contexts, shape, stream, teach
 
 from learners.lanes.carry import carry
 from learners.lanes.model import LaneModel
-from learners.lanes.shape import DEFAULTS, MARK_10, SIZE, LaneShape
+from learners.lanes.shape import DEFAULTS, FILL, MARK_10, SIZE, LaneShape
 from router.domain.chance import generator
 from router.domain.errors import ConfigError, FeatureError
 from router.domain.units import SECOND
@@ -81,6 +81,23 @@ def test_a_break_is_noticed_once_and_shortens_every_memory() -> None:
     for n in range(1_200, 1_300):
         model.trial(0, n * SECOND, ONE, n % 10 != 0)
     assert model.sums.a[0, 0, -1, 0, 0] < 0.3 * before
+
+
+def test_a_break_in_one_lane_is_news_to_its_group_alone() -> None:
+    model = LaneModel(shape(lanes=3), DEFAULTS)
+    x = contexts(1)[0]
+    for n in range(1_200):
+        model.trial(0, n * SECOND, x, n % 4 == 0)
+    assert model.sums.lead[FILL, 1:3].max() == 0.0
+    before = model.digest()
+    for n in range(1_200, 1_400):
+        model.trial(0, n * SECOND, x, n % 10 != 0)
+    assert model.sums.lead[FILL, 2] > 0.0, "the other lane of the group"
+    assert model.sums.lead[FILL, 1] == 0.0, "a lane of another group"
+    assert model.digest() != before
+    again = LaneModel(shape(lanes=3), DEFAULTS)
+    again.restore(model.arrays())
+    assert again.digest() == model.digest(), "no row that was written to was taken for unchanged"
 
 
 def test_a_steady_lane_raises_no_alarm() -> None:

@@ -272,3 +272,35 @@ def test_learning_the_same_twice_gives_one_digest_and_one_outcome_less_another()
     less.learn(outcomes[:-1])
     assert one.digest() == two.digest()
     assert one.digest() != less.digest()
+
+
+def _asked(n: int, away_bps: float, rest: int) -> Outcome:
+    mark = {"kind": OutcomeKind.MARKOUT, "horizon_ns": 10 * SECOND, "markout_bps": -away_bps, "leaves_qty": rest}
+    return _outcome(n, "XDLR:QUOTE", **mark)
+
+
+@pytest.mark.parametrize(
+    ("rest", "leakage", "expected"),
+    [(50 * SLICE, 1.0, 3.0), (50 * SLICE, 2.0, 6.0), (SLICE // 2, 1.0, 1.5), (0, 1.0, 0.0)],
+)
+def test_leakage_is_the_move_away_for_each_share_that_is_left_to_pay_it(
+    rest: int, leakage: float, expected: float
+) -> None:
+    setup = _setup(leakage=leakage)
+    policy = CensoredPolicy(setup)
+    policy.learn([_asked(n, 3.0, rest) for n in range(400)])
+    frame = _at_zero(setup, START + 400 * SECOND)
+    score = _score(policy, frame, "XDLR:QUOTE")
+    assert score.leakage_bps == pytest.approx(expected, abs=0.05)
+    assert score.markout_bps == pytest.approx(0.0, abs=0.05)
+    assert policy.table(frame)[2, frame.lanes.index("XDLR:QUOTE")] == pytest.approx(expected, abs=0.05)
+
+
+def test_asking_never_pays_and_zero_turns_it_off() -> None:
+    for leakage, away in ((1.0, -3.0), (0.0, 3.0)):
+        setup = _setup(leakage=leakage)
+        policy = CensoredPolicy(setup)
+        policy.learn([_asked(n, away, 50 * SLICE) for n in range(200)])
+        frame = _at_zero(setup, START + 200 * SECOND)
+        assert _score(policy, frame, "XDLR:QUOTE").leakage_bps == 0.0
+        assert policy.table(frame)[2] == pytest.approx([s.markout_bps for s in policy.scores(frame)])

@@ -13,7 +13,7 @@ from learners.policies.check import example_outcomes, example_setup
 from learners.policies.policy import KeepingPolicy, Policy, PolicySetup
 from learners.state.checkpoint import Checkpoint, sealed
 from router.domain.errors import BadInputError, ConfigError, RunError
-from scenarios.checkpoints import begun_from, checkpoint_of, read_checkpoint, restored, write_checkpoint
+from scenarios.checkpoints import begun_from, checkpoint_of, pooled, read_checkpoint, restored, write_checkpoint
 from scenarios.decision_log import log_of_run
 from scenarios.rebuild import rebuild
 from scenarios.report.reading import read_run
@@ -139,3 +139,44 @@ def test_a_checkpoint_that_is_not_there_is_the_scenarios_fault(tmp_path: Path) -
     text = SMOKE.replace("[learning]", '[learning]\ncheckpoint = "absent.arrow"', 1)
     with pytest.raises(BadInputError, match=r"learning\.checkpoint"):
         run(parse_scenario(text, "warm", str(tmp_path / "warm.toml")), seed=1)
+
+
+def _taught_on(folder: Path, symbol: str, seed: int) -> str:
+    """Run a day of a symbol, write its learner's checkpoint and return the file."""
+    place = folder / f"{symbol}.toml"
+    place.write_text(SMOKE.replace('symbol = "SMOK"', f'symbol = "{symbol}"', 1), encoding="utf-8")
+    out, file = str(folder / symbol), str(folder / f"{symbol}.arrow")
+    assert main(["replay", str(place), "--seed", str(seed), "--out", out, "--no-report"]) == 0
+    assert main(["learner", "checkpoint", out, "--out", file, "--by", "ann"]) == 0
+    return file
+
+
+def test_a_new_symbol_begins_from_what_others_have_in_common(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [_taught_on(tmp_path, symbol, seed) for seed, symbol in enumerate(("AAA", "BBB", "CCC"), start=1)]
+    begun = SMOKE.replace("[learning]", '[learning]\ncheckpoint = "group.arrow"', 1)
+    (tmp_path / "new.toml").write_text(begun, encoding="utf-8")
+    new, out = str(tmp_path / "new.toml"), str(tmp_path / "group.arrow")
+    pool = ["learner", "pool", *files, "--scenario", new, "--out", out, "--by", "ann"]
+    assert main(pool) == 0
+    assert "3 symbols" in capsys.readouterr().out
+    about = read_checkpoint(Path(out)).provenance
+    assert all(read_checkpoint(Path(file)).provenance.sha256 in about.source for file in files)
+    first = Path(out).read_bytes()
+    assert main(pool) == 0
+    assert Path(out).read_bytes() == first
+    summary = run(load_scenario(new), seed=6, out=tmp_path / "new")
+    assert summary.checkpoint == about.sha256
+    assert summary.digest != run(load_scenario("smoke"), seed=6).digest
+    assert main(["learner", "rebuild", str(tmp_path / "new"), "--checkpoint", out]) == 0
+    for bad, said in (([files[0]], "two members"), ([files[0]] * 2, "each checkpoint once")):
+        assert main(["learner", "pool", *bad, "--scenario", new, "--out", out]) == 2
+        assert said in capsys.readouterr().err
+    assert Path(out).read_bytes() == first
+
+
+def test_other_policies_do_not_pool() -> None:
+    setup, kept = example_setup(), made("cont_kukanov")
+    with pytest.raises(ConfigError, match="a policy that pools"):
+        pooled({"one": kept, "two": kept}, setup, builder("cont_kukanov"), created_by="ann", symbol="X")

@@ -94,3 +94,12 @@ def test_an_outcome_is_remembered_until_the_limit_and_the_chain_tells_orders_apa
         other.accept(outcome)
     assert memory.count == other.count == 6
     assert memory.digest() != other.digest()
+
+
+def test_what_a_request_leaked_is_no_part_of_a_reward() -> None:
+    book, plain = RewardBook(opportunity_bps=5.0), RewardBook(opportunity_bps=5.0)
+    parts = (FIRST, SECOND_FILL, END, _mark("E1", -1.0), _mark("E2", -3.0))
+    told = [reward for part in parts for reward in (*book.hear(_mark("", -9.0)), *book.hear(part))]
+    assert told == [reward for part in parts for reward in plain.hear(part)]
+    assert book.hear(_mark("", -9.0)) == []
+    assert len(book._children) == 0

@@ -29,6 +29,7 @@ from router.domain.events import (
     Event,
     MarkoutObserved,
     ParentAccepted,
+    ParentDone,
 )
 from router.domain.orders import (
     NewOrderSingle,
@@ -229,3 +230,23 @@ def test_commands_say_what_their_events_ask_for() -> None:
     }
     for kind, event in {**child_events(), **parent_events()}.items():
         assert saying.command_of(state, event) == expected.get(kind)
+
+
+@pytest.mark.parametrize(("side", "sign"), [(Side.BUY, 1), (Side.SELL, -1)])
+def test_what_a_request_leaked_is_the_move_away_from_what_is_left_to_trade(side: Side, sign: int) -> None:
+    order = ParentOrder(
+        parent_id="P1", client_order_id="C", symbol="ABR", side=side, order_qty=1_000, start_at=0, end_at=SECOND
+    )
+    state = parents.accepted(ParentAccepted(parent_id="P1", at=0, parent=order, arrival_px2=2 * PX))
+    mark = MarkoutObserved(**ids(10 * SECOND), exec_id="", horizon_ns=10 * SECOND, mid2=2 * (PX + 40))
+    *_, leak = told(*ACK, traded("x1", 50, 7), mark, state=state, side=side)
+    assert (leak.kind, leak.exec_id, leak.horizon_ns, leak.is_final) == (K.MARKOUT, "", 10 * SECOND, False)
+    assert leak.markout_bps == pytest.approx(-sign * 40 / PX * 1e4)
+    assert (leak.leaves_qty, leak.filled_qty, leak.price_bps) == (950, 0, 0.0)
+
+
+def test_a_request_of_a_parent_that_is_done_hurts_nothing() -> None:
+    done = ParentDone(parent_id="P1", at=9, ord_status=S.EXPIRED)
+    out = ChildOut(**ids(8), ord_status=S.EXPIRED, cum_qty=0)
+    mark = MarkoutObserved(**ids(10 * SECOND), exec_id="", horizon_ns=10 * SECOND, mid2=2 * PX + 80)
+    assert told(*ACK, out, done, mark)[-1].leaves_qty == 0

@@ -22,12 +22,13 @@ from cluster.actors.recipe import Recipe, RecordedShell, build
 from learners.features.market import MarketFeatures
 from learners.policies.build import POLICIES
 from router.domain import codec
-from router.domain.enums import Side
+from router.domain.enums import OutcomeKind, Side
 from router.domain.errors import ConfigError, FeatureError, LinkError
 from router.domain.messages import HostBatch, LearnerBatch, Message, VenueBatch
-from router.domain.scores import ContextFrame
+from router.domain.scores import ContextFrame, PolicySnapshot
 from router.domain.units import SECOND
 from router.orders.memory_journal import MemoryJournal
+from router.route import book_side
 from scenarios.assembly import make_venue
 from scenarios.oracle import ORACLE
 from scenarios.policies import make_policy
@@ -243,6 +244,35 @@ def test_every_outcome_makes_one_version(policy: str) -> None:
             assert reply.publications[-1].routing_probabilities == reply.policies[0].routing_probabilities
     assert version > 0
     assert (len(digests) > 1) == (policy == "censored"), "what no outcome changes has one state"
+
+
+def test_probabilities_are_shown_after_fills_and_at_the_end_of_a_batch() -> None:
+    shell, shown, silent = learner_shell(), 0, 0
+    for batch in asked()["learner"]:
+        assert isinstance(batch, LearnerBatch)
+        sides = {frame.side for frame in batch.frames}
+        publications = shell.handle(batch).publications
+        for n, (outcome, publication) in enumerate(zip(batch.outcomes, publications, strict=True)):
+            is_due = outcome.kind is OutcomeKind.FILL or n == len(batch.outcomes) - 1
+            is_shown = bool(publication.routing_probabilities)
+            assert is_shown == (is_due and book_side(outcome.side) in sides)
+            shown, silent = shown + is_shown, silent + (not is_shown)
+    assert shown > 0
+    assert silent > 0
+
+
+def test_not_looking_between_outcomes_changes_no_policy() -> None:
+    whole, parts = learner_shell(), learner_shell()
+    seq = 0
+    for batch in asked()["learner"]:
+        assert isinstance(batch, LearnerBatch)
+        policies = whole.handle(batch).policies
+        apart: tuple[PolicySnapshot, ...] = ()
+        for outcome in batch.outcomes:
+            seq += 1
+            one = msgspec.structs.replace(batch, seq=seq, outcomes=(outcome,))
+            apart = parts.handle(one).policies
+        assert not batch.outcomes or apart == policies
 
 
 def test_probabilities_are_one_share_for_each_lane() -> None:

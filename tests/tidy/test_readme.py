@@ -90,3 +90,10 @@ def test_data_block_runs(tmp_path: Path, data: Path) -> None:
     assert (tmp_path / "eurusd.parquet").is_file()
     assert (tmp_path / "flow.toml").is_file()
     assert "dealer_only_fx" in printed
+
+
+def test_learning_block_runs(tmp_path: Path) -> None:
+    printed = perform_sh(blocks("sh")[5], tmp_path)
+    assert "SMOKE-1.d12" in printed
+    assert "DRS less logged" in printed
+    assert (tmp_path / "smoke.arrow").is_file()
