@@ -17,12 +17,12 @@ from scenarios.scenario import load_scenario
 
 @pytest.fixture(scope="session")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """Return a function of (scenario, seed) that gives its run."""
+    """Return a function of (scenario, seed) and, if not the scenario's own, a policy, that gives the run."""
 
     @cache
-    def play(name: str, seed: int) -> RunData:
+    def play(name: str, seed: int, policy: str | None = None) -> RunData:
         out = tmp_path_factory.mktemp(name) / "run"
-        run(load_scenario(name), seed=seed, out=out)
+        run(load_scenario(name), seed=seed, policy=policy, out=out)
         return read_run(out)
 
     return play

@@ -18,8 +18,8 @@ from scenarios.report.reading import RunData
 from scenarios.scenario import Scenario, library, parse_scenario
 from scenarios.shells import HostShell, LearnerShell, Shell, VenueShell
 
-Played = Callable[[str, int], RunData]
-"""A run of a library scenario, by name and seed."""
+Played = Callable[..., RunData]
+"""A run of a library scenario, by name, seed and, if not the scenario's own, policy."""
 
 SMOKE = library()["smoke"].read_text(encoding="utf-8")
 

@@ -30,11 +30,21 @@ def test_the_crossed_market_is_crossed(played: Played) -> None:
     assert 0.02 < crossed / market.height < 0.5
 
 
-def test_the_pool_that_turns_costs_more_after_its_turn_and_is_left(played: Played) -> None:
-    executions = played("toxic_turn", 1).tables["executions"]
-    pool = executions.filter((pl.col("mic") == "XDKT") & pl.col("mid_10s").is_not_null())
+def around_the_turn(played: Played, policy: str) -> tuple[pl.Series, pl.Series]:
+    """Return what fills at the pool cost by ten seconds later, in bps, before and after its turn, over four days."""
+    days = [played("toxic_turn", seed, policy).tables["executions"] for seed in (1, 2, 3, 4)]
+    pool = pl.concat(days).filter((pl.col("mic") == "XDKT") & pl.col("mid_10s").is_not_null())
     adverse = pool.with_columns(cost=-(pl.col("mid_10s") - pl.col("mid_routed")) / pl.col("mid_routed") * 1e4)
-    before = adverse.filter(pl.col("at") < DAY_OPEN + 3_000 * SECOND)["cost"]
-    after = adverse.filter(pl.col("at") >= DAY_OPEN + 3_000 * SECOND)["cost"]
+    has_turned = pl.col("at") >= DAY_OPEN + 3_000 * SECOND
+    return adverse.filter(~has_turned)["cost"], adverse.filter(has_turned)["cost"]
+
+
+def test_the_pool_that_turns_costs_more_after_its_turn(played: Played) -> None:
+    # Routed evenly: whoever picks when to go there picks what it costs.
+    before, after = around_the_turn(played, "uniform")
     assert after.mean() > before.mean() + 1.0
+
+
+def test_the_learner_leaves_the_pool_that_turned(played: Played) -> None:
+    before, after = around_the_turn(played, "censored")
     assert 0 < len(after) < len(before) / 2
