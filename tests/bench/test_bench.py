@@ -193,6 +193,15 @@ def test_bench_prints_rows_as_json_and_nothing_else(capfd: Captured) -> None:
     assert all(row["interval"] for row in rows if row["id"].startswith("pair."))
 
 
+def test_end_to_end_gives_both_limits_for_the_learner_cold_and_seasoned(capfd: Captured) -> None:
+    assert main(["bench", "end_to_end", "--quick", "--json"]) == 0
+    rows = json.loads(capfd.readouterr().out)
+    check_form(rows)
+    ids = {row["id"] for row in rows}
+    for limit in ("gap", "gap_clairvoyant"):
+        assert {f"smoke.{limit}.seasoned", f"smoke.{limit}.censored"} <= ids
+
+
 def test_table_shows_what_holds_and_what_does_not(capfd: Captured) -> None:
     bench_command._print_table(
         [
