@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from learners.price.signals import PRICE_SIGNALS, SIGNALS, SIGNALS_VERSION
+from learners.state.named_arrays import SCHEMA, to_arrow
 from router.domain.errors import BadInputError, bad_value
 from router.domain.market import F64, I64
 
@@ -52,10 +53,6 @@ ARRAYS: Final[dict[str, dict[str, type]]] = {
 }
 """The arrays of each kind. Trees: node i goes to `left[i]` when x[feature[i]] <= threshold[i] (or NaN and
 `missing_left[i]`), else to `right[i]`; a leaf has left -1; tree t begins at `roots[t]`, its children come after it."""
-
-_SCHEMA = pa.schema(
-    [("name", pa.string()), ("dtype", pa.string()), ("shape", pa.list_(pa.int64())), ("data", pa.binary())]
-)
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,19 +112,7 @@ def digest_of(model: PriceModel) -> str:
 
 def model_to_bytes(model: PriceModel) -> bytes:
     """Return the model as the bytes of an Arrow file."""
-    arrays = model.arrays
-    columns = [
-        pa.array(list(arrays)),
-        pa.array([str(of.dtype) for of in arrays.values()]),
-        pa.array([list(of.shape) for of in arrays.values()], type=pa.list_(pa.int64())),
-        pa.array([of.tobytes() for of in arrays.values()], type=pa.binary()),
-    ]
-    schema = _SCHEMA.with_metadata({METADATA_KEY: msgspec.json.encode(model.provenance)})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, schema) as writer:
-        writer.write_batch(pa.record_batch(columns, schema=schema))
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+    return to_arrow(model.arrays, METADATA_KEY, msgspec.json.encode(model.provenance))
 
 
 def model_from_bytes(data: bytes, place: str) -> PriceModel:
@@ -141,7 +126,7 @@ def model_from_bytes(data: bytes, place: str) -> PriceModel:
     try:
         with pa.ipc.open_file(pa.BufferReader(data)) as reader:
             metadata = reader.schema.metadata or {}
-            if METADATA_KEY not in metadata or not reader.schema.equals(_SCHEMA):
+            if METADATA_KEY not in metadata or not reader.schema.equals(SCHEMA):
                 raise BadInputError(bad_value(place, "a price model", "another Arrow file"))
             table = reader.read_all()
             table.validate(full=True)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from learners.state.named_arrays import SCHEMA, to_arrow
 from router.domain.errors import BadInputError, bad_value
 from router.domain.market import F64
 
@@ -35,9 +36,6 @@ Arrays = dict[str, Array]
 _TOLERANCE = 1e-9
 """How far below 0 rounding may push the least eigenvalue of a sum of w x xᵀ, as a part of its trace."""
 
-_SCHEMA = pa.schema(
-    [("name", pa.string()), ("dtype", pa.string()), ("shape", pa.list_(pa.int64())), ("data", pa.binary())]
-)
 _DAMAGE = (
     pa.ArrowException,
     msgspec.DecodeError,
@@ -119,19 +117,7 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
     >>> from_bytes(to_bytes(made), "here").arrays["b"].tolist()
     [1.0, 2.0]
     """
-    arrays = checkpoint.arrays
-    columns = [
-        pa.array(list(arrays), type=pa.string()),
-        pa.array([str(of.dtype) for of in arrays.values()], type=pa.string()),
-        pa.array([list(of.shape) for of in arrays.values()], type=pa.list_(pa.int64())),
-        pa.array([of.tobytes() for of in arrays.values()], type=pa.binary()),
-    ]
-    schema = _SCHEMA.with_metadata({METADATA_KEY: msgspec.json.encode(checkpoint.provenance)})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, schema) as writer:
-        writer.write_batch(pa.record_batch(columns, schema=schema))
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+    return to_arrow(checkpoint.arrays, METADATA_KEY, msgspec.json.encode(checkpoint.provenance))
 
 
 def from_bytes(data: bytes, place: str) -> Checkpoint:
@@ -160,7 +146,7 @@ def from_bytes(data: bytes, place: str) -> Checkpoint:
 def _read(data: bytes, place: str) -> Checkpoint:
     with pa.ipc.open_file(pa.BufferReader(data)) as reader:
         metadata = reader.schema.metadata or {}
-        if METADATA_KEY not in metadata or not reader.schema.equals(_SCHEMA):
+        if METADATA_KEY not in metadata or not reader.schema.equals(SCHEMA):
             raise BadInputError(bad_value(place, "a learner's checkpoint", "another Arrow file"))
         table = reader.read_all()
         table.validate(full=True)
