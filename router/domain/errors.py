@@ -79,8 +79,16 @@ class JournalCorruptError(JournalError):
     """A record fails its checksum or its place in the chain."""
 
 
+class JournalBusyError(JournalError):
+    """Too much waits for the journal already; nothing of this was recorded."""
+
+
 class LinkError(AnabranchError):
     """A message could not be handed to an actor, or its answer is lost."""
+
+
+class UnknownOutcomeError(LinkError):
+    """A request was handed in and its answer is lost: whether it took effect is known only by asking again."""
 
 
 class DefectError(AnabranchError):

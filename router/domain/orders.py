@@ -47,6 +47,14 @@ class ParentOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How much more than a slice may be posted where it rests, as a share of the slice; never more than the order."""
     overfill_penalty: float = 1.0
     """What a share filled beyond a slice costs, in multiples of what one left unfilled would."""
+    account: str = ""
+    """Whose order it is; scenarios have no accounts."""
+    max_child_qty: Qty = 0
+    """No child is larger; 0: no such bound."""
+    would_price: Px | None = None
+    """At this price or better all of it is released at once ("I would")."""
+    dark: str = "ALLOWED"
+    """ALLOWED, ONLY (dark pools and nothing else) or NONE."""
 
 
 class ChildOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
