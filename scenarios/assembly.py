@@ -73,8 +73,8 @@ class Assembly(NamedTuple):
         return self.day is not None
 
 
-def assemble(scenario: Scenario, seed: int, data: Path | None) -> Assembly:
-    """Return the concrete scenario.
+def assemble(scenario: Scenario, seed: int, data: Path | None, open_at: Nanos = DAY_OPEN) -> Assembly:
+    """Return the concrete scenario; a market that is not recorded opens at `open_at`.
 
     Raises:
         ScenarioError: values that do not go together.
@@ -87,7 +87,7 @@ def assemble(scenario: Scenario, seed: int, data: Path | None) -> Assembly:
     else:
         day = None
         specs = tuple(_spec(part, scenario) for part in file.venues)
-        setup = _setup(file.market, scenario, seed)
+        setup = _setup(file.market, scenario, seed, open_at)
     _check_mics(scenario, specs)
     check_background(scenario, setup, specs)
     px_unit = "0.0001" if day is None else day.px_unit
@@ -117,23 +117,23 @@ def _check_mics(scenario: Scenario, specs: tuple[VenueSpec, ...]) -> None:
                 raise fault_at(scenario.path, key, f"one of {', '.join(segments) or 'no segments'}", name)
 
 
-def _setup(market: SyntheticMarket, scenario: Scenario, seed: int) -> MarketSetup:
-    close_at = DAY_OPEN + seconds(market.duration_s)
+def _setup(market: SyntheticMarket, scenario: Scenario, seed: int, open_at: Nanos) -> MarketSetup:
+    close_at = open_at + seconds(market.duration_s)
     chain = scenario.file.regime_chain
     regimes = tuple(
-        Regime(from_at=DAY_OPEN + seconds(part.from_s), name=part.name, multipliers=part.in_force())
+        Regime(from_at=open_at + seconds(part.from_s), name=part.name, multipliers=part.in_force())
         for part in scenario.file.regimes
     )
-    halts = tuple(b.halt(DAY_OPEN) for b in scenario.file.breaks if isinstance(b, TradingHalt))
+    halts = tuple(b.halt(open_at) for b in scenario.file.breaks if isinstance(b, TradingHalt))
     if chain is not None:
         try:
-            regimes = chain.path(seed, scenario.file.symbol, DAY_OPEN, close_at)
+            regimes = chain.path(seed, scenario.file.symbol, open_at, close_at)
         except ValueError as exc:
             raise _within(scenario, "regime_chain", exc) from exc
     try:
         return MarketSetup(
             symbol=scenario.file.symbol,
-            open_at=DAY_OPEN,
+            open_at=open_at,
             close_at=close_at,
             start_px=px(market.start_px),
             tick=px(market.tick),
@@ -309,4 +309,5 @@ def make_plan(assembly: Assembly, host_of: dict[str, str]) -> Plan:
         price=price_model_of(assembly.scenario),
         steering=tuple(part.command(assembly.setup.open_at) for part in file.learning.steer),
         learner_breaks=tuple(broken for broken in file.breaks if isinstance(broken, LearnerDown | LearnerLies)),
+        is_leakage_told=file.learning.is_leakage_learned,
     )

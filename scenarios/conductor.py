@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from learners.features.market import MarketFeatures
 from learners.features.own_fills import OwnFills
-from router.domain.enums import ExecType, Side
+from router.domain.enums import ExecType, OutcomeKind, Side
 from router.domain.events import ChildIntended, ChildTraded, DecisionMade, ParentCancelRequested, ParentDone
 from router.domain.instruments import VenueSpec
 from router.domain.market import I64, PRINT_COLUMNS, QUOTE_COLUMNS, DealerTier, MarketSnapshot, rows_from_bytes
@@ -57,7 +57,7 @@ SETTLE_NS: Nanos = 300 * SECOND
 LISTEN_NS: Nanos = 250 * MILLISECOND
 """The longest window while a venue may invite a child to firm up: invitations stand for about a second."""
 
-_TRADE = ExecType.TRADE
+_TRADE, _FILL = ExecType.TRADE, OutcomeKind.FILL
 
 _BATCH_STEP = 2
 """Batch numbers of hosts are even: the odd ones between are for restarts."""
@@ -99,34 +99,42 @@ class Conductor:
         self._quotes: list[I64] = []
         self._prints: list[I64] = []
         self._wakes: dict[str, Nanos] = {}
+        self._wakes_of: dict[str, tuple[tuple[str, Nanos], ...]] = {}
+        """What each host said last: whom it does not name again does not wake."""
         self._listening: set[str] = set()
         """Hosts whose children a venue may invite to firm up."""
         self._waiting = sorted(plan.parents, key=lambda p: (p.start_at, p.parent_id))
         self._cancels = list(plan.cancels)
         self._done: dict[str, Nanos] = {}
-        self._marks = Marks(plan.specs)
+        self._marks = Marks(plan.specs, is_leakage_told=plan.is_leakage_told)
         self._parents = {p.parent_id: p for p in plan.parents}
         self._parent_of: dict[str, ParentOrder] = {}
         self._policies: tuple[PolicySnapshot, ...] = ()
         self._tactics: TacticSnapshot | None = None
         self._hosts = tuple(sorted(set(plan.host_of.values())))
-        self._sides = tuple(sorted({book_side(p.side) for p in plan.parents}))
-        self._last_end = max(p.end_at for p in plan.parents)
+        # Without orders of its own, a market that is driven live publishes for both sides.
+        self._sides = tuple(sorted({book_side(p.side) for p in plan.parents} or {Side.BUY, Side.SELL}))
+        self._last_end = max((p.end_at for p in plan.parents), default=plan.close_at)
 
     def run(self) -> None:
         """Go window by window until every parent is done and its markouts are known, or the grace is over."""
         while not self._is_over():
-            until = self._boundary()
-            self._advance_venues(until)
-            self._move_market(until)
-            self._now = until
-            outcomes = self._hear()
-            frames = self._learn(outcomes)
-            self._decide(frames)
-            self.windows += 1
-            self.recorder.window(self._snapshot(), self.impact.told())
+            self.play(self._boundary())
             if self.windows % 64 == 0:
                 self._report_progress()
+        # What the learner came to know by the end is said, whoever asked last.
+        self._learn([], is_last=True)
+
+    def play(self, until: Nanos) -> None:
+        """Go through the one window from the last boundary to `until`."""
+        self._advance_venues(until)
+        self._move_market(until)
+        self._now = until
+        outcomes = self._hear()
+        frames = self._learn(outcomes)
+        self._decide(frames)
+        self.windows += 1
+        self.recorder.window(self._snapshot(), self.impact.told())
 
     def _is_over(self) -> bool:
         if len(self._done) == len(self.plan.parents):
@@ -267,9 +275,9 @@ class Conductor:
         events = sorted([e for reply in replies.values() for e in reply.events], key=_PARENT_ID)
         commands = [c for reply in replies.values() for c in reply.commands]
         for host, reply in replies.items():
-            mine = [p for p, h in self.plan.host_of.items() if h == host]
-            for parent_id in mine:
+            for parent_id, _ in self._wakes_of.get(host, ()):
                 self._wakes.pop(parent_id, None)
+            self._wakes_of[host] = reply.wakes
             self._wakes.update(reply.wakes)
             (self._listening.add if reply.is_listening else self._listening.discard)(host)
         for event in events:
@@ -304,21 +312,30 @@ class Conductor:
 
     # 4 learners
 
-    def _learn(self, outcomes: list[Outcome]) -> tuple[ContextFrame, ...]:
-        """Let the learner apply the window's outcomes and publish for the market as it is now."""
+    def _learn(self, outcomes: list[Outcome], *, is_last: bool = False) -> tuple[ContextFrame, ...]:
+        """Let the learner apply the window's outcomes and, for whoever looks on, publish for the market as it is."""
         is_deciding = any(wake <= self._now for wake in self._wakes.values())
-        if not outcomes and not is_deciding and not self._line.has_word(self._now):
+        is_asked = is_deciding or is_last or self._line.has_word(self._now) or self._is_publishing()
+        if not is_asked and not outcomes:
             return ()
-        shares = self._own.shares(self._now)
-        frames = tuple(self._view.frame(self._now, Side(side), shares) for side in self._sides)
+        frames: tuple[ContextFrame, ...] = ()
+        if is_asked or any(outcome.kind is _FILL for outcome in outcomes):
+            # After anything else nothing is published: it is learned now, and seen with the next fill or decision.
+            shares = self._own.shares(self._now)
+            frames = tuple(self._view.frame(self._now, Side(side), shares) for side in self._sides)
         self._seq += 1
         batch = self._line.batch(self._seq, self._now, outcomes, frames)
         if batch is not None:
             self.link.send("learner", batch)
             reply = _of_type(self.link.receive(), LearnerReply)["learner"]
-            self._policies, self._tactics = self._line.shown(reply.policies, self._now), reply.tactics
+            self._policies = self._line.shown(reply.policies, self._now) or self._policies
+            self._tactics = reply.tactics
             self.recorder.learner(batch.outcomes, reply)
         return frames
+
+    def _is_publishing(self) -> bool:
+        """Whether a policy is published though nobody asked: where people look on."""
+        return False
 
     # 5 hosts decide
 

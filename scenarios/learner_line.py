@@ -32,6 +32,7 @@ class LearnerLine:
         self._downs = [(start, end) for b, start, end in spans if isinstance(b, LearnerDown)]
         self._lies = [(b.how, start, end) for b, start, end in spans if isinstance(b, LearnerLies)]
         self._outcomes: list[Outcome] = []
+        self._told: list[Outcome] = []
         self._ended: list[ParentEnded] = []
         self._slices: list[SliceRouted] = []
 
@@ -40,8 +41,17 @@ class LearnerLine:
         return [command.at for command in self._steering[:1] if command.at > after]
 
     def has_word(self, now: Nanos) -> bool:
-        """Whether a person's command is due, and there is somebody to hear it."""
-        return bool(self._steering) and self._steering[0].at <= now and self.is_up(now)
+        """Whether a person's command is due, or what was executed elsewhere waits, and there is somebody to hear it."""
+        is_due = bool(self._told) or (bool(self._steering) and self._steering[0].at <= now)
+        return is_due and self.is_up(now)
+
+    def steer(self, command: SteerLearner) -> None:
+        """Note what a person asks of a release from now on."""
+        self._steering.append(command)
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Note outcomes of children that were executed elsewhere: the learner hears of them with the next batch."""
+        self._told.extend(outcomes)
 
     def is_up(self, now: Nanos) -> bool:
         """Whether the learner answers."""
@@ -71,7 +81,8 @@ class LearnerLine:
         self, seq: int, now: Nanos, outcomes: Sequence[Outcome], frames: tuple[ContextFrame, ...]
     ) -> LearnerBatch | None:
         """Return everything that the learner has to hear by now; None while it is down, and all of it waits."""
-        self._outcomes.extend(outcomes)
+        self._outcomes.extend((*self._told, *outcomes))
+        self._told = []
         if not self.is_up(now):
             return None
         due = [command for command in self._steering if command.at <= now]

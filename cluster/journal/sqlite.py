@@ -17,25 +17,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from cluster.journal.rows import COLUMNS, FORMAT, READ_BATCH, Head, Row, VerifyFrom
+from cluster.journal.stored import StoredJournal
 from router.domain.errors import BadInputError, JournalCorruptError, JournalError, StaleWriterError, bad_value
-from router.orders.journal import GENESIS, UNSYNCED_MAX, Draft, Record, check_crc, digest_of, seal, verify
+from router.orders.journal import GENESIS, SNAPSHOTS_KEPT
 
 Durability = Literal["power", "process"]
 
-FORMAT = 1
-"""The version of the tables, kept in `user_version`."""
-
 APPLICATION_ID = 0x416E6162
-"""Marks the file as ours ("Anab"), kept in SQLite's `application_id`."""
+"""Marks the file as ours ("Anab"), kept in SQLite's `application_id`; the format is in its `user_version`."""
 
 BUSY_TIMEOUT_S = 5.0
-"""How long a writer waits for another's transaction: a takeover verifies the whole file inside its own."""
-
-READ_BATCH = 1_024
-"""Records fetched at once, so that a reader never holds a transaction open between two of them."""
-
-END = 2**63 - 1
-"""Above every offset."""
+"""How long a writer waits for another's transaction: a takeover verifies inside its own."""
 
 _SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
 
@@ -43,21 +36,27 @@ _TABLES = (
     """CREATE TABLE records (
         "offset" INTEGER PRIMARY KEY, stream TEXT NOT NULL, seq INTEGER NOT NULL, epoch INTEGER NOT NULL,
         kind TEXT NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL, causation_id TEXT NOT NULL,
-        payload BLOB NOT NULL, crc32 INTEGER NOT NULL, previous BLOB NOT NULL, UNIQUE (stream, seq)) STRICT""",
+        payload BLOB NOT NULL, crc32 INTEGER NOT NULL, previous BLOB NOT NULL, correlation_id TEXT NOT NULL,
+        UNIQUE (stream, seq)) STRICT""",
+    """CREATE TABLE snapshots (
+        name TEXT NOT NULL, "offset" INTEGER NOT NULL, crc32 INTEGER NOT NULL, payload BLOB NOT NULL,
+        PRIMARY KEY (name, "offset")) STRICT""",
     "CREATE TABLE head (epoch INTEGER NOT NULL, size INTEGER NOT NULL, digest BLOB NOT NULL) STRICT",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {FORMAT}",
 )
-_COLUMNS = '"offset", stream, seq, epoch, kind, version, at, causation_id, payload, crc32, previous'
-_INSERT = f"INSERT INTO records ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS = ", ".join(COLUMNS)
+_INSERT = f"INSERT INTO records ({_COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS))})"
 _READ = f'SELECT {_COLUMNS} FROM records WHERE "offset" >= ? AND "offset" < ? ORDER BY "offset" LIMIT ?'
 _READ_STREAM = _READ.replace("ORDER", "AND stream = ? ORDER")
+_STREAMS = 'SELECT stream, max(seq) + 1, count(*) FROM records WHERE "offset" < ? GROUP BY stream'
+_SNAPSHOTS = 'SELECT "offset", crc32, payload FROM snapshots WHERE name = ? ORDER BY "offset" DESC'
+_DROP_SNAPSHOTS = """DELETE FROM snapshots WHERE name = ? AND "offset" NOT IN
+    (SELECT "offset" FROM snapshots WHERE name = ? ORDER BY "offset" DESC LIMIT ?)"""
 
-_Row = tuple[int, str, int, int, str, int, int, str, bytes, int, bytes]
 
-
-class SqliteJournal:
-    """A `Journal` in the file `path`, verified when opened.
+class SqliteJournal(StoredJournal):
+    """A `Journal` in the file `path`, verified when opened, from its first record or as `verify_from` says.
 
     `durability` is "power" (an acknowledged record survives a power cut) or "process" (it survives `kill -9` of the
     process; a power cut may take the last ones but leaves a file that verifies; replays use it). Opening for writing
@@ -73,170 +72,138 @@ class SqliteJournal:
     """
 
     def __init__(
-        self, path: str | Path, *, epoch: int = 1, durability: Durability = "power", is_reader: bool = False
+        self,
+        path: str | Path,
+        *,
+        epoch: int = 1,
+        durability: Durability = "power",
+        is_reader: bool = False,
+        verify_from: VerifyFrom = 0,
     ) -> None:
         if durability not in _SYNCHRONOUS:
             raise BadInputError(bad_value("durability", "power or process", durability))
         self.path = Path(path)
-        self.epoch = epoch
-        self._is_reader = is_reader
-        self._fault = ""
-        self._pending: list[Record] = []
-        self._next_seqs: dict[str, int] = {}
-        self._size = 0
-        self._synced_head = self._head = GENESIS
+        store = SqliteStore(self.path, durability, is_reader=is_reader)
+        super().__init__(store, epoch=epoch, is_reader=is_reader, verify_from=verify_from)
+
+
+class SqliteStore:
+    """A `Store` in a file. Under a write lock nobody can take over between the check of the epoch and the commit."""
+
+    def __init__(self, path: Path, durability: Durability, *, is_reader: bool) -> None:
+        self.where = str(path)
         with self._medium():
-            self._db = self._connect()
+            self._db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={'ro' if is_reader else 'rwc'}",
+                uri=True,
+                isolation_level=None,
+                timeout=BUSY_TIMEOUT_S,
+                # A host may sync in a worker thread; it still lets one thread at a time in.
+                check_same_thread=False,
+            )
         try:
-            self._open(durability)
+            if not is_reader:
+                self._set_up(durability)
         except BaseException:
             self._db.close()
             raise
 
-    def append(self, stream: str, expected_seq: int, records: Sequence[Draft]) -> int:
-        """See `Journal.append`. Costs one look at the epoch on disk, and no write before `sync`."""
-        self._check_writer()
+    @contextmanager
+    def opening(self, *, is_writing: bool) -> Iterator[None]:
+        """See `Store.opening`."""
+        with self._medium(), self._transaction(is_writing=is_writing):
+            self._check_format(is_writing=is_writing)
+            yield
+
+    def rows(self, start: int, end: int, stream: str | None) -> list[Row]:
+        """See `Store.rows`."""
+        with self._medium(f" offset {start}"):
+            if stream is None:
+                return self._db.execute(_READ, (start, end, READ_BATCH)).fetchall()
+            return self._db.execute(_READ_STREAM, (start, end, stream, READ_BATCH)).fetchall()
+
+    def size(self) -> int:
+        """See `Store.size`."""
         with self._medium():
-            self._check_epoch()
-        seq = self._next_seqs.get(stream, 0)
-        if seq != expected_seq:
-            raise StaleWriterError(f"expected seq {expected_seq}, got {seq} - at {self.path} stream {stream}")
-        if len(self._pending) + len(records) > UNSYNCED_MAX:
-            raise JournalError(
-                f"expected up to {UNSYNCED_MAX} unsynced records, got {len(records)} more - at {self.path}"
-            )
-        for draft in records:
-            offset = self._size + len(self._pending)
-            record, self._head = seal(
-                draft, offset=offset, stream=stream, seq=seq, epoch=self.epoch, previous=self._head
-            )
-            self._pending.append(record)
-            seq += 1
-        if records:
-            self._next_seqs[stream] = seq
-        return self._size + len(self._pending) - 1
+            return int(self._db.execute('SELECT coalesce(max("offset") + 1, 0) FROM records').fetchone()[0])
 
-    def sync(self) -> None:
-        """See `Journal.sync`. One transaction; under its write lock nobody can take over between check and write."""
-        self._check_writer()
-        rows = [_row(record) for record in self._pending]
-        with self._fencing(), self._medium(), self._transaction():
-            self._check_epoch()
-            self._db.executemany(_INSERT, rows)
-            self._db.execute("UPDATE head SET size = ?, digest = ?", (self._size + len(rows), self._head))
-        self._size += len(rows)
-        self._synced_head = self._head
-        self._pending.clear()
+    def streams(self, end: int) -> list[tuple[str, int, int]]:
+        """See `Store.streams`. Reads one index, and no record."""
+        with self._medium():
+            return self._db.execute(_STREAMS, (end,)).fetchall()
 
-    def read(self, start: int = 0, stream: str | None = None) -> Iterator[Record]:
-        """See `Journal.read`."""
-        self._check_usable()
-        # What a writer appends while it reads is not part of this reading, synced or not: no gap, no repetition.
-        end, pending = END if self._is_reader else self._size, self._pending[:]
-        for record in self._rows(start, end, stream):
-            yield check_crc(record, str(self.path))
-        for record in pending:
-            if record.offset >= start and (stream is None or record.stream == stream):
-                yield record
+    def heads(self) -> list[Head]:
+        """See `Store.heads`."""
+        with self._medium():
+            return [Head(*row) for row in self._db.execute("SELECT epoch, size, digest FROM head")]
 
-    def next_seq(self, stream: str) -> int:
-        """See `Journal.next_seq`."""
-        return self._next_seqs.get(stream, 0)
+    def take(self, epoch: int) -> None:
+        """See `Store.take`."""
+        with self._medium():
+            self._db.execute("UPDATE head SET epoch = ?", (epoch,))
+
+    def write(self, rows: Sequence[Row], after: Head, before: int) -> None:
+        """See `Store.write`."""
+        with self._medium(), self._transaction():
+            self._check_head(after.epoch, before)
+            if rows:
+                self._db.executemany(_INSERT, rows)
+                self._db.execute("UPDATE head SET size = ?, digest = ?", (after.size, after.digest))
 
     def fence(self, epoch: int) -> None:
-        """See `Journal.fence`. Durable when it returns."""
-        self._check_writer()
+        """See `Store.fence`."""
         with self._medium(), self._transaction():
             self._db.execute("UPDATE head SET epoch = max(epoch, ?)", (epoch,))
 
+    def put_snapshot(self, epoch: int, name: str, offset: int, crc32: int, payload: bytes) -> None:
+        """See `Store.put_snapshot`."""
+        with self._medium(), self._transaction():
+            self._check_head(epoch)
+            self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", (name, offset, crc32, payload))
+            self._db.execute(_DROP_SNAPSHOTS, (name, name, SNAPSHOTS_KEPT))
+
+    def snapshots(self, name: str) -> Iterator[tuple[int, int, bytes]]:
+        """See `Store.snapshots`."""
+        with self._medium():
+            yield from self._db.execute(_SNAPSHOTS, (name,))
+
+    def snapshot_names(self) -> list[str]:
+        """See `Store.snapshot_names`."""
+        with self._medium():
+            return [name for (name,) in self._db.execute("SELECT DISTINCT name FROM snapshots ORDER BY name")]
+
     def close(self) -> None:
-        """See `Journal.close`."""
-        self._fault = self._fault or "it was closed"
-        self._pending.clear()
+        """See `Store.close`."""
         self._db.close()
 
-    def _connect(self) -> sqlite3.Connection:
-        mode = "ro" if self._is_reader else "rwc"
-        return sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            isolation_level=None,
-            timeout=BUSY_TIMEOUT_S,
-            # A host may sync in a worker thread; it still lets one thread at a time in.
-            check_same_thread=False,
-        )
+    def _set_up(self, durability: Durability) -> None:
+        with self._medium():
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
+            # Where the system's fsync leaves data in the drive's cache (macOS), ask for the full one.
+            self._db.execute(f"PRAGMA fullfsync = {int(durability == 'power')}")
 
-    def _open(self, durability: Durability) -> None:
-        """Verify and, for a writer, take over in the same transaction, so that nobody writes in between."""
-        if not self._is_reader:
-            with self._medium():
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
-                # Where the system's fsync leaves data in the drive's cache (macOS), ask for the full one.
-                self._db.execute(f"PRAGMA fullfsync = {int(durability == 'power')}")
-        with self._medium(), self._transaction(is_writing=not self._is_reader):
-            self._check_format()
-            for record in verify(self._rows(0, END, None), str(self.path)):
-                self._next_seqs[record.stream] = record.seq + 1
-                self._size = record.offset + 1
-                self._head = digest_of(record)
-            self._check_head()
-            self._synced_head = self._head
-            if not self._is_reader:
-                self._db.execute("UPDATE head SET epoch = ?", (self.epoch,))
-
-    def _check_format(self) -> None:
+    def _check_format(self, *, is_writing: bool) -> None:
         application = int(self._db.execute("PRAGMA application_id").fetchone()[0])
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         is_new = not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if is_new and not self._is_reader:
+        if is_new and is_writing:
             for statement in _TABLES:
                 self._db.execute(statement)
             self._db.execute("INSERT INTO head VALUES (0, 0, ?)", (GENESIS,))
+        elif application == APPLICATION_ID and version < FORMAT:
+            got = f"one of format {version}, which an earlier version wrote"
+            raise JournalError(f"expected a journal of format {FORMAT}, got {got} - at {self.where}")
         elif (application, version) != (APPLICATION_ID, FORMAT):
-            raise JournalError(
-                f"expected a journal of format {FORMAT}, got application {application:#x} format {version}"
-                f" - at {self.path}"
-            )
+            got = f"application {application:#x} format {version}"
+            raise JournalError(f"expected a journal of format {FORMAT}, got {got} - at {self.where}")
 
-    def _check_head(self) -> None:
-        heads = self._db.execute("SELECT epoch, size, digest FROM head").fetchall()
-        if len(heads) != 1:
-            raise JournalCorruptError(f"expected one head, got {len(heads)} - at {self.path} offset {self._size}")
-        epoch, size, digest = heads[0]
-        if (size, digest) != (self._size, self._head):
-            raise JournalCorruptError(
-                f"expected {size} records ending in {digest.hex()}, got {self._size} ending in {self._head.hex()}"
-                f" - at {self.path} offset {self._size}"
-            )
-        self.epoch = epoch if self._is_reader else max(epoch + 1, self.epoch)
-
-    def _rows(self, start: int, end: int, stream: str | None) -> Iterator[Record]:
-        while True:
-            with self._medium():
-                if stream is None:
-                    rows: list[_Row] = self._db.execute(_READ, (start, end, READ_BATCH)).fetchall()
-                else:
-                    rows = self._db.execute(_READ_STREAM, (start, end, stream, READ_BATCH)).fetchall()
-            for row in rows:
-                yield _record(row)
-            if len(rows) < READ_BATCH:
-                return
-            start = rows[-1][0] + 1
-
-    def _check_usable(self) -> None:
-        if self._fault:
-            raise JournalError(f"expected an open journal, got one that is out of use: {self._fault} - at {self.path}")
-
-    def _check_writer(self) -> None:
-        self._check_usable()
-        if self._is_reader:
-            raise JournalError(f"expected a journal opened for writing, got one opened for reading - at {self.path}")
-
-    def _check_epoch(self) -> None:
-        epoch = self._db.execute("SELECT epoch FROM head").fetchone()[0]
-        if epoch != self.epoch:
-            raise StaleWriterError(f"expected epoch {epoch}, got {self.epoch} - at {self.path}")
+    def _check_head(self, epoch: int, size: int | None = None) -> None:
+        found, there = self._db.execute("SELECT epoch, size FROM head").fetchone()
+        if found != epoch:
+            raise StaleWriterError(f"expected epoch {found}, got {epoch} - at {self.where}")
+        if size is not None and there != size:
+            raise JournalError(f"expected {size} records before this group, got {there} - at {self.where}")
 
     @contextmanager
     def _transaction(self, *, is_writing: bool = True) -> Iterator[None]:
@@ -251,19 +218,7 @@ class SqliteJournal:
             raise
 
     @contextmanager
-    def _fencing(self) -> Iterator[None]:
-        """A group that was not written is never tried again: whether its bytes reached the disk cannot be known."""
-        try:
-            yield
-        except JournalError as exc:
-            if not isinstance(exc, StaleWriterError):
-                self._fault = f"its medium failed ({exc.__cause__})"
-            self._pending.clear()
-            self._head = self._synced_head
-            raise
-
-    @contextmanager
-    def _medium(self) -> Iterator[None]:
+    def _medium(self, place: str = "") -> Iterator[None]:
         """Give SQLite's errors their name in our tree."""
         try:
             yield
@@ -272,36 +227,4 @@ class SqliteJournal:
             # Text that is not UTF-8 is an error of Python's binding and has no code.
             is_corrupt = code is None or code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
             kind = JournalCorruptError if is_corrupt else JournalError
-            raise kind(f"expected a working journal, got {exc} - at {self.path} offset {self._size}") from exc
-
-
-def _row(record: Record) -> _Row:
-    return (
-        record.offset,
-        record.stream,
-        record.seq,
-        record.epoch,
-        record.kind,
-        record.version,
-        record.at,
-        record.causation_id,
-        record.payload,
-        record.crc32,
-        record.previous,
-    )
-
-
-def _record(row: _Row) -> Record:
-    return Record(
-        offset=row[0],
-        stream=row[1],
-        seq=row[2],
-        epoch=row[3],
-        kind=row[4],
-        version=row[5],
-        at=row[6],
-        causation_id=row[7],
-        payload=row[8],
-        crc32=row[9],
-        previous=row[10],
-    )
+            raise kind(f"expected a working journal, got {exc} - at {self.where}{place}") from exc

@@ -46,7 +46,12 @@ def open_answer(name: str, answer: bytes) -> Message:
         class_name, text = msgspec.msgpack.decode(body, type=tuple[str, str])
     except msgspec.MsgspecError as exc:
         raise LinkError(f"expected a fault's class and text from {name}, got {exc}") from exc
+    raise fault_of(name, class_name, text)
+
+
+def fault_of(name: str, class_name: str, text: str) -> AnabranchError:
+    """Return what `name` raised as the same class of ours; LinkError where it is none."""
     known = getattr(errors, class_name, None)
     if isinstance(known, type) and issubclass(known, AnabranchError):
-        raise known(text)
-    raise LinkError(f"expected a reply from {name}, got {class_name}: {text}")
+        return known(text)
+    return LinkError(f"expected a reply from {name}, got {class_name}: {text}")

@@ -42,6 +42,31 @@ class ParentSuspended(_Event, frozen=True, tag=True):
     reason: str
 
 
+class ParentResumed(_Event, frozen=True, tag=True):
+    """A person has looked at a suspended parent and lets it go on."""
+
+
+class ParentReplaceRequested(_Event, frozen=True, tag=True):
+    """The parent is to have the terms of `parent`, and children stand in the way: they are taken back first."""
+
+    request_id: str
+    parent: ParentOrder
+
+
+class ParentReplaced(_Event, frozen=True, tag=True):
+    """The parent has the terms of `parent` from now on."""
+
+    request_id: str
+    parent: ParentOrder
+
+
+class ParentReplaceRefused(_Event, frozen=True, tag=True):
+    """The parent keeps the terms that it has; `reason` begins with a code of `router.orders.replacing`."""
+
+    request_id: str
+    reason: str
+
+
 class ParentDone(_Event, frozen=True, tag=True):
     """The parent is closed: FILLED, CANCELED, EXPIRED or REJECTED."""
 
@@ -236,6 +261,10 @@ Event = (
     ParentAccepted
     | ParentCancelRequested
     | ParentSuspended
+    | ParentResumed
+    | ParentReplaceRequested
+    | ParentReplaced
+    | ParentReplaceRefused
     | ParentDone
     | ParentWoke
     | DecisionMade

@@ -32,6 +32,8 @@ class OrderAccepted(_OrderFact, frozen=True, tag=True):
     body_hash: str
     who: str
     approval_id: str = ""
+    risk_px: Px = 0
+    """The worst price it is valued at in the books of the risk gate."""
 
 
 class OrderDenied(_Fact, frozen=True, tag=True):
@@ -218,6 +220,8 @@ class SessionOpened(_Fact, frozen=True, tag=True):
     build: str
     tick_ns: Nanos
     """The shortest window."""
+    window_ns: Nanos
+    """The longest one."""
 
 
 class WindowPlayed(_Fact, frozen=True, tag=True):

@@ -101,6 +101,21 @@ class Delivered(msgspec.Struct, frozen=True, gc=False):
     report: Report
 
 
+class ReplaceParent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A client wants other terms for a parent; None leaves one as it is. `order_qty` is in all, executions included.
+
+    The same `request_id` again changes nothing; each is answered by one ParentReplaced or ParentReplaceRefused.
+    """
+
+    parent_id: str
+    request_id: str
+    order_qty: Qty | None = None
+    price: Px | None = None
+    end_at: Nanos | None = None
+    urgency: float | None = None
+    max_participation: float | None = None
+
+
 class HostBatch(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="host_batch"):
     """First phase for a parent host: what it hears. `accepts` are parents that start now, `cancels` the ids of parents
     whose client wants them ended.
@@ -112,6 +127,13 @@ class HostBatch(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="host_b
     now: Nanos
     accepts: tuple[ParentOrder, ...] = ()
     cancels: tuple[str, ...] = ()
+    cancel_reasons: tuple[str, ...] = ()
+    """Why, in the order of `cancels`; empty: the client."""
+    replaces: tuple[ReplaceParent, ...] = ()
+    resumes: tuple[str, ...] = ()
+    """Suspended parents that a person lets go on."""
+    cleared_venues: tuple[str, ...] = ()
+    """Venues at which every child is to be cancelled now, where it can be."""
     reports: tuple[Delivered, ...] = ()
     mids: tuple[MidObserved, ...] = ()
     is_deciding: bool = False
@@ -121,6 +143,8 @@ class HostBatch(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="host_b
     policies: tuple[PolicySnapshot, ...] = ()
     frames: tuple[ContextFrame, ...] = ()
     tactics: TacticSnapshot | None = None
+    blocked_venues: tuple[str, ...] = ()
+    """In the second phase: venues to which a person lets no new child go."""
 
 
 class HostReply(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="host_reply"):

@@ -15,6 +15,16 @@ from router.domain.units import PX_MAX, QTY_MAX, Nanos, Px, Qty
 OVERBOOK_MAX = 10.0
 """Over-booking beyond ten slices is no over-booking but another schedule."""
 
+DARK_ALLOWED, DARK_ONLY, DARK_NONE = "ALLOWED", "ONLY", "NONE"
+DARK_CHOICES = (DARK_ALLOWED, DARK_ONLY, DARK_NONE)
+"""What an order may say of dark pools."""
+
+DARK_STRATEGY = "dark_only"
+"""The strategy that trades in dark pools alone, whatever `dark` allows besides."""
+
+SWEEP_STRATEGY = "sweep"
+"""The strategy whose children that take are intermarket sweep orders."""
+
 
 class ParentOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The client's order. It is never sent to a venue as such."""
@@ -55,6 +65,16 @@ class ParentOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """At this price or better all of it is released at once ("I would")."""
     dark: str = "ALLOWED"
     """ALLOWED, ONLY (dark pools and nothing else) or NONE."""
+
+    @property
+    def dark_in_force(self) -> str:
+        """What it allows of dark pools: `dark`, and ONLY with the strategy that trades nowhere else."""
+        return DARK_ONLY if self.strategy == DARK_STRATEGY else self.dark
+
+    def is_beyond_limit(self, price: Px | None) -> bool:
+        """Whether a child at `price`, or without one, might trade worse than the order's limit."""
+        limit = self.price
+        return limit is not None and (price is None or (price - limit) * self.side.sign > 0)
 
 
 class ChildOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -147,6 +167,8 @@ def check_parent(parent: ParentOrder, where: str = "$") -> ParentOrder:
     """
     check_id(parent.parent_id, f"{where}.parent_id", PARENT_ID_MAX)
     check_id(parent.client_order_id, f"{where}.client_order_id")
+    if parent.account:
+        check_id(parent.account, f"{where}.account")
     rules: tuple[tuple[bool, str, str, object], ...] = (
         (bool(parent.symbol), "symbol", "a symbol", parent.symbol),
         (1 <= parent.order_qty <= QTY_MAX, "order_qty", f"a quantity from 1 to {QTY_MAX}", parent.order_qty),
@@ -176,7 +198,29 @@ def check_parent(parent: ParentOrder, where: str = "$") -> ParentOrder:
         (0.0 <= parent.overbook_max <= OVERBOOK_MAX, "overbook_max", "a share from 0 to 10", parent.overbook_max),
         (0.0 <= parent.overfill_penalty <= 1e6, "overfill_penalty", "a number from 0", parent.overfill_penalty),
     )
-    for holds, key, expected, got in rules:
+    for holds, key, expected, got in (*rules, *_rules_of_children(parent)):
         if not holds:
             raise BadInputError(bad_value(f"{where}.{key}", expected, got))
     return parent
+
+
+def _rules_of_children(parent: ParentOrder) -> tuple[tuple[bool, str, str, object], ...]:
+    """Return the rules on the fields that say what its children may be."""
+    would, most = parent.would_price, parent.max_child_qty
+    choices = DARK_CHOICES if parent.strategy != DARK_STRATEGY else (DARK_ALLOWED, DARK_ONLY)
+    return (
+        (parent.dark in choices, "dark", f"one of {', '.join(choices)} with {parent.strategy}", parent.dark),
+        (
+            most == 0 or max(parent.min_qty, 1) <= most <= QTY_MAX,
+            "max_child_qty",
+            f"0, or a quantity from min_qty to {QTY_MAX}",
+            most,
+        ),
+        (would is None or 1 <= would <= PX_MAX, "would_price", f"a price from 1 to {PX_MAX}", would),
+        (
+            would is None or not parent.is_beyond_limit(would),
+            "would_price",
+            f"a price no worse than the limit {parent.price}",
+            would,
+        ),
+    )

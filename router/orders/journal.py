@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from router.domain.errors import JournalCorruptError
+from router.domain.errors import JournalCorruptError, JournalError
 from router.domain.units import Nanos
 
 GENESIS = bytes(32)
@@ -26,17 +26,28 @@ RECORD_VERSION = 1
 UNSYNCED_MAX = 100_000
 """Records that may wait for one sync: above it a caller forgot to sync, and memory would grow without bound."""
 
+SNAPSHOTS_KEPT = 3
+"""Snapshots kept of a name: when the last one is damaged, the one before it still shortens a recovery."""
+
+SNAPSHOT_BYTES_MAX = 64 * 2**20
+"""Above it a snapshot would hold up the records that wait behind it."""
+
 _encoder = msgspec.msgpack.Encoder()
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
-    """What a writer gives: the kind of fact, when it was decided, what caused it, and its encoded bytes."""
+    """What a writer gives: the kind of fact, when it was decided, what caused it, and its encoded bytes.
+
+    `causation_id` names what led to it directly, `correlation_id` the request from outside that began it all, the same
+    from door to venue and back; both may be empty.
+    """
 
     kind: str
     at: Nanos
     causation_id: str
     payload: bytes
     version: int = RECORD_VERSION
+    correlation_id: str = ""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -53,6 +64,32 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     crc32: int
     previous: bytes
+    correlation_id: str = ""
+
+
+class JournalHealth(msgspec.Struct, frozen=True):
+    """How a journal is. `size` counts all records, `durable_size` those that a crash leaves, as last seen by this
+    object; `last_flush_s` is how long the last write to the medium took (0 before the first, and in memory); `fault` is
+    empty, or why nothing is accepted any more; `bad_snapshots` counts those found damaged and passed over."""
+
+    size: int
+    durable_size: int
+    epoch: int
+    last_flush_s: float = 0.0
+    fault: str = ""
+    bad_snapshots: int = 0
+
+
+class Anchor(NamedTuple):
+    """Where a chain is taken up: what all records before `offset` came to. The default is a journal's beginning."""
+
+    offset: int = 0
+    previous: bytes = GENESIS
+    next_seqs: Mapping[str, int] = {}
+    epoch: int = 0
+
+
+BEGINNING = Anchor()
 
 
 class Journal(Protocol):
@@ -67,7 +104,8 @@ class Journal(Protocol):
         They are readable at once through this object and durable only after `sync`.
 
         Raises:
-            StaleWriterError: the stream's next seq is not `expected_seq`, or a newer epoch was fenced in.
+            StaleWriterError: the stream's next seq is not `expected_seq`, or a newer epoch was fenced in, as far as is
+                known here; `sync` knows it of every writer.
             JournalError: the journal is closed or fenced, or `UNSYNCED_MAX` records already wait.
         """
         ...
@@ -90,12 +128,40 @@ class Journal(Protocol):
         """
         ...
 
+    def read_durable(self, start: int, limit: int) -> list[Record]:
+        """Return up to `limit` records from offset `start` on that are durable now: what one who polls goes by.
+
+        Raises:
+            JournalCorruptError: a record fails its checksum.
+        """
+        ...
+
     def next_seq(self, stream: str) -> int:
         """Return the seq that the next record of `stream` gets; 0 for a stream that is not there."""
         ...
 
     def fence(self, epoch: int) -> None:
         """From now on a writer with an epoch below `epoch` gets StaleWriterError; a fence never goes back."""
+        ...
+
+    def put_snapshot(self, name: str, offset: int, payload: bytes) -> None:
+        """Keep what the records before `offset` came to, in somebody's own bytes. Durable when it returns; the last
+        `SNAPSHOTS_KEPT` by offset are kept of each name. Reading goes on from `offset`.
+
+        Raises:
+            StaleWriterError: a newer epoch was fenced in.
+            JournalError: `offset` is beyond what is durable, the payload is over `SNAPSHOT_BYTES_MAX`, or the medium
+                failed, which fences the journal.
+        """
+        ...
+
+    def get_snapshot(self, name: str) -> tuple[int, bytes] | None:
+        """Return offset and payload of the last snapshot of a name that is as it was written; None without one. A
+        damaged one is passed over and counted in `health`."""
+        ...
+
+    def health(self) -> JournalHealth:
+        """Return how it is, also when it is closed or failed; from what is known here, so that it never waits."""
         ...
 
     def close(self) -> None:
@@ -111,16 +177,15 @@ def seal(draft: Draft, *, offset: int, stream: str, seq: int, epoch: int, previo
     >>> digest_of(record) == digest, len(digest)
     (True, 32)
     """
-    kind, at, causation_id, payload, version = (
-        draft.kind,
-        draft.at,
-        draft.causation_id,
-        draft.payload,
-        draft.version,
+    kind, version, at, causation_id = draft.kind, draft.version, draft.at, draft.causation_id
+    payload, correlation_id = draft.payload, draft.correlation_id
+    body = _encoder.encode(
+        (offset, stream, seq, epoch, kind, version, at, causation_id, payload, previous, correlation_id)
     )
-    body = _encoder.encode((offset, stream, seq, epoch, kind, version, at, causation_id, payload, previous))
     crc32 = zlib.crc32(body)
-    record = Record(offset, stream, seq, epoch, kind, version, at, causation_id, payload, crc32, previous)
+    record = Record(
+        offset, stream, seq, epoch, kind, version, at, causation_id, payload, crc32, previous, correlation_id
+    )
     return record, hashlib.sha256(body).digest()
 
 
@@ -129,14 +194,15 @@ def digest_of(record: Record) -> bytes:
     return hashlib.sha256(_body(record)).digest()
 
 
-def verify(records: Iterable[Record], where: str) -> Iterator[Record]:
-    """Yield the records of a whole journal, from its first, each after its place and content were checked.
+def verify(records: Iterable[Record], where: str, anchor: Anchor = BEGINNING) -> Iterator[Record]:
+    """Yield the records of a whole journal, from its first or from an anchor on, each after its place and content were
+    checked.
 
     Raises:
         JournalCorruptError: names `where`, the offset, what was expected and what is there.
     """
-    previous, seqs, epoch, n = GENESIS, dict[str, int](), 0, 0
-    for n, record in enumerate(records):
+    previous, seqs, epoch = anchor.previous, dict(anchor.next_seqs), anchor.epoch
+    for n, record in enumerate(records, anchor.offset):
         seq = seqs.get(record.stream, 0)
         body = _body(record)
         rules: tuple[tuple[str, object, object], ...] = (
@@ -165,6 +231,23 @@ def check_crc(record: Record, where: str) -> Record:
     return record
 
 
+def snapshot_crc(name: str, offset: int, payload: bytes) -> int:
+    """Return the checksum of a snapshot: of its bytes and of where it belongs."""
+    return zlib.crc32(payload, zlib.crc32(_encoder.encode((name, offset))))
+
+
+def check_snapshot(offset: int, payload: bytes, durable_size: int, where: str) -> None:
+    """Refuse a snapshot that no crash may leave behind: of records that a crash takes, or too large.
+
+    Raises:
+        JournalError: names `where`.
+    """
+    if not 0 <= offset <= durable_size:
+        raise JournalError(f"expected a snapshot at an offset up to {durable_size}, got {offset} - at {where}")
+    if len(payload) > SNAPSHOT_BYTES_MAX:
+        raise JournalError(f"expected up to {SNAPSHOT_BYTES_MAX} bytes, got {len(payload)} - at {where}")
+
+
 def _body(record: Record) -> bytes:
     return _encoder.encode(
         (
@@ -178,5 +261,6 @@ def _body(record: Record) -> bytes:
             record.causation_id,
             record.payload,
             record.previous,
+            record.correlation_id,
         )
     )

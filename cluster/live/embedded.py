@@ -1,0 +1,215 @@
+"""A whole desk in this process: intake, journal, market and every shell, without Ray.
+
+Rule of this file: it is the same desk. What runs in processes of its own elsewhere runs here on the asyncio loop (the
+record) and on one thread (the market); it is what a door is tested on and what one machine needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cluster.api.backend import ActorStatus, DeskStatus, MarketPicture
+from cluster.journal.sqlite import SqliteJournal
+from cluster.live.clock import LiveClock
+from cluster.live.log import MarketLog
+from cluster.live.market import Market
+from cluster.live.opening import desk_of, opened_of
+from cluster.live.record import Desk, news_of, past_news, rebuild
+from cluster.live.session import assembly_of, conductor_of, host_names, px_unit_of, shells_of
+from cluster.live.settings import LiveSettings
+from router.domain.errors import JournalError
+from router.domain.facts import KillSet
+from router.domain.played import Played, Reference
+from router.domain.requests import Answer, Request
+from router.orders.journal import Journal, Record
+from router.orders.memory_journal import MemoryJournal
+from scenarios.link import LocalLink
+
+FOLLOW_MAX = 1_000
+"""Records that are read from the journal at once by who follows it."""
+
+STOP_TIMEOUT_S = 30.0
+
+
+class EmbeddedDesk:
+    """A `Backend` that is the desk itself. With `state` None everything is in memory and ends with the process.
+
+    Raises:
+        BadInputError: settings, scenario or data that cannot be used.
+        JournalError: a journal that cannot be opened.
+    """
+
+    def __init__(self, settings: LiveSettings, data: Path | None = None, state: Path | None = None) -> None:
+        self._settings, self._data, self._state = settings, data, state
+        self._pictures: dict[str, MarketPicture] = {}
+        self._waits = "starting"
+        self._followers: set[asyncio.Event] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Open or rebuild the record, bring the market back to where it was, and let it go on."""
+        self._loop = asyncio.get_running_loop()
+        journal = self._journal("record")
+        self.opened, is_new = opened_of(self._settings, journal, time.time_ns(), self._data)
+        assembly = assembly_of(self.opened, self._data)
+        intake = desk_of(self._settings, self.opened, assembly)
+        rebuild(intake, journal)
+        self.clock = LiveClock(self.opened.open_at, self.opened.wall_at, self.opened.speed)
+        self.desk = Desk(intake, journal, self.clock.now)
+        if is_new:
+            await self.desk.record(self.opened)
+        shells = shells_of(self.opened, assembly, self._journal)
+        self._log = MarketLog(LocalLink(shells), self._journal("market"))
+        self.market_loop = Market(
+            conductor_of(self.opened, assembly, self._log),
+            self._log,
+            self.clock,
+            self._tell,
+            self._see,
+            px_unit_of(assembly),
+            assembly.setup.adv,
+            self.opened.seed,
+        )
+        self._thread = threading.Thread(target=self._run, name="market", daemon=True)
+        self.desk.group.on_durable(self._durable)
+        await asyncio.to_thread(self.market_loop.recover)
+        for upto, heard in past_news(journal, self.market_loop.heard):
+            self.market_loop.hear(upto, heard)
+        self._waits = ""
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """End the market after its window, and write what waits."""
+        self._waits = "stopping"
+        self.market_loop.stop()
+        await asyncio.to_thread(self._thread.join, STOP_TIMEOUT_S)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.desk.close()
+        for event in self._followers:
+            event.set()
+
+    async def ask(self, request: Request) -> Answer:
+        """See `Backend.ask`."""
+        return await self.desk.ask(request)
+
+    async def read(self, start: int, stream: str | None = None, limit: int = 1_000) -> list[Record]:
+        """See `Backend.read`."""
+        return await self.desk.read(start, stream, limit)
+
+    async def follow(self, start: int) -> AsyncIterator[list[Record]]:
+        """See `Backend.follow`."""
+        bell = asyncio.Event()
+        self._followers.add(bell)
+        try:
+            while self._waits != "stopping":
+                bell.clear()
+                records = await self.read(start, None, FOLLOW_MAX)
+                if records:
+                    start = records[-1].offset + 1
+                    yield records
+                else:
+                    await bell.wait()
+        finally:
+            self._followers.discard(bell)
+
+    def market(self, symbol: str) -> MarketPicture | None:
+        """See `Backend.market`."""
+        return self._pictures.get(symbol)
+
+    def symbols(self) -> tuple[str, ...]:
+        """See `Backend.symbols`."""
+        return (self.opened.symbol,)
+
+    async def status(self) -> DeskStatus:
+        """See `Backend.status`."""
+        health = self.desk.group.health()
+        flushes = self.desk.group.flushes()
+        return DeskStatus(
+            waits_for=tuple(self._waiting()),
+            market_at=self.clock.now(),
+            wall_at=time.time_ns(),
+            speed=self.clock.speed,
+            journal_size=health.durable_size,
+            journal_lag=self.desk.group.waiting,
+            actors=tuple(self._actors()),
+            build=self.opened.build,
+            metrics={
+                "flushes_total": float(flushes.number),
+                "flush_seconds_sum": flushes.seconds_sum,
+                "queue_depth": float(self.desk.group.waiting),
+                "window_lag_seconds": self.market_loop.lag_ns / 1e9,
+                "clock_drift_seconds": self.clock.drift_ns() / 1e9,
+            },
+        )
+
+    async def kill_now(self, level: str, target: str, who: str, why: str) -> None:
+        """See `Backend.kill_now`."""
+        self.market_loop.stop_trading(KillSet(at=self.clock.now(), level=level, target=target, who=who, why=why))
+
+    def _waiting(self) -> list[str]:
+        waits = [self._waits] if self._waits else []
+        if self.desk.group.health().fault:
+            waits.append("journal")
+        if not self._thread.is_alive() or not self.desk.intake.has_price(self.opened.symbol, self.clock.now()):
+            waits.append(f"market {self.opened.symbol}")
+        if not self.opened.open_at <= self.clock.now() < self.opened.close_at:
+            waits.append("session closed")
+        if self.desk.intake.gate.board.blocks("", "", "") is not None:
+            waits.append("killed")
+        return waits
+
+    def _actors(self) -> list[ActorStatus]:
+        names = [("record", "record"), (f"market {self.opened.symbol}", "market"), ("learner", "learner")]
+        names += [(name, "host") for name in host_names(self.opened.hosts)]
+        return [ActorStatus(name=name, role=role, incarnation=0, is_alive=True) for name, role in names]
+
+    def _journal(self, name: str) -> Journal:
+        if self._state is None:
+            return MemoryJournal()
+        self._state.mkdir(parents=True, exist_ok=True)
+        return SqliteJournal(self._state / f"{name}.sqlite", durability="power" if name == "record" else "process")
+
+    def _run(self) -> None:
+        try:
+            self.market_loop.run()
+        except Exception as exc:
+            # Whatever it is, orders must not be accepted for a market that stands.
+            self._waits = f"market {self.opened.symbol}: {exc}"
+            raise
+
+    def _tell(self, played: Played) -> None:
+        self._call(self._take_played, played)
+
+    def _see(self, picture: MarketPicture, reference: Reference) -> None:
+        self._pictures[picture.symbol] = picture
+        self._call(self.desk.see, reference)
+
+    def _call(self, work: Callable[..., None], *arguments: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(work, *arguments)
+
+    def _take_played(self, played: Played) -> None:
+        # Its place in the journal is taken in this step: windows stay in order, and behind them what is asked later.
+        task = self._loop.create_task(self._record_played(played))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _record_played(self, played: Played) -> None:
+        try:
+            await self.desk.play(played)
+        except JournalError as exc:
+            self._waits = f"journal: {exc}"
+            return
+        self.market_loop.known(played.n)
+
+    def _durable(self, records: Sequence[Record]) -> None:
+        upto, heard = news_of(records)
+        if heard:
+            self.market_loop.hear(upto, heard)
+        for bell in self._followers:
+            bell.set()

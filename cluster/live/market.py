@@ -1,0 +1,175 @@
+"""One symbol's market on the clock: hears what the desk recorded, plays windows, and tells the desk what happened.
+
+Rule of this file: it decides when a window is cut and nothing else; what a window does is the conductor's. It runs on
+one thread, and others reach it through `hear`, `stop_trading` and `picture` alone.
+
+    recover     the log is gone through again: nobody is asked, and the state is as it was
+    go          play what is due by the clock; where something came in, cut the window now
+    tell        windows in which something happened wait, in order, until the desk says that it has them
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from cluster.api.backend import MarketPicture
+from cluster.live.clock import LiveClock
+from cluster.live.log import MarketLog
+from router.domain.facts import Fact, KillSet
+from router.domain.played import Cut, Played, Reference
+from router.domain.units import MILLISECOND, Nanos
+from scenarios.live_conductor import LiveConductor
+
+WAIT_MAX_S = 0.5
+"""The longest sleep: a market that is stopped is gone within it."""
+
+PICTURE_EVERY_NS: Nanos = 50 * MILLISECOND
+"""How old a picture of the market may be before another is made, by the market's time."""
+
+UNTOLD_MAX = 10_000
+"""Windows that the desk may not know of yet: beyond it a market waits for the desk."""
+
+
+class Market:
+    """One symbol. `tell` is called on the market's thread with each window that the desk must know of."""
+
+    def __init__(
+        self,
+        conductor: LiveConductor,
+        log: MarketLog,
+        clock: LiveClock,
+        tell: Callable[[Played], None],
+        see: Callable[[MarketPicture, Reference], None],
+        px_unit: str,
+        adv: int,
+        seed: int,
+    ) -> None:
+        self._conductor, self._log, self._clock = conductor, log, clock
+        self._tell, self._see = tell, see
+        self._px_unit, self._adv, self._seed = px_unit, adv, seed
+        self._news: deque[tuple[int, tuple[tuple[int, Fact], ...]]] = deque()
+        self._untold: deque[int] = deque()
+        self._bell = threading.Condition()
+        self._is_stopping = False
+        self._pictured_at: Nanos = -PICTURE_EVERY_NS
+
+    @property
+    def heard(self) -> int:
+        """The offset from which on the market wants to hear the journal."""
+        return self._conductor.heard
+
+    @property
+    def lag_ns(self) -> Nanos:
+        """How far the market's last window is behind its clock."""
+        return max(self._clock.now() - self._conductor.now, 0)
+
+    def recover(self) -> None:
+        """Go through the log; windows that the desk may not know of are told again."""
+        while self._log.has_past:
+            cut = self._log.take_cut(self._conductor.windows)
+            self._played(
+                self._conductor.step() if cut is None else self._conductor.step(cut.until, cut.heard, cut.facts)
+            )
+        self._clock.not_before(self._conductor.now)
+        self._show()
+
+    def hear(self, upto: int, facts: Sequence[tuple[int, Fact]]) -> None:
+        """Take what the journal holds up to offset `upto` (exclusive); may be called from any thread."""
+        with self._bell:
+            self._news.append((upto, tuple(facts)))
+            if facts:
+                self._bell.notify_all()
+
+    def stop_trading(self, fact: KillSet) -> None:
+        """Take a kill that did not come through the journal; may be called from any thread."""
+        with self._bell:
+            self._news.append((self._upto(), ((-1, fact),)))
+            self._bell.notify_all()
+
+    def known(self, n: int) -> None:
+        """Note that the desk has every window up to `n`."""
+        with self._bell:
+            while self._untold and self._untold[0] <= n:
+                self._untold.popleft()
+            self._bell.notify_all()
+
+    def stop(self) -> None:
+        """Let `run` return after the window it is in."""
+        with self._bell:
+            self._is_stopping = True
+            self._bell.notify_all()
+
+    def run(self) -> None:
+        """Play until the session is over or somebody stops it."""
+        while not self._conductor.is_over:
+            due = self._wait()
+            if due is None:
+                break
+            until, heard, facts = due
+            if facts:
+                self._log.cut(Cut(n=self._conductor.windows, until=until, heard=heard, facts=facts))
+                self._played(self._conductor.step(until, heard, facts))
+            else:
+                self._played(self._conductor.step())
+            self._show()
+        self._log.close()
+
+    def _wait(self) -> tuple[Nanos, int, tuple[tuple[int, Fact], ...]] | None:
+        """Return where the next window ends and what is heard in it, when it is due; None to stop."""
+        with self._bell:
+            while not self._is_stopping:
+                own = self._conductor.next_at()
+                now = self._clock.now()
+                earliest = self._conductor.now + self._conductor.tick_ns
+                is_news = any(facts for _, facts in self._news)
+                is_free = len(self._untold) < UNTOLD_MAX
+                if is_free and is_news and now >= earliest:
+                    return min(own, now), *self._take_news()
+                if is_free and now >= own:
+                    return own, 0, ()
+                until = earliest if is_news else own
+                self._bell.wait(min(self._clock.wall_s(until), WAIT_MAX_S) if is_free else WAIT_MAX_S)
+        return None
+
+    def _upto(self) -> int:
+        return self._news[-1][0] if self._news else self._conductor.heard
+
+    def _take_news(self) -> tuple[int, tuple[tuple[int, Fact], ...]]:
+        facts = tuple(fact for _, group in self._news for fact in group)
+        upto = self._news[-1][0]
+        self._news.clear()
+        return upto, facts
+
+    def _played(self, played: Played | None) -> None:
+        if played is not None:
+            self._log.settle()
+            with self._bell:
+                self._untold.append(played.n)
+            self._tell(played)
+
+    def _show(self) -> None:
+        now = self._conductor.now
+        if now - self._pictured_at >= PICTURE_EVERY_NS:
+            self._pictured_at = now
+            self._see(self._picture(), self._conductor.reference())
+
+    def _picture(self) -> MarketPicture:
+        conductor = self._conductor
+        plan = conductor.plan
+        return MarketPicture(
+            symbol=plan.symbol,
+            at=conductor.now,
+            open_at=plan.open_at,
+            close_at=plan.close_at,
+            px_unit=self._px_unit,
+            adv=self._adv,
+            seed=self._seed,
+            specs=plan.specs,
+            market=conductor.market,
+            frames=conductor.frames,
+            policies=conductor.policies,
+            venue_states=tuple(conductor.venue_states.items()),
+            windows=conductor.windows,
+        )

@@ -1,0 +1,119 @@
+"""The record: the desk's one writer. Requests and windows come in, each is decided in turn, and nothing is answered
+before it is durable.
+
+Rule of this file: decided, taken into the group and only then the next is decided, so that the journal's order is the
+order of decisions. Once the journal has failed, nothing is decided any more: whoever comes back rebuilds from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from cluster.journal.group import GroupCommit
+from router.domain import codec, facts
+from router.domain.errors import JournalBusyError
+from router.domain.facts import Fact
+from router.domain.played import Played, Reference
+from router.domain.requests import Answer, Request
+from router.domain.units import Nanos
+from router.intake.intake import Intake
+from router.orders.journal import Journal, Record
+
+NEWS_MAX = 5_000
+"""Records that may wait before requests are turned away; windows of markets are let in above it."""
+
+WAITING_MAX = 1_000_000
+"""Records that may wait in all: windows of a market in which a thousand orders act at once."""
+
+_HEARD = frozenset(kind.__name__ for kind in facts.HEARD)
+
+News = tuple[int, tuple[tuple[int, Fact], ...]]
+"""Up to which offset (exclusive) the journal is told of, and what a market must hear of it."""
+
+
+class Desk:
+    """Intake and journal. It lives on one asyncio loop. `now` tells the market's time of a symbol-less request."""
+
+    def __init__(self, intake: Intake, journal: Journal, now: Callable[[], Nanos]) -> None:
+        self.intake = intake
+        self.journal = journal
+        self._now = now
+        self.group = GroupCommit(journal, waiting_max=WAITING_MAX)
+        self.denied: dict[str, int] = {}
+        self.answered = 0
+
+    async def ask(self, request: Request) -> Answer:
+        """Decide a request and return its answer once it is durable.
+
+        Raises:
+            JournalBusyError: too much waits; nothing was decided.
+            JournalError: the journal failed; nothing was acknowledged.
+            BadInputError: a request that cannot be.
+        """
+        if self.group.waiting > NEWS_MAX:
+            raise JournalBusyError(f"expected up to {NEWS_MAX} waiting records, got {self.group.waiting}")
+        answered = self.intake.answer(request, self._now())
+        # Also when nothing is recorded: what it speaks of may itself not be durable yet.
+        await self.group.commit_entries(answered.entries)
+        self.answered += 1
+        return answered.answer
+
+    async def play(self, played: Played) -> None:
+        """Record a window of a market; durable when it returns."""
+        await self.group.commit_entries(self.intake.play(played))
+
+    async def record(self, fact: Fact) -> None:
+        """Record a fact that nobody asked for."""
+        await self.group.commit_entries(self.intake.record(fact))
+
+    def see(self, reference: Reference) -> None:
+        """Take what a market says of its prices."""
+        self.intake.see(reference)
+
+    async def read(self, start: int, stream: str | None, limit: int) -> list[Record]:
+        """Return durable records."""
+        return await self.group.call(lambda journal: read_records(journal, start, stream, limit))
+
+    async def close(self) -> None:
+        """Write what waits and let go."""
+        await self.group.close()
+        self.journal.close()
+
+
+def rebuild(intake: Intake, journal: Journal) -> None:
+    """Let the desk stand where its journal says it stood."""
+    for record in journal.read():
+        intake.apply(record)
+
+
+def read_records(journal: Journal, start: int, stream: str | None, limit: int) -> list[Record]:
+    """Return up to `limit` durable records from an offset on, of one stream or of all."""
+    if stream is None:
+        return journal.read_durable(start, limit)
+    found: list[Record] = []
+    for record in journal.read(start, stream):
+        found.append(record)
+        if len(found) == limit:
+            break
+    return found
+
+
+def news_of(records: Sequence[Record]) -> News:
+    """Return what a market must hear of a group of records."""
+    upto = records[-1].offset + 1 if records else 0
+    heard: tuple[tuple[int, Fact], ...] = tuple(
+        (record.offset, codec.decode(record.payload, facts.Fact))  # type: ignore[arg-type]
+        for record in records
+        if record.kind in _HEARD
+    )
+    return upto, heard
+
+
+def past_news(journal: Journal, start: int) -> Iterable[News]:
+    """Yield what a market must hear from an offset on, of what is durable, in groups."""
+    while True:
+        records = journal.read_durable(start, 10_000)
+        if not records:
+            return
+        start = records[-1].offset + 1
+        yield news_of(records)

@@ -1,0 +1,101 @@
+"""A trading session's parts from the fact that opened it: the same in the process that runs it and in any that plays it
+again.
+
+Rule of this file: everything follows from the `SessionOpened` and the recorded data; nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cluster.actors.recipe import RecordedShell
+from router.domain.errors import ConfigError
+from router.domain.facts import SessionOpened
+from router.orders.host import OrderHost
+from router.orders.journal import Journal
+from router.orders.memory_journal import MemoryJournal
+from scenarios.assembly import (
+    Assembly,
+    assemble,
+    make_host_setup,
+    make_impact,
+    make_network,
+    make_plan,
+    make_reactions,
+    make_venue,
+)
+from scenarios.day import LEARNER
+from scenarios.link import Link, LocalLink
+from scenarios.live_conductor import LiveConductor
+from scenarios.policies import make_learner
+from scenarios.scenario import HostCrash, Scenario, parse_scenario
+from scenarios.shells import HostShell, Shell, VenueShell
+
+
+def host_names(hosts: int) -> tuple[str, ...]:
+    """Return the shells that parents are spread over."""
+    return tuple(f"host-{n}" for n in range(hosts))
+
+
+def scenario_of(opened: SessionOpened) -> Scenario:
+    """Return the scenario whose market the session is.
+
+    Raises:
+        ScenarioError: it cannot be used.
+    """
+    return parse_scenario(opened.scenario_text, opened.scenario_name, opened.scenario_path)
+
+
+def assembly_of(opened: SessionOpened, data: Path | None) -> Assembly:
+    """Return the session's parts, without the orders that the scenario would have worked by itself.
+
+    Raises:
+        ScenarioError: values that do not go together.
+        ConfigError: the scenario crashes hosts by itself, which is for simulation.
+        TapeError: a tape is needed and not there.
+    """
+    scenario = scenario_of(opened)
+    if any(isinstance(broken, HostCrash) for broken in scenario.file.breaks):
+        raise ConfigError(f"expected a scenario without host_crash for a live session, got {opened.scenario_name}")
+    return assemble(scenario, opened.seed, data, opened.open_at)
+
+
+def conductor_of(opened: SessionOpened, assembly: Assembly, link: Link) -> LiveConductor:
+    """Return what drives the session over any link."""
+    plan = make_plan(assembly, {})
+    window_ns = min(plan.window_max_ns, opened.window_ns)
+    plan = plan._replace(parents=(), cancels=(), steering=(), window_max_ns=window_ns)
+    return LiveConductor(
+        plan,
+        link,
+        make_network(assembly),
+        make_impact(assembly),
+        make_reactions(assembly),
+        host_names(opened.hosts),
+        opened.tick_ns,
+    )
+
+
+def shells_of(opened: SessionOpened, assembly: Assembly, journal: Callable[[str], Journal]) -> dict[str, Shell]:
+    """Return every shell of the session for one process, each recovered from the journal of its name."""
+    setup = make_host_setup(assembly)
+    shells: dict[str, Shell] = {}
+    for spec in assembly.specs:
+        shells[spec.mic] = RecordedShell(VenueShell(make_venue(assembly, spec.mic)), journal(spec.mic))
+    shells[LEARNER] = RecordedShell(make_learner(assembly, LEARNER, opened.policy), journal(LEARNER))
+    for name in host_names(opened.hosts):
+        host = OrderHost(journal(name), setup)
+        host.recover()
+        shells[name] = HostShell(host)
+    return shells
+
+
+def fresh_link(opened: SessionOpened, assembly: Assembly) -> Link:
+    """Return a link to new shells in this process, which remember nothing: to play a session again."""
+    return LocalLink(shells_of(opened, assembly, lambda name: MemoryJournal()))
+
+
+def px_unit_of(assembly: Assembly) -> str:
+    """Return what a `Px` of the session counts, as decimal text."""
+    return "0.0001" if assembly.day is None else assembly.day.px_unit

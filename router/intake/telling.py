@@ -1,0 +1,124 @@
+"""From what happened to a parent and its children to what its client is told.
+
+Rule of this file: a client who adds up executions by exec_id has exactly our cum_qty at every fact. A fill that was
+only inferred is told as one; when the real one comes, the inferred is taken back first, as far as it is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from router.domain.events import (
+    ChildIntended,
+    ChildTradeCanceled,
+    ChildTradeCorrected,
+    ChildTraded,
+    Event,
+    ParentDone,
+    ParentSuspended,
+)
+from router.domain.facts import ExecutionBusted, OrderEnded, OrderExecuted, OrderSuspended
+from router.domain.orders import ParentOrder
+from router.domain.units import Px, Qty
+
+Told = OrderExecuted | ExecutionBusted | OrderEnded | OrderSuspended
+
+
+class Teller:
+    """What one order's client has been told. `mics` of open children and executions are remembered for it."""
+
+    def __init__(self, order: ParentOrder) -> None:
+        self._order_qty = order.order_qty
+        self._account, self._parent_id = order.account, order.parent_id
+        self._mic_of: dict[str, str] = {}
+        self._executions: dict[tuple[str, str], tuple[str, Qty, Px]] = {}
+        self._inferred: dict[str, list[str]] = {}
+        self.cum_qty: Qty = 0
+
+    def replaced(self, order_qty: Qty) -> None:
+        """The order is now for so many shares."""
+        self._order_qty = order_qty
+
+    def tell(self, event: Event) -> Iterator[Told]:
+        """Yield what the client is told of an event, in order."""
+        if isinstance(event, ChildIntended):
+            self._mic_of[event.cl_ord_id] = event.child.mic
+        elif isinstance(event, ChildTraded):
+            yield from self._traded(event)
+        elif isinstance(event, ChildTradeCanceled):
+            yield from self._amended(event, 0, 0)
+        elif isinstance(event, ChildTradeCorrected):
+            yield from self._amended(event, event.last_qty, event.last_px)
+        elif isinstance(event, ParentSuspended):
+            yield OrderSuspended(at=event.at, account=self._account, parent_id=self._parent_id, reason=event.reason)
+        elif isinstance(event, ParentDone):
+            yield OrderEnded(
+                at=event.at,
+                account=self._account,
+                parent_id=self._parent_id,
+                ord_status=event.ord_status,
+                cum_qty=self.cum_qty,
+                reason=event.reason,
+            )
+
+    def _traded(self, event: ChildTraded) -> Iterator[Told]:
+        mic = self._mic_of.get(event.cl_ord_id, "")
+        yield from self._take_back(event)
+        self._executions[mic, event.exec_id] = (event.cl_ord_id, event.last_qty, event.last_px)
+        if event.is_inferred:
+            self._inferred.setdefault(event.cl_ord_id, []).append(event.exec_id)
+        self.cum_qty += event.last_qty
+        yield OrderExecuted(
+            at=event.at,
+            account=self._account,
+            parent_id=self._parent_id,
+            cl_ord_id=event.cl_ord_id,
+            exec_id=event.exec_id,
+            mic=mic,
+            last_qty=event.last_qty,
+            last_px=event.last_px,
+            cum_qty=self.cum_qty,
+            leaves_qty=self._leaves(),
+            last_liquidity_ind=event.last_liquidity_ind,
+        )
+
+    def _take_back(self, event: ChildTraded) -> Iterator[Told]:
+        """Yield what of the inferred fills a real one replaces, oldest first."""
+        left = event.replaces_inferred_qty
+        names = self._inferred.get(event.cl_ord_id, [])
+        mic = self._mic_of.get(event.cl_ord_id, "")
+        while left and names:
+            _, qty, px = self._executions[mic, names[0]]
+            taken = min(left, qty)
+            yield self._set(event, names[0], event.exec_id, qty - taken, px if qty > taken else 0)
+            left -= taken
+            if taken == qty:
+                names.pop(0)
+
+    def _amended(self, event: ChildTradeCanceled | ChildTradeCorrected, qty: Qty, px: Px) -> Iterator[Told]:
+        mic = self._mic_of.get(event.cl_ord_id, "")
+        if (mic, event.exec_ref_id) in self._executions:
+            yield self._set(event, event.exec_ref_id, event.exec_id, qty, px)
+
+    def _set(
+        self, event: ChildTraded | ChildTradeCanceled | ChildTradeCorrected, ref: str, exec_id: str, qty: Qty, px: Px
+    ) -> ExecutionBusted:
+        mic = self._mic_of.get(event.cl_ord_id, "")
+        child, before, _ = self._executions[mic, ref]
+        self._executions[mic, ref] = (child, qty, px)
+        self.cum_qty += qty - before
+        return ExecutionBusted(
+            at=event.at,
+            account=self._account,
+            parent_id=self._parent_id,
+            cl_ord_id=event.cl_ord_id,
+            exec_id=exec_id,
+            exec_ref_id=ref,
+            last_qty=qty,
+            last_px=px,
+            cum_qty=self.cum_qty,
+            leaves_qty=self._leaves(),
+        )
+
+    def _leaves(self) -> Qty:
+        return max(self._order_qty - self.cum_qty, 0)
