@@ -10,6 +10,8 @@ Rule of this file: only here is the environment read; everyone else is handed a 
     orders_per_actor = 16    # parent orders that one order host carries
     worker_niceness = 0      # scheduling priority of Ray's workers, 0..19
     link = "stream"          # how hot messages travel: "stream" or "ray"
+
+The tables of a live desk are in the same file: see `cluster.live.settings`.
 """
 
 from __future__ import annotations
@@ -38,6 +40,9 @@ NICENESS_MAX = 19
 """The kernel's lowest priority."""
 
 LINKS = ("stream", "ray")
+
+LIVE_TABLES = ("live", "journal", "risk", "api")
+"""Tables of the same file that `cluster.live.settings` reads."""
 
 _PROJECT = Path(__file__).resolve().parents[1]
 
@@ -111,6 +116,9 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] | None = No
     table = _read(file) if file is not None else {}
     where = str(file)
     ray_table = table.pop("ray", {})
+    for name in LIVE_TABLES:
+        # Of a live desk: checked whole where they are read.
+        table.pop(name, None)
     if not isinstance(ray_table, dict):
         raise ConfigError(bad_value(f"{where}, ray", "a table", ray_table))
     _check(table, _PATHS, where, "")

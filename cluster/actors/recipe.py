@@ -15,15 +15,19 @@ import msgspec
 from cluster.journal.sqlite import SqliteJournal
 from router.domain import codec
 from router.domain.errors import AnabranchError, JournalCorruptError, JournalError
+from router.domain.facts import SessionOpened
 from router.domain.messages import Message
 from router.orders.host import OrderHost
 from router.orders.journal import Draft, Journal
 from scenarios.assembly import Assembly, assemble, make_host_setup, make_venue
 from scenarios.policies import make_learner
-from scenarios.scenario import Scenario, parse_scenario
+from scenarios.scenario import DAY_OPEN, Scenario, parse_scenario
 from scenarios.shells import HostShell, Shell, VenueShell
 
-Role = Literal["venue", "host", "learner"]
+Role = Literal["venue", "host", "learner", "record", "market", "gateway"]
+"""The first three are shells that answer batches; the others run by themselves (`cluster.live.process`)."""
+
+SHELLS = ("venue", "host", "learner")
 STREAM = "batches"
 
 
@@ -46,6 +50,12 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     incarnation: int = 0
     scenario_path: str = "<text>"
     """Where the scenario's file is: what it names lies beside it."""
+    opened: bytes = b""
+    """Of a live desk: the encoded `SessionOpened`."""
+    settings: bytes = b""
+    """Of a live desk: the path of its configuration and what the command line changed, as MessagePack."""
+    namespace: str = ""
+    """Of a live desk: where its supervisor is found."""
 
     def scenario(self) -> Scenario:
         """Return the scenario of the run."""
@@ -124,7 +134,8 @@ def _host(recipe: Recipe, journal: Journal) -> Shell:
 
 
 def _assembly(recipe: Recipe) -> Assembly:
-    return assemble(recipe.scenario(), recipe.seed, Path(recipe.data) if recipe.data else None)
+    open_at = codec.decode(recipe.opened, SessionOpened).open_at if recipe.opened else DAY_OPEN
+    return assemble(recipe.scenario(), recipe.seed, Path(recipe.data) if recipe.data else None, open_at)
 
 
 _BUILDERS: dict[str, Callable[[Recipe, Journal], Shell]] = {"venue": _venue, "learner": _learner, "host": _host}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from ray.exceptions import RayActorError, RayError
 from cluster.actors.recipe import Recipe
 from cluster.actors.supervisor import ACTOR_CPUS, SupervisorActor
 from cluster.link.cluster_link import Place
+from cluster.live.wire import ask_once
 from router.domain.errors import AnabranchError, LinkError
 
 SUPERVISOR = "supervisor"
@@ -55,6 +57,18 @@ class ClusterRegistry:
         status: list[tuple[str, str, int]] = self._call("status")
         return status
 
+    def close(self, name: str) -> None:
+        """Let an actor end its work and write everything down; it stays until `stop`."""
+        with suppress(RayActorError):
+            ray.get(self.where(name).handle.close.remote(), timeout=CALL_TIMEOUT_S)
+
+    def ask(self, name: str, word: str, token: str) -> Any:
+        """Return a live actor's answer to a question without a body."""
+        address = self.where(name).address
+        if address is None:
+            raise LinkError(f"expected {name} to listen, got no address")
+        return ask_once(name, address, word, token)
+
     def stop(self) -> None:
         """End every actor, then the supervisor."""
         self._call("stop")
@@ -87,10 +101,17 @@ class ClusterRegistry:
         pause = threading.Event()
         for _ in range(100):
             try:
-                supervisor = options.remote(self._namespace, self._journal)
+                supervisor = self._found() or options.remote(self._namespace, self._journal)
                 ray.get(supervisor.health.remote(), timeout=CALL_TIMEOUT_S)
                 return supervisor
             except (ValueError, RayActorError):
                 # Ray holds the name of the dead for a moment.
                 pause.wait(0.1)
         raise LinkError("expected the supervisor to start, got its name taken")
+
+    def _found(self) -> Any:
+        """Return the supervisor that is there already; None: there is none."""
+        try:
+            return ray.get_actor(SUPERVISOR, namespace=self._namespace)
+        except ValueError:
+            return None

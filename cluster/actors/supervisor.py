@@ -19,8 +19,9 @@ import ray
 from ray.exceptions import RayError
 
 from cluster.actors.process import ShellProcess
-from cluster.actors.recipe import Recipe
+from cluster.actors.recipe import SHELLS, Recipe
 from cluster.journal.sqlite import SqliteJournal
+from cluster.live.process import LiveProcess
 from router.domain.errors import AnabranchError, LinkError
 from router.orders.journal import Draft
 
@@ -52,6 +53,7 @@ class NodeProcess(ShellProcess):
 
 
 ShellActor = ray.remote(NodeProcess)
+LiveActor = ray.remote(LiveProcess)
 
 
 class Supervisor:
@@ -165,7 +167,8 @@ class Supervisor:
 
     def _create(self, name: str) -> Any:
         recipe = msgspec.structs.replace(self._recipes[name], incarnation=self._incarnation[name])
-        return ShellActor.options(
+        actor = ShellActor if recipe.role in SHELLS else LiveActor
+        return actor.options(
             name=name,
             namespace=self._namespace,
             lifetime="detached",

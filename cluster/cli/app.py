@@ -16,11 +16,13 @@ from cluster.cli.config_command import config
 from cluster.cli.data_command import data_app
 from cluster.cli.demo_command import demo
 from cluster.cli.explain_command import explain
+from cluster.cli.journal_command import journal_app
 from cluster.cli.learner_command import learner_app
 from cluster.cli.replay_command import replay
 from cluster.cli.report_command import report
 from cluster.cli.scenarios_command import scenarios
 from cluster.cli.simcheck_command import simcheck
+from cluster.cli.up_command import down, status, up
 
 
 def build_app() -> typer.Typer:
@@ -34,8 +36,11 @@ def build_app() -> typer.Typer:
     app.callback(invoke_without_command=True)(_root)
     for command in (demo, replay, compare, report, explain, scenarios, bench, config, calibrate, simcheck):
         app.command()(command)
+    for command in (up, status, down):
+        app.command()(command)
     app.add_typer(data_app(), name="data")
     app.add_typer(learner_app(), name="learner")
+    app.add_typer(journal_app(), name="journal")
     return app
 
 

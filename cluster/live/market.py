@@ -19,7 +19,7 @@ from cluster.live.clock import LiveClock
 from cluster.live.log import MarketLog
 from router.domain.facts import Fact, KillSet
 from router.domain.played import Cut, Played, Reference
-from router.domain.units import MILLISECOND, Nanos
+from router.domain.units import MILLISECOND, SECOND, Nanos
 from scenarios.live_conductor import LiveConductor
 
 WAIT_MAX_S = 0.5
@@ -61,6 +61,17 @@ class Market:
         return self._conductor.heard
 
     @property
+    def upto(self) -> int:
+        """The offset from which on it has not been told of the journal yet."""
+        with self._bell:
+            return self._upto()
+
+    @property
+    def drift_s(self) -> float:
+        """How far the wall clock has run ahead of the market's own."""
+        return self._clock.drift_ns() / SECOND
+
+    @property
     def lag_ns(self) -> Nanos:
         """How far the market's last window is behind its clock."""
         return max(self._clock.now() - self._conductor.now, 0)
@@ -78,8 +89,11 @@ class Market:
     def hear(self, upto: int, facts: Sequence[tuple[int, Fact]]) -> None:
         """Take what the journal holds up to offset `upto` (exclusive); may be called from any thread."""
         with self._bell:
-            self._news.append((upto, tuple(facts)))
-            if facts:
+            known = self._upto()
+            # After a stream broke, what was on its way may come again.
+            fresh = tuple((offset, fact) for offset, fact in facts if offset >= known)
+            self._news.append((max(upto, known), fresh))
+            if fresh:
                 self._bell.notify_all()
 
     def stop_trading(self, fact: KillSet) -> None:

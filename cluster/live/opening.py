@@ -14,7 +14,8 @@ from router.domain import codec
 from router.domain.errors import ConfigError, bad_value
 from router.domain.facts import SessionOpened
 from router.domain.units import SECOND, Nanos
-from router.intake.intake import Intake, SymbolFacts
+from router.intake.intake import Intake
+from router.intake.state import SymbolFacts
 from router.orders.journal import Journal
 from router.risk.request import tradables
 from scenarios.assembly import Assembly, assemble

@@ -74,6 +74,14 @@ class Desk:
         """Return durable records."""
         return await self.group.call(lambda journal: read_records(journal, start, stream, limit))
 
+    def symbols(self) -> tuple[str, ...]:
+        """Return the symbols that are traded."""
+        return self.intake.symbols()
+
+    def has_price(self, symbol: str) -> bool:
+        """Whether a symbol has a price to hold orders against now."""
+        return self.intake.has_price(symbol, self._now())
+
     async def close(self) -> None:
         """Write what waits and let go."""
         await self.group.close()

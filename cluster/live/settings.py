@@ -33,6 +33,7 @@ import msgspec
 from msgspec import Meta
 
 from cluster.api.options import ApiOptions, api_options
+from cluster.config import LIVE_TABLES
 from cluster.live.clock import SPEED_MAX
 from router.domain.errors import ConfigError
 from router.domain.units import MILLISECOND, Micros, Nanos
@@ -98,10 +99,6 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     def approval_above(self) -> Micros | None:
         """From which value on an order waits for a second person."""
         return None if self.live.approval_above is None else int(Decimal(self.live.approval_above) * MICROS)
-
-
-LIVE_TABLES = ("live", "journal", "risk", "api")
-"""The tables of the configuration that are read here."""
 
 
 def live_settings(file: Path | None, changes: Mapping[str, Any] | None = None) -> LiveSettings:

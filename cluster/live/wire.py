@@ -219,3 +219,23 @@ class Asking:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(EOFError("the stream broke"))
+
+
+def ask_once(name: str, address: tuple[str, int], word: str, token: str) -> object:
+    """Ask one question without a body and leave; the answer is decoded. For processes that have no loop of their own.
+
+    Raises:
+        LinkError: nobody answers.
+    """
+
+    async def find(was_lost: bool) -> tuple[str, int]:
+        return address
+
+    async def ask() -> bytes:
+        line = Asking(name, find, token)
+        try:
+            return await line.ask(word, b"", CONNECT_TIMEOUT_S)
+        finally:
+            await line.close()
+
+    return msgspec.msgpack.decode(asyncio.run(ask()))

@@ -1,0 +1,146 @@
+"""`anabranch up`, `status` and `down`: a live desk, from one configuration.
+
+Rule of this file: `up` holds the desk until it is asked to end; what the others know of it stands in its state folder.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cluster.cli.options import Address, Config, Data, Json
+from cluster.config import data_dir, load_config
+from cluster.live.settings import LiveSettings, live_settings
+from router.domain.errors import LinkError
+
+READY_TIMEOUT_S = 120.0
+POLL_S = 0.2
+
+Port = Annotated[int | None, typer.Option(min=0, max=65_535, help="Where the door listens; 0: any free port.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Return once the desk is ready, and leave it up.")]
+
+
+def up(
+    config: Config = None, port: Port = None, data: Data = None, address: Address = None, detach: Detach = False
+) -> None:
+    """Bring a live desk up: venues, orders, learner, journal, market and an HTTP door. Ctrl-C brings it down."""
+    configuration = load_config(config)
+    changes: dict[str, Any] = {} if port is None else {"port": port}
+    settings = live_settings(config, changes)
+    folder = configuration.data if data is None else data_dir(data, "--data")
+    if detach:
+        _detach(settings)
+        return
+    # Importing these imports Ray, which the other commands do not need.
+    from cluster.live.bringing_up import up as hold_up
+    from cluster.live.bringing_up import wait_for_end
+    from cluster.live.starting import SettingsAt
+
+    at = SettingsAt(file="" if config is None else str(config.resolve()), changes=changes)
+    typer.echo("starting actors ...")
+    with hold_up(settings, at, folder, address, configuration.ray) as desk:
+        _wait_ready(desk.url)
+        typer.echo(f"ready: {desk.opened.symbol} at {desk.url} (documentation: {desk.url}/docs; Ctrl-C ends it)")
+        wait_for_end()
+        typer.echo("closing ...")
+
+
+def status(config: Config = None, as_json: Json = False) -> None:
+    """Show whether the desk is up and ready, and which actors live."""
+    url = _url(live_settings(config))
+    ready, actors = _get(f"{url}/readyz"), _get(f"{url}/v1/cluster")
+    if as_json:
+        typer.echo(json.dumps({"url": url, "ready": ready, "cluster": actors}))
+        return
+    typer.echo(f"{url}: {'ready' if ready.get('is_ready') else 'waits for ' + ', '.join(ready.get('waits_for', []))}")
+    for actor in actors.get("actors", []):
+        typer.echo(f"  {actor['name']:<12} {actor['role']:<10} life {actor['incarnation']}")
+
+
+def down(config: Config = None) -> None:
+    """Bring the desk down: the door closes, what is under way is written down, orders stay in the journal."""
+    from cluster.live.bringing_up import ask_down, read_status
+
+    settings = live_settings(config)
+    asked = ask_down(settings.state)
+    if asked is None:
+        raise LinkError(f"expected a desk that is up, got none - at {settings.state}")
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while read_status(settings.state) is not None:
+        if time.monotonic() > deadline:
+            raise LinkError(f"expected process {asked.pid} to end within {READY_TIMEOUT_S:.0f} s, got it still there")
+        time.sleep(POLL_S)
+    typer.echo("down")
+
+
+def _url(settings: LiveSettings) -> str:
+    from cluster.live.bringing_up import read_status
+
+    found = read_status(settings.state)
+    if found is None:
+        raise LinkError(f"expected a desk that is up, got none - at {settings.state}")
+    return found.url
+
+
+def _detach(settings: LiveSettings) -> None:
+    """Start the same command in the background, and wait until an order would be accepted."""
+    from cluster.live.bringing_up import read_status
+
+    settings.state.mkdir(parents=True, exist_ok=True)
+    log = settings.state / "up.log"
+    arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cluster.cli", *arguments], stdout=out, stderr=out, start_new_session=True
+        )
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise LinkError(f"expected the desk to come up, got {_last_line(log)} - see {log}")
+        found = read_status(settings.state)
+        if found is not None and found.pid == process.pid:
+            _wait_ready(found.url)
+            typer.echo(f"ready: {found.symbol} at {found.url} (log: {log}; `anabranch down` ends it)")
+            return
+        time.sleep(POLL_S)
+    raise LinkError(f"expected the desk to be up within {READY_TIMEOUT_S:.0f} s, got it still starting - see {log}")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "nothing"
+
+
+def _wait_ready(url: str) -> None:
+    """Return when an order would be accepted.
+
+    Raises:
+        LinkError: it would not be for too long; names what is waited for.
+    """
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while True:
+        said = _get(f"{url}/readyz")
+        if said.get("is_ready"):
+            return
+        if time.monotonic() > deadline:
+            raise LinkError(f"expected the desk to be ready, got it waiting for {said.get('waits_for')} - at {url}")
+        time.sleep(POLL_S)
+
+
+def _get(url: str) -> dict[str, Any]:
+    try:
+        with urllib.request.urlopen(url, timeout=5.0) as answer:
+            said: dict[str, Any] = json.load(answer)
+    except urllib.error.HTTPError as exc:
+        said = json.loads(exc.read() or b"{}")
+    except (OSError, ValueError) as exc:
+        raise LinkError(f"expected an answer, got {exc} - at {url}") from exc
+    return said

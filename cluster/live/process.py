@@ -1,0 +1,93 @@
+"""What runs in a live process: the record, a market or a gateway, on one asyncio loop in a thread of its own.
+
+Rule of this file: the process answers its health while the service works; a service that cannot be started says why to
+whoever asks, and one that is asked to close has written everything it was trusted with when it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import Protocol
+
+import msgspec
+
+from cluster.actors.recipe import Recipe
+from cluster.live.wire import Answering, Push
+
+CLOSE_TIMEOUT_S = 60.0
+
+
+class Running(Protocol):
+    """A service that has started."""
+
+    async def answer(self, word: str, body: bytes, push: Push) -> bytes:
+        """Answer one question."""
+        ...
+
+    async def close(self) -> None:
+        """End it."""
+        ...
+
+
+Starter = Callable[[Recipe], Awaitable[Running]]
+
+
+class LiveProcess:
+    """Hosts the service of one recipe. Plain: `cluster.actors.supervisor` has it wrapped by Ray."""
+
+    def __init__(self, recipe: bytes) -> None:
+        self._recipe = msgspec.msgpack.decode(recipe, type=Recipe)
+        self._opened: Future[tuple[str, int]] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._running: Running | None = None
+        self._door: Answering | None = None
+        threading.Thread(target=self._run, name=self._recipe.name, daemon=True).start()
+
+    def open(self) -> tuple[str, int]:
+        """Return the address of its stream when the service has started.
+
+        Raises:
+            AnabranchError: why it cannot start.
+        """
+        return self._opened.result()
+
+    def health(self) -> tuple[str, int]:
+        """Return the name and the process id: that it answers is the news."""
+        return self._recipe.name, os.getpid()
+
+    def close(self) -> None:
+        """End the service, and return when everything is written."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(CLOSE_TIMEOUT_S)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.create_task(self._start())
+        self._loop.run_forever()
+
+    async def _start(self) -> None:
+        from cluster.live.starting import STARTERS
+
+        try:
+            self._running = await STARTERS[self._recipe.role](self._recipe)
+            self._door = Answering(self._running.answer, self._recipe.token)
+            self._opened.set_result(await self._door.listen(_own_address()))
+        except Exception as exc:
+            # Whatever it is, who asks for the address must be told.
+            self._opened.set_exception(exc)
+
+    async def _close(self) -> None:
+        if self._running is not None:
+            await self._running.close()
+        if self._door is not None:
+            await self._door.close()
+
+
+def _own_address() -> str:
+    import ray
+
+    address: str = ray.util.get_node_ip_address()
+    return address

@@ -1,0 +1,151 @@
+"""What people ask of the desk itself: to stop and go on, to open and close venues and accounts, to steer, to limit.
+
+Rule of this file: everything that a person changes is a fact with who and why; a handler changes nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from router.domain import facts
+from router.domain.errors import BadInputError, bad_value
+from router.domain.requests import (
+    Answer,
+    Kill,
+    Noted,
+    NotFound,
+    Rearm,
+    ReenableStrategy,
+    SetAccountState,
+    SetLimit,
+    SetVenueState,
+    SteerModel,
+)
+from router.domain.units import Nanos
+from router.intake.state import DeskState, limit_value
+from router.risk.kill import Act, KillLevel, TradingState, VenueState
+from router.risk.limits import RiskLimits, changed
+
+
+def _kill(desk: DeskState, request: Kill, now: Nanos) -> Answer:
+    level = _member(KillLevel, request.level, "level")
+    if bool(request.target) == (level is KillLevel.ALL):
+        raise BadInputError(bad_value("target", "none with ALL and one with every other level", request.target))
+    if not request.why.strip():
+        raise BadInputError(bad_value("why", "a reason", request.why))
+    fact = facts.KillSet(at=now, level=level, target=request.target, who=request.principal.name, why=request.why)
+    desk.decide(fact, request.correlation_id)
+    return Noted(count=sum(1 for _ in desk.book.open()))
+
+
+def _rearm(desk: DeskState, request: Rearm, now: Nanos) -> Answer:
+    level, who = _member(KillLevel, request.level, "level"), request.principal.name
+    if (level, request.target) not in {(kill.level, kill.target) for kill in desk.gate.board.kills()}:
+        return NotFound(what=f"kill of {level} {request.target}".strip())
+    is_lifted = desk.gate.board.rearm(level, request.target, who, now).act is Act.REARMED
+    fact = facts.RearmAsked(at=now, level=level, target=request.target, who=who, why=request.why, is_lifted=is_lifted)
+    desk.decide(fact, request.correlation_id)
+    return Noted(waits_for="" if is_lifted else "a second person")
+
+
+def _set_venue(desk: DeskState, request: SetVenueState, now: Nanos) -> Answer:
+    state = _member(VenueState, request.state, "state")
+    if not any(request.mic in known.tradable.venues for known in desk.symbols.values()):
+        return NotFound(what=f"venue {request.mic}")
+    who = request.principal.name
+    desk.decide(
+        facts.VenueStateSet(at=now, mic=request.mic, state=state, who=who, why=_why(request.why)),
+        request.correlation_id,
+    )
+    return Noted()
+
+
+def _set_account(desk: DeskState, request: SetAccountState, now: Nanos) -> Answer:
+    state, who = _member(TradingState, request.state, "state"), request.principal.name
+    desk.decide(
+        facts.AccountStateSet(at=now, account=request.account, state=state, who=who, why=_why(request.why)),
+        request.correlation_id,
+    )
+    return Noted()
+
+
+def _steer(desk: DeskState, request: SteerModel, now: Nanos) -> Answer:
+    desk.decide(
+        facts.ModelSteered(
+            at=now,
+            learner_id=request.learner_id,
+            act=request.act,
+            who=request.principal.name,
+            why=_why(request.why),
+        ),
+        request.correlation_id,
+    )
+    return Noted()
+
+
+def _set_limit(desk: DeskState, request: SetLimit, now: Nanos) -> Answer:
+    before = _limit_text(desk.limits, request.key)
+    changed(desk.limits, request.key, limit_value(request.value))
+    desk.decide(
+        facts.LimitSet(
+            at=now,
+            key=request.key,
+            before=before,
+            after=request.value,
+            who=request.principal.name,
+            why=_why(request.why),
+        ),
+        request.correlation_id,
+    )
+    return Noted()
+
+
+def _reenable(desk: DeskState, request: ReenableStrategy, now: Nanos) -> Answer:
+    if request.strategy not in desk.gate.state.executions.stopped:
+        return NotFound(what=f"stopped strategy {request.strategy}")
+    desk.decide(
+        facts.StrategyReenabled(
+            at=now,
+            account=request.account,
+            strategy=request.strategy,
+            who=request.principal.name,
+            why=_why(request.why),
+        ),
+        request.correlation_id,
+    )
+    return Noted()
+
+
+def _member(kind: Any, text: str, where: str) -> Any:
+    """Return the member of an enumeration that `text` names."""
+    try:
+        return kind(text.upper())
+    except ValueError:
+        raise BadInputError(bad_value(where, f"one of {', '.join(kind)}", text)) from None
+
+
+def _why(why: str) -> str:
+    if not why.strip():
+        raise BadInputError(bad_value("why", "a reason", why))
+    return why
+
+
+def _limit_text(limits: RiskLimits, key: str) -> str:
+    value = msgspec.to_builtins(limits)
+    for part in key.split("."):
+        value = value.get(part, "") if isinstance(value, dict) else ""
+    return str(value)
+
+
+CONTROL_HANDLERS: dict[type, Callable[[DeskState, Any, Nanos], Answer]] = {
+    Kill: _kill,
+    Rearm: _rearm,
+    SetVenueState: _set_venue,
+    SetAccountState: _set_account,
+    SteerModel: _steer,
+    SetLimit: _set_limit,
+    ReenableStrategy: _reenable,
+}

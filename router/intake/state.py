@@ -1,0 +1,215 @@
+"""Where the desk stands: its orders, its risk gate, and what markets last said.
+
+Rule of this file: state changes in `_take` alone, one fact or event at a time, whether it was just decided or is read
+back from the journal; so a desk rebuilt from its journal stands where it stood. Message rates and the shapes of orders
+seen are not rebuilt: they start afresh.
+
+What a fact changes is the table `_TAKERS`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from router.domain import codec, facts
+from router.domain.events import Event, ParentDone
+from router.domain.facts import Fact, account_stream, market_stream
+from router.domain.played import Reference
+from router.domain.units import Micros, Nanos
+from router.intake.book import OrderBook
+from router.intake.telling import Teller
+from router.orders.journal import Draft, Record
+from router.risk.exposure import OpenOrder
+from router.risk.gate import RiskGate
+from router.risk.kill import KillLevel, TradingState, VenueState
+from router.risk.limits import RiskLimits, changed
+from router.risk.request import GateContext, Tradable
+
+_FACT_KINDS = frozenset(kind.__name__ for kind in facts.Fact.__args__)
+
+
+class SymbolFacts(NamedTuple):
+    """What the desk knows of a symbol before anything happens."""
+
+    tradable: Tradable
+    adv: int
+    open_at: Nanos
+    close_at: Nanos
+
+
+class DeskState:
+    """Everything that answers follow from. `entries` gathers what is decided: (stream, record), in order."""
+
+    def __init__(self, limits: RiskLimits, symbols: Mapping[str, SymbolFacts], approval_above: Micros | None) -> None:
+        self.symbols = dict(symbols)
+        self.gate = RiskGate(limits, {name: known.tradable for name, known in symbols.items()})
+        self.limits = limits
+        self.approval_above = approval_above
+        self.book = OrderBook()
+        self.tellers: dict[str, Teller] = {}
+        self.references: dict[str, Reference] = {}
+        self.windows: dict[str, int] = {}
+        """The last window of each symbol that is recorded."""
+        self.entries: list[tuple[str, Draft]] = []
+
+    def decide(self, fact: Fact, correlation_id: str = "") -> None:
+        """Decide a fact: it holds here now, and is true for others once it is durable."""
+        payload = codec.encode(fact)
+        draft = Draft(type(fact).__name__, fact.at, "", payload, correlation_id=correlation_id)
+        self.entries.append((_stream_of(fact), draft))
+        self._take(fact, correlation_id)
+
+    def apply(self, record: Record) -> None:
+        """Take a record of the journal, to stand where the desk stood."""
+        if record.kind in _FACT_KINDS:
+            self._take(codec.decode(record.payload, facts.Fact), record.correlation_id)  # type: ignore[arg-type]
+        elif record.stream.startswith("parent:"):
+            event = codec.decode_event(record.payload)
+            self.follow(event)
+            teller = self.tellers.get(event.parent_id)
+            if teller is not None:
+                # What it tells stands in the journal behind it.
+                for _ in teller.tell(event):
+                    pass
+
+    def follow(self, event: Event) -> bool:
+        """Let the books follow; the order's end is given back by its fact."""
+        return False if isinstance(event, ParentDone) else self.gate.follow(event)
+
+    def context(self, symbol: str, now: Nanos) -> GateContext:
+        """Return what is known of a symbol's market; nothing said is nothing known."""
+        reference, known = self.references.get(symbol), self.symbols.get(symbol)
+        if reference is None or known is None:
+            return GateContext(is_open=known is not None and known.open_at <= now < known.close_at)
+        return GateContext(
+            bid_px=reference.bid_px,
+            ask_px=reference.ask_px,
+            at=reference.at,
+            is_halted=reference.is_halted,
+            is_open=reference.is_open and now < known.close_at,
+            adv=known.adv,
+            day_volume=reference.volume,
+        )
+
+    def has_price(self, symbol: str, now: Nanos) -> bool:
+        """Whether a symbol has a price to hold orders against."""
+        reference = self.references.get(symbol)
+        is_fresh = reference is not None and now - reference.at <= self.limits.reference_stale_ns
+        return is_fresh and reference is not None and bool(reference.bid_px and reference.ask_px)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the orders, the switches and the exposure."""
+        state = [(name, msgspec.structs.astuple(entry)) for name, entry in self.book.orders.items()]
+        parts = (state, self.gate.board.snapshot(), self.gate.exposure.snapshot(), sorted(self.windows.items()))
+        return hashlib.sha256(codec.encode(parts)).hexdigest()
+
+    def _take(self, fact: Fact, correlation_id: str) -> None:
+        take = _TAKERS.get(type(fact))
+        if take is not None:
+            take(self, fact, correlation_id)
+
+    def _accepted(self, fact: facts.OrderAccepted, correlation_id: str) -> None:
+        self.book.accepted(fact, correlation_id)
+        order = fact.order
+        self.tellers[fact.parent_id] = Teller(order)
+        # Just admitted it is in the books already; read back it is not.
+        self.gate.exposure.order_accepted(
+            OpenOrder(
+                order_id=fact.parent_id,
+                account=order.account,
+                symbol=order.symbol,
+                strategy=order.strategy,
+                side=order.side,
+                order_qty=order.order_qty,
+                risk_px=fact.risk_px,
+                price=order.price,
+            )
+        )
+
+    def _replaced(self, fact: facts.OrderReplaced, correlation_id: str) -> None:
+        self.book.replaced(fact)
+        self.tellers[fact.parent_id].replaced(fact.order_qty)
+        held = self.gate.exposure.find(fact.parent_id)
+        if held is not None:
+            self.gate.exposure.replaced(fact.parent_id, fact.order_qty, fact.price, held.risk_px)
+
+    def _ended(self, fact: facts.OrderEnded, correlation_id: str) -> None:
+        self.book.ended(fact)
+        self.gate.exposure.ended(fact.parent_id)
+
+    def _killed(self, fact: facts.KillSet, correlation_id: str) -> None:
+        self.gate.board.kill(KillLevel(fact.level), fact.target, fact.who, fact.why, fact.at)
+
+    def _rearmed(self, fact: facts.RearmAsked, correlation_id: str) -> None:
+        self.gate.board.rearm(KillLevel(fact.level), fact.target, fact.who, fact.at)
+
+    def _venue_set(self, fact: facts.VenueStateSet, correlation_id: str) -> None:
+        self.gate.board.set_venue(fact.mic, VenueState(fact.state), fact.who, fact.why, fact.at)
+
+    def _account_set(self, fact: facts.AccountStateSet, correlation_id: str) -> None:
+        self.gate.board.set_account(fact.account, TradingState(fact.state), fact.who, fact.why, fact.at)
+
+    def _limit_set(self, fact: facts.LimitSet, correlation_id: str) -> None:
+        self.limits = changed(self.limits, fact.key, limit_value(fact.after))
+        self.gate.set_limits(self.limits)
+
+    def _strategy_stopped(self, fact: facts.StrategyStopped, correlation_id: str) -> None:
+        self.gate.state.executions.stopped.setdefault(fact.strategy, fact.at)
+
+    def _strategy_enabled(self, fact: facts.StrategyReenabled, correlation_id: str) -> None:
+        self.gate.state.executions.enable(fact.strategy, fact.who, fact.at)
+
+    def _window(self, fact: facts.WindowPlayed, correlation_id: str) -> None:
+        self.windows[fact.symbol] = fact.n
+
+    def _session(self, fact: facts.SessionOpened, correlation_id: str) -> None:
+        known = self.symbols.get(fact.symbol)
+        if known is not None:
+            self.symbols[fact.symbol] = known._replace(open_at=fact.open_at, close_at=fact.close_at)
+        self.windows[fact.symbol] = -1
+
+
+def limit_value(text: str) -> Any:
+    """Return a limit's value from its text: a number where it is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _stream_of(fact: Fact) -> str:
+    if isinstance(fact, facts.OrderDenied):
+        return facts.DESK
+    if isinstance(fact, facts.WindowPlayed | facts.SessionOpened | facts.SessionClosed | facts.OutcomesReported):
+        return market_stream(fact.symbol)
+    parent_id = getattr(fact, "parent_id", "")
+    return account_stream(fact.account) if parent_id else facts.DESK  # type: ignore[union-attr]
+
+
+_TAKERS: dict[type, Callable[[DeskState, Any, str], None]] = {
+    facts.OrderAccepted: DeskState._accepted,
+    facts.ApprovalJudged: lambda desk, fact, _: desk.book.judged(fact),
+    facts.CancelAsked: lambda desk, fact, _: desk.book.asked(fact),
+    facts.ReplaceAsked: lambda desk, fact, _: desk.book.asked(fact),
+    facts.OrderReplaced: DeskState._replaced,
+    facts.OrderExecuted: lambda desk, fact, _: desk.book.executed(fact),
+    facts.ExecutionBusted: lambda desk, fact, _: desk.book.executed(fact),
+    facts.OrderSuspended: lambda desk, fact, _: desk.book.suspended(fact),
+    facts.OrderEnded: DeskState._ended,
+    facts.KillSet: DeskState._killed,
+    facts.RearmAsked: DeskState._rearmed,
+    facts.VenueStateSet: DeskState._venue_set,
+    facts.AccountStateSet: DeskState._account_set,
+    facts.LimitSet: DeskState._limit_set,
+    facts.StrategyStopped: DeskState._strategy_stopped,
+    facts.StrategyReenabled: DeskState._strategy_enabled,
+    facts.WindowPlayed: DeskState._window,
+    facts.SessionOpened: DeskState._session,
+}
+"""What each fact changes; the others change nothing here."""
