@@ -157,11 +157,11 @@ class MarketService:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Bring the market back to where it was, and let it go on."""
-        self._known = await self._played()
-        await asyncio.to_thread(self._market.recover)
-        self._tasks = [asyncio.create_task(self._tell_all()), asyncio.create_task(self._listen())]
-        self._thread.start()
+        """Begin to bring the market back to where it was, and let it go on then.
+
+        It is not waited for: whom it asks on the way may be found only once this process counts as started.
+        """
+        self._tasks = [asyncio.create_task(self._begin())]
 
     async def answer(self, word: str, body: bytes, push: Push) -> bytes:
         """Answer one question."""
@@ -188,7 +188,8 @@ class MarketService:
     async def close(self) -> None:
         """End after the window it is in, and let the record have every window."""
         self._market.stop()
-        await asyncio.to_thread(self._thread.join, STOP_TIMEOUT_S)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, STOP_TIMEOUT_S)
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while self._untold and time.monotonic() < deadline:
             await asyncio.sleep(RETRY_S)
@@ -232,6 +233,16 @@ class MarketService:
 
     async def _say(self, word: str, body: bytes) -> None:
         await self._record.ask(word, body, ASK_TIMEOUT_S)
+
+    async def _begin(self) -> None:
+        try:
+            self._known = await self._played()
+            await asyncio.to_thread(self._market.recover)
+        except AnabranchError as exc:
+            self._fault = f"{type(exc).__name__}: {exc}"
+            raise
+        self._tasks += [asyncio.create_task(self._tell_all()), asyncio.create_task(self._listen())]
+        self._thread.start()
 
     async def _played(self) -> int:
         """Return the last window that the record has; it may have to be waited for."""

@@ -7,13 +7,12 @@ stood.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from cluster.actors.recipe import Recipe
 from cluster.actors.registry import ClusterRegistry
-from cluster.api.app import make_app
-from cluster.api.serve import Server, serve
 from cluster.journal.open import open_journal
 from cluster.journal.sqlite import SqliteJournal
 from cluster.link.cluster_link import StreamLink
@@ -95,10 +94,19 @@ async def _market(recipe: Recipe) -> Running:
     return service
 
 
+class _Server(Protocol):
+    """What serves a door's application."""
+
+    @property
+    def url(self) -> str: ...
+
+    async def stop(self, drain_s: float | None = None) -> bool: ...
+
+
 class _Gateway:
     """A door over a desk in other processes."""
 
-    def __init__(self, desk: RemoteDesk, server: Server) -> None:
+    def __init__(self, desk: RemoteDesk, server: _Server) -> None:
         self._desk, self._server = desk, server
 
     async def answer(self, word: str, body: bytes, push: Push) -> bytes:
@@ -114,6 +122,10 @@ class _Gateway:
 
 
 async def _gateway(recipe: Recipe) -> Running:
+    # Only a gateway needs what a web server needs.
+    from cluster.api.app import make_app
+    from cluster.api.serve import serve
+
     desk = RemoteDesk(_opened(recipe), _registry(recipe), recipe.token)
     await desk.start()
     options = _settings(recipe).settings().api
