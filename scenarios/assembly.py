@@ -5,7 +5,6 @@ Rule of this file: every process builds the same parts from (scenario, seed, dat
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +24,7 @@ from scenarios.impact import OwnImpact
 from scenarios.learning_part import LearnerDown, LearnerLies
 from scenarios.limits import check_background, check_pace
 from scenarios.network import Network
+from scenarios.order_part import price_in
 from scenarios.price_model import price_model_of
 from scenarios.reactions import Reactions
 from scenarios.scenario import (
@@ -37,6 +37,7 @@ from scenarios.scenario import (
     VenuePart,
     fault_at,
 )
+from scenarios.tables import PX_UNIT
 from scenarios.tapes import RecordedMarket, recorded_market
 from venues.build import build_venue
 from venues.models.fade import Fading
@@ -200,10 +201,13 @@ def _parent(scenario: Scenario, i: int, setup: MarketSetup, px_unit: str) -> Par
         end_at=end_at,
         strategy=part.strategy,
         ord_type=part.ord_type,
-        price=None if part.limit_price is None else int(Decimal(part.limit_price) / Decimal(px_unit)),
+        price=price_in(part.limit_price, px_unit),
         urgency=part.urgency,
         max_participation=part.max_participation,
         min_qty=part.min_qty,
+        max_child_qty=part.max_child_qty,
+        would_price=price_in(part.would_price, px_unit),
+        dark=part.dark,
         is_single_lane=part.is_single_lane,
         overbook_max=part.overbook_max,
         overfill_penalty=part.overfill_penalty,
@@ -292,6 +296,7 @@ def make_plan(assembly: Assembly, host_of: dict[str, str]) -> Plan:
     """
     file = assembly.scenario.file
     parts = {part.mic: part.latency for part in file.venues}
+    px_unit = PX_UNIT if assembly.day is None else assembly.day.px_unit
     feeds: dict[str, Nanos] = {s.mic: parts.get(s.mic, file.latency).feed_ns for s in assembly.specs}
     return Plan(
         specs=assembly.specs,
@@ -302,6 +307,7 @@ def make_plan(assembly: Assembly, host_of: dict[str, str]) -> Plan:
         cancels=tuple(
             sorted((assembly.setup.open_at + seconds(o.cancel_s), o.id) for o in file.orders if o.cancel_s is not None)
         ),
+        replaces=tuple(r for o in file.orders for r in o.replaces(assembly.setup.open_at, px_unit)),
         host_of=host_of,
         feed_ns=feeds,
         window_max_ns=seconds(file.timing.window_max_s),

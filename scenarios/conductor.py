@@ -50,6 +50,7 @@ from scenarios.network import Network
 from scenarios.plan import Plan as Plan
 from scenarios.reactions import Reactions
 from scenarios.recorder import Recorder
+from scenarios.wishes import WISH_EVENTS, Wishes, WishEvent
 
 SETTLE_NS: Nanos = 300 * SECOND
 """How long a run goes on after its last parent, so that late markouts are known."""
@@ -104,7 +105,11 @@ class Conductor:
         self._listening: set[str] = set()
         """Hosts whose children a venue may invite to firm up."""
         self._waiting = sorted(plan.parents, key=lambda p: (p.start_at, p.parent_id))
-        self._cancels = list(plan.cancels)
+        self._cancels, self._wishes = list(plan.cancels), Wishes(plan.replaces)
+        self._resumes: list[tuple[str, str]] = []
+        self._blocked: tuple[str, ...] = ()
+        """Venues to which a person lets nothing new go, and below those where everything is to be cancelled now."""
+        self._cleared: tuple[str, ...] = ()
         self._done: dict[str, Nanos] = {}
         self._marks = Marks(plan.specs, is_leakage_told=plan.is_leakage_told)
         self._parents = {p.parent_id: p for p in plan.parents}
@@ -152,7 +157,7 @@ class Conductor:
         times = [self._now + longest, *self._wakes.values()]
         if self._waiting:
             times.append(self._waiting[0].start_at)
-        times.extend(at for at, _ in self._cancels if at > self._now)
+        times.extend([*(at for at, _ in self._cancels if at > self._now), *self._wishes.times(self._now)])
         times.extend(self._line.next_word(self._now))
         change = self.network.next_change(self._now)
         if change is not None:
@@ -234,6 +239,8 @@ class Conductor:
         accepts = self._by_host([(p.parent_id, p) for p in self._waiting if p.start_at <= self._now])
         # A cancel whose host died on it is asked again, as a client would, until the parent is done.
         cancels = self._by_host([(p, p) for at, p in self._cancels if at <= self._now])
+        replaces = self._by_host(self._wishes.due(self._now))
+        resumes, self._resumes = self._by_host(self._resumes), []
         reports: dict[str, list[Delivered]] = {}
         for delivered in self.network.deliver(self._now):
             parent = self._parent_of.get(_child_id(delivered))
@@ -243,18 +250,22 @@ class Conductor:
         mids = self._by_host([(m.parent_id, m) for m in self._marks.due(self._now, self.history)])
         market = self._snapshot() if accepts else None
         for host in self._hosts:
-            if host in accepts or host in cancels or host in reports or host in mids:
+            if self._cleared or any(host in said for said in (accepts, cancels, replaces, resumes, reports, mids)):
                 self._seq += _BATCH_STEP
                 batch = HostBatch(
                     seq=self._seq - self._seq % 2,
                     now=self._now,
                     accepts=tuple(accepts.get(host, ())),
                     cancels=tuple(cancels.get(host, ())),
+                    replaces=tuple(replaces.get(host, ())),
+                    resumes=tuple(resumes.get(host, ())),
+                    cleared_venues=self._cleared,
                     reports=tuple(reports.get(host, ())),
                     mids=tuple(mids.get(host, ())),
                     market=market,
                 )
                 self.link.send(host, batch)
+        self._cleared = ()
         return self._take_hosts()
 
     def _by_host(self, items: list[tuple[str, _Item]]) -> dict[str, list[_Item]]:
@@ -296,6 +307,11 @@ class Conductor:
 
     def _canceled(self, event: ParentCancelRequested | ParentDone) -> None:
         self._cancels = [(at, p) for at, p in self._cancels if p != event.parent_id]
+
+    def _wished(self, event: WishEvent) -> None:
+        order = self._wishes.recorded(event)
+        if order is not None:
+            self._parents[order.parent_id], self._last_end = order, max(self._last_end, order.end_at)
 
     def _ended(self, event: ParentDone) -> None:
         self._canceled(event)
@@ -355,6 +371,7 @@ class Conductor:
                     policies=self._policies,
                     frames=frames,
                     tactics=self._tactics,
+                    blocked_venues=self._blocked,
                 )
                 self.link.send(host, batch)
         late = self._take_hosts()
@@ -371,6 +388,7 @@ _TAKERS: dict[type, Callable[[Conductor, Any], None]] = {
     DecisionMade: lambda conductor, event: conductor._line.routed(event.decision),
     ParentCancelRequested: Conductor._canceled,
     ParentDone: Conductor._ended,
+    **dict.fromkeys(WISH_EVENTS, Conductor._wished),
 }
 """What the conductor notes of a host's events; the rest it only passes on."""
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from router.domain.messages import LearnerBatch, ParentEnded, SteerLearner
+from router.domain.score_table import lane_scores
 from router.domain.scores import ContextFrame, Outcome, PolicySnapshot, RoutingDecision
 from router.domain.tactics import SliceRouted
 from router.domain.units import Nanos, seconds
@@ -115,6 +116,7 @@ def _spoilt(policy: PolicySnapshot, how: str) -> PolicySnapshot:
     """Return a snapshot as a broken learner would have published it."""
     if how == "version":
         return msgspec.structs.replace(policy, policy_version=0)
-    first, *others = policy.scores
+    first, *others = lane_scores(policy)
     bad = {"markout_bps": float("nan")} if how == "nan" else {"p": 1.5}
-    return msgspec.structs.replace(policy, scores=(msgspec.structs.replace(first, **bad), *others))
+    scores = (msgspec.structs.replace(first, **bad), *others)
+    return msgspec.structs.replace(policy, scores=scores, lanes=(), table=b"")

@@ -111,6 +111,12 @@ class LearningPart(Part, frozen=True):
     steer: tuple[SteerPart, ...] = ()
     """What people ask of the release."""
 
+    @property
+    def is_leakage_learned(self) -> bool:
+        """Whether the policy, or a challenger of it, learns what asking a dealer leaks (the parameter `leakage`)."""
+        theirs = {} if self.release is None else self.release.parameters
+        return any(parameters.get("leakage", 0.0) > 0.0 for parameters in (self.parameters, theirs))
+
 
 def faults(part: LearningPart, is_tape: bool) -> Iterator[tuple[str, str, object]]:
     """Yield what does not go together: the key below `learning`, what was expected, what came."""

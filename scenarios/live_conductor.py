@@ -12,7 +12,10 @@ from bisect import insort
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from router.domain.events import ParentDone
+import msgspec
+
+from router.domain.enums import ExecType, OrdStatus
+from router.domain.events import Event, ParentDone, ParentReplaced, ParentReplaceRefused
 from router.domain.facts import (
     ApprovalJudged,
     CancelAsked,
@@ -23,14 +26,17 @@ from router.domain.facts import (
     OutcomesReported,
     RearmAsked,
     ReplaceAsked,
+    ResumeAsked,
     VenueStateSet,
 )
 from router.domain.market import MarketSnapshot
-from router.domain.messages import SteerLearner
-from router.domain.orders import ParentOrder
+from router.domain.messages import Delivered, ReplaceParent, SteerLearner
+from router.domain.orders import Command, NewOrderSingle, ParentOrder
 from router.domain.played import Played, Reference
+from router.domain.reports import ExecutionReport, OrderCancelReject, Report
 from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
 from router.domain.units import MILLISECOND, SECOND, Nanos
+from router.orders.venue_gate import VenueGate, facts_of
 from scenarios.conductor import Conductor
 from scenarios.impact import OwnImpact
 from scenarios.link import Link
@@ -59,7 +65,8 @@ class LiveConductor(Conductor):
         hosts: tuple[str, ...],
         tick_ns: Nanos = TICK_NS,
     ) -> None:
-        self.heard_by = LiveRecorder()
+        self.heard_by = LiveRecorder(self._hear_events)
+        self._gate = VenueGate([spec.mic for spec in plan.specs])
         super().__init__(plan, link, network, impact, self.heard_by, None, reactions)  # type: ignore[arg-type]
         self._hosts = hosts
         self.tick_ns = tick_ns
@@ -72,6 +79,7 @@ class LiveConductor(Conductor):
         self._published_at: Nanos = -PUBLISH_NS
         self.venue_states: dict[str, str] = {spec.mic: "ENABLED" for spec in plan.specs}
         self._kills: set[tuple[str, str]] = set()
+        self._replaces = 0
 
     @property
     def now(self) -> Nanos:
@@ -130,9 +138,6 @@ class LiveConductor(Conductor):
                     take(self, fact, end)
         self.play(end)
         told = self.heard_by.take()
-        for event in told.events:
-            if isinstance(event, ParentDone):
-                self._open.pop(event.parent_id, None)
         refused, self._refused = tuple(self._refused), []
         if not (is_cut or told.events or told.routing_probabilities or refused or self.is_over):
             return None
@@ -148,6 +153,7 @@ class LiveConductor(Conductor):
             model_digest=self.heard_by.model_digest,
             routing_probabilities=told.routing_probabilities,
             refused=refused,
+            aside=tuple(fact for offset, fact in facts if offset < 0 and isinstance(fact, KillSet)),
             is_over=self.is_over,
         )
 
@@ -182,6 +188,7 @@ class LiveConductor(Conductor):
         host = self._hosts[len(self._parents) % len(self._hosts)]
         self._parents[order.parent_id] = self._open[order.parent_id] = order
         self.plan.host_of[order.parent_id] = host
+        self._gate.open_parent(facts_of(order, order.account))
         insort(self._waiting, order, key=_start)
 
     def _cancel(self, fact: CancelAsked, now: Nanos) -> None:
@@ -199,13 +206,41 @@ class LiveConductor(Conductor):
         frames = super()._learn(outcomes, is_last=is_last)
         if frames:
             self._frames, self._published_at = frames, self._now
+        if any(level == "MODEL" for level, _ in self._kills):
+            # Hosts route by the fall-back policy, as without a learner.
+            self._policies = ()
         return frames
 
     def _replace(self, fact: ReplaceAsked, now: Nanos) -> None:
-        pass
+        order = self._open.get(fact.parent_id)
+        if order is None:
+            return
+        self._replaces += 1
+        request = ReplaceParent(
+            parent_id=fact.parent_id,
+            request_id=f"R{self._replaces}",
+            order_qty=fact.order_qty,
+            price=fact.price,
+            end_at=fact.end_at,
+            urgency=fact.urgency,
+            max_participation=fact.max_participation,
+        )
+        self._wishes.add(now, request)
+        # Until the host says which terms hold, children of either may leave.
+        self._gate.open_parent(facts_of(_either(order, request), order.account))
+
+    def _resume(self, fact: ResumeAsked, now: Nanos) -> None:
+        if fact.parent_id in self._open:
+            self._resumes.append((fact.parent_id, fact.parent_id))
+            self._gate.free_busted(fact.parent_id)
 
     def _kill(self, fact: KillSet, now: Nanos) -> None:
         self._kills.add((fact.level, fact.target))
+        if fact.level == "VENUE":
+            self._gate.close_venue(fact.target, "killed")
+            self._close_venues(fact.target)
+        elif fact.level != "MODEL":
+            self._gate.block(fact.level, fact.target)
         for parent_id, order in self._open.items():
             if self._is_killed(order):
                 self._end(parent_id, now)
@@ -213,14 +248,28 @@ class LiveConductor(Conductor):
     def _rearm(self, fact: RearmAsked, now: Nanos) -> None:
         if fact.is_lifted:
             self._kills.discard((fact.level, fact.target))
+            self._gate.open_venue(fact.target, "killed")
+            self._gate.unblock(fact.level, fact.target)
+            self._close_venues()
 
     def _is_killed(self, order: ParentOrder) -> bool:
-        levels = (("all", ""), ("account", order.account), ("strategy", order.strategy), ("symbol", order.symbol))
+        levels = (("ALL", ""), ("ACCOUNT", order.account), ("STRATEGY", order.strategy), ("SYMBOL", order.symbol))
         return any(level in self._kills for level in levels)
 
     def _set_venue(self, fact: VenueStateSet, now: Nanos) -> None:
-        if fact.mic in self.venue_states:
-            self.venue_states[fact.mic] = fact.state
+        if fact.mic not in self.venue_states:
+            return
+        self.venue_states[fact.mic] = fact.state
+        (self._gate.open_venue if fact.state == "ENABLED" else self._gate.close_venue)(fact.mic, "by a person")
+        self._close_venues(fact.mic if fact.state == "DISABLED" else "")
+
+    def _close_venues(self, cleared: str = "") -> None:
+        """Keep new children from venues that are not enabled, or killed, and take those of one of them back."""
+        killed = {target for level, target in self._kills if level == "VENUE"}
+        states = self.venue_states
+        self._blocked = tuple(mic for mic in states if states[mic] != "ENABLED" or mic in killed)
+        if cleared in states:
+            self._cleared = (*self._cleared, cleared)
 
     def _steer(self, fact: ModelSteered, now: Nanos) -> None:
         self._line.steer(SteerLearner(at=now, act=fact.act, who=fact.who, why=fact.why))
@@ -228,6 +277,74 @@ class LiveConductor(Conductor):
     def _outcomes(self, fact: OutcomesReported, now: Nanos) -> None:
         if fact.symbol == self.plan.symbol:
             self._line.tell(fact.outcomes)
+
+    # what happened, and what leaves
+
+    def _hear_events(self, events: Sequence[Event]) -> None:
+        """Keep the second gate's books: a host says what it did, and only what it accepted gives it room."""
+        for event in events:
+            if isinstance(event, ParentDone):
+                self._open.pop(event.parent_id, None)
+                self._gate.end_parent(event.parent_id)
+            elif isinstance(event, ParentReplaced):
+                self._open[event.parent_id] = event.parent
+                self._gate.open_parent(facts_of(event.parent, event.parent.account))
+            elif isinstance(event, ParentReplaceRefused) and event.parent_id in self._open:
+                order = self._open[event.parent_id]
+                self._gate.open_parent(facts_of(order, order.account))
+
+    def _count_fill(self, delivered: Delivered) -> None:
+        super()._count_fill(delivered)
+        self._gate.hear(delivered.report)
+
+    def _send(self, commands: list[Command]) -> None:
+        """Let what the second gate admits leave; of the rest the host hears, and people too."""
+        for mic, is_up in self._is_up.items():
+            (self._gate.open_venue if is_up else self._gate.close_venue)(mic, "down")
+        admitted = []
+        for command in commands:
+            reason = self._gate.admit(command, self._now)
+            if reason is None:
+                admitted.append(command)
+                continue
+            self._refused.append((command.cl_ord_id, reason))
+            # Of an id that has left already the venue's own reports are the truth.
+            if not reason.startswith("DUPLICATE"):
+                self.network.give_back(_refusal(command, reason, self._now), self._now)
+        super()._send(admitted)
+
+
+def _either(order: ParentOrder, request: ReplaceParent) -> ParentOrder:
+    """Return an order that allows whatever the old terms or the new ones do."""
+    price = order.price
+    if price is not None and request.price is not None:
+        price = max(price, request.price) if order.side.sign > 0 else min(price, request.price)
+    qty = max(order.order_qty, request.order_qty or 0)
+    return msgspec.structs.replace(order, order_qty=qty, price=price)
+
+
+def _refusal(command: Command, reason: str, now: Nanos) -> Report:
+    """Return what a host hears of a command that the second gate kept from leaving."""
+    if isinstance(command, NewOrderSingle):
+        return ExecutionReport(
+            mic=command.mic,
+            cl_ord_id=command.cl_ord_id,
+            order_id="",
+            exec_id=f"gate:{command.cl_ord_id}",
+            exec_type=ExecType.REJECTED,
+            ord_status=OrdStatus.REJECTED,
+            transact_time=now,
+            order_qty=command.child.order_qty,
+            text=reason,
+        )
+    return OrderCancelReject(
+        mic=command.mic,
+        cl_ord_id=command.cl_ord_id,
+        orig_cl_ord_id=command.orig_cl_ord_id,
+        ord_status=OrdStatus.NEW,
+        transact_time=now,
+        text=reason,
+    )
 
 
 def _start(order: ParentOrder) -> tuple[Nanos, str]:
@@ -239,6 +356,7 @@ _HEARD: dict[type, Callable[[LiveConductor, Any, Nanos], None]] = {
     ApprovalJudged: LiveConductor._judged,
     CancelAsked: LiveConductor._cancel,
     ReplaceAsked: LiveConductor._replace,
+    ResumeAsked: LiveConductor._resume,
     KillSet: LiveConductor._kill,
     RearmAsked: LiveConductor._rearm,
     VenueStateSet: LiveConductor._set_venue,

@@ -6,7 +6,7 @@ Rule of this file: nothing grows with the length of the session; the tables of a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from router.domain import codec
@@ -27,9 +27,10 @@ class Told(NamedTuple):
 
 
 class LiveRecorder:
-    """Listens to a conductor as `scenarios.recorder.Recorder` does."""
+    """Listens to a conductor as `scenarios.recorder.Recorder` does. `listener` hears events before commands leave."""
 
-    def __init__(self) -> None:
+    def __init__(self, listener: Callable[[Sequence[Event]], None]) -> None:
+        self._listener = listener
         self._hash = hashlib.sha256()
         self._events: list[Event] = []
         self._shown: dict[str, tuple[float, ...]] = {}
@@ -64,6 +65,7 @@ class LiveRecorder:
         if events:
             self._hash.update(codec.encode((now, tuple(events))))
             self._events.extend(events)
+            self._listener(events)
 
     def take(self) -> Told:
         """Return what happened since the last call."""

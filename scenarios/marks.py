@@ -22,10 +22,11 @@ LEARNER_HORIZONS: tuple[Nanos, ...] = (1 * SECOND, 10 * SECOND, 60 * SECOND)
 
 
 class Marks:
-    """The marks of a run that are not due yet."""
+    """The marks of a run that are not due yet; requests are owed theirs where `is_leakage_told`."""
 
-    def __init__(self, specs: tuple[VenueSpec, ...]) -> None:
-        self._asked = frozenset(str(lane) for lane in lanes_of(specs) if lane.tactic is Tactic.QUOTE)
+    def __init__(self, specs: tuple[VenueSpec, ...], *, is_leakage_told: bool = True) -> None:
+        asked = [str(lane) for lane in lanes_of(specs) if lane.tactic is Tactic.QUOTE]
+        self._asked = frozenset(asked if is_leakage_told else ())
         self._owed: list[tuple[Nanos, str, str, str, Nanos]] = []
 
     def traded(self, event: ChildTraded) -> None:

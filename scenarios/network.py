@@ -99,6 +99,11 @@ class Network:
                 self._n += 1
                 heappush(self._outbound, (at + delay, self._n, report))
 
+    def give_back(self, report: Report, at: Nanos) -> None:
+        """Put a report on its way that no venue made: of a command that never left. It is with us at `at`."""
+        self._n += 1
+        heappush(self._outbound, (at, self._n, report))
+
     def deliver(self, until: Nanos) -> list[Delivered]:
         """Take the reports that have reached us by `until`, in the order they came."""
         due = []

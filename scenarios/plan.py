@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from learners.price.model import PriceModel
 from router.domain.instruments import VenueSpec
-from router.domain.messages import SteerLearner
+from router.domain.messages import ReplaceParent, SteerLearner
 from router.domain.orders import ParentOrder
 from router.domain.units import Nanos
 from scenarios.learning_part import LearnerDown, LearnerLies
@@ -34,3 +34,7 @@ class Plan(NamedTuple):
     steering: tuple[SteerLearner, ...] = ()
     """What people ask of a release, and when."""
     learner_breaks: tuple[LearnerDown | LearnerLies, ...] = ()
+    replaces: tuple[tuple[Nanos, ReplaceParent], ...] = ()
+    """When clients want other terms for which parents."""
+    is_leakage_told: bool = False
+    """Whether learners hear what requests to dealers leaked: where somebody learns from it."""

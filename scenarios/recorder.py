@@ -25,6 +25,7 @@ from router.domain.events import (
     LearnerSteered,
     ParentAccepted,
     ParentDone,
+    ParentReplaced,
     ParentWoke,
     ReportIgnored,
 )
@@ -147,6 +148,10 @@ class Recorder:
         row = self.orders[event.parent_id]
         row["ord_status"], row["done_at"] = str(event.ord_status), event.at
 
+    def _terms(self, event: ParentReplaced) -> None:
+        row = self.orders[event.parent_id]
+        row["order_qty"], row["end_at"] = event.parent.order_qty, event.parent.end_at
+
     def _woke(self, event: ParentWoke) -> None:
         cum = self.orders[event.parent_id]["cum_qty"]
         self.schedule.append(
@@ -248,6 +253,7 @@ class Recorder:
 _TAKERS: dict[type, Callable[[Recorder, Any], None]] = {
     ParentAccepted: Recorder._accepted,
     ParentDone: Recorder._done,
+    ParentReplaced: Recorder._terms,
     ParentWoke: Recorder._woke,
     DecisionMade: Recorder._decided,
     ChildIntended: Recorder._intended,

@@ -82,7 +82,8 @@ def _checkpoint(assembly: Assembly, policy: str) -> str:
 def _summary(assembly: Assembly, conductor: Conductor, policy: str, runtime: str, wall_s: float) -> RunSummary:
     recorder = conductor.recorder
     filled = sum(order["cum_qty"] for order in recorder.orders.values())
-    ordered = sum(parent.order_qty for parent in assembly.parents)
+    accepted = {name: order["order_qty"] for name, order in recorder.orders.items()}
+    ordered = sum(accepted.get(parent.parent_id, parent.order_qty) for parent in assembly.parents)
     summary = RunSummary(
         scenario=assembly.scenario.name,
         seed=assembly.seed,

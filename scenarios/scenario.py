@@ -17,15 +17,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from router.domain.enums import OrdType, Side
+from router.domain.enums import Side
 from router.domain.errors import ScenarioError, UnitError, bad_value
-from router.domain.orders import OVERBOOK_MAX
+from router.domain.orders import DARK_CHOICES
 from router.domain.units import SECOND, Nanos, px
 from scenarios.frictions import FadingPart, FeesPart, TradingHalt
 from scenarios.keys import Count, Fee, Part, Pause, Share, Span, Time, with_known_keys
 from scenarios.learning_part import LearnerDown, LearnerLies
 from scenarios.learning_part import LearningPart as LearningPart
 from scenarios.learning_part import faults as learning_faults
+from scenarios.order_part import OrderPart as OrderPart
+from scenarios.order_part import faults as order_faults
 from scenarios.tape_market import NOTHING_MOVES
 from scenarios.tape_market import TapeMarket as TapeMarket
 from scenarios.tape_market import faults as tape_faults
@@ -75,36 +77,6 @@ class VenuePart(Part, frozen=True):
     fees: FeesPart = FeesPart()
     lot: Count = 1
     latency: LatencyParameters = LatencyParameters()
-
-
-class OrderPart(Part, frozen=True):
-    """One parent order. Give `order_qty`, or `share_of_volume` of the market's (synthetic: expected) volume."""
-
-    id: str
-    side: Side = Side.BUY
-    order_qty: Annotated[int, Meta(ge=1)] | None = None
-    share_of_volume: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
-    start_s: Time = 0.0
-    end_s: Span | None = None
-    cancel_s: Span | None = None
-    """When the client cancels it; absent: never."""
-    strategy: str = "liquidity_seeking"
-    limit_price: str | None = None
-    urgency: Share = 0.5
-    max_participation: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
-    min_qty: Annotated[int, Meta(ge=0)] = 0
-    is_single_lane: bool = False
-    overbook_max: Annotated[float, Meta(ge=0.0, le=OVERBOOK_MAX)] = 0.0
-    overfill_penalty: Annotated[float, Meta(ge=0.0, le=1_000.0)] = 1.0
-    venues_allow: tuple[str, ...] = ()
-    venues_deny: tuple[str, ...] = ()
-    segments_deny: tuple[str, ...] = ()
-    strategy_parameters: dict[str, float] = msgspec.field(default_factory=dict)
-
-    @property
-    def ord_type(self) -> OrdType:
-        """LIMIT when a limit price is given."""
-        return OrdType.MARKET if self.limit_price is None else OrdType.LIMIT
 
 
 class TimingPart(Part, frozen=True):
@@ -276,6 +248,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     ".market.format": ("taq", "lobster", "mbo", "binance", "fx"),
     ".venues.parameters.kind": ("lit", "dark", "dealer"),
     ".orders.side": tuple(Side),
+    ".orders.dark": DARK_CHOICES,
     ".regimes.name": tuple(REGIMES),
     ".breaks.kind": ("outage", "unreliable", "host_crash", "halt", "learner_down", "learner_lies"),
 }
@@ -373,15 +346,7 @@ def _check_px(text: str, key: str, fault: Fault) -> None:
 
 
 def _check_order(order: OrderPart, i: int, mics: list[str], fault: Fault) -> None:
-    key = f"orders[{i}]"
-    if (order.order_qty is None) == (order.share_of_volume is None):
-        got = (order.order_qty, order.share_of_volume)
-        raise fault(key, "either order_qty or share_of_volume", got)
-    if order.limit_price is not None:
-        _check_px(order.limit_price, f"{key}.limit_price", fault)
-    if order.end_s is not None and order.end_s <= order.start_s:
-        raise fault(f"{key}.end_s", "a time after start_s", order.end_s)
-    if order.cancel_s is not None and order.cancel_s <= order.start_s:
-        raise fault(f"{key}.cancel_s", "a time after start_s", order.cancel_s)
+    for key, expected, got in order_faults(order):
+        raise fault(f"orders[{i}].{key}".rstrip("."), expected, got)
     for name in ("venues_allow", "venues_deny"):
-        _check_mics(getattr(order, name), f"{key}.{name}", mics, fault)
+        _check_mics(getattr(order, name), f"orders[{i}].{name}", mics, fault)

@@ -17,7 +17,7 @@ from learners.tactics.learner import TacticLearner
 from router.allocation.allocate import LaneTerms, lane_terms, probabilities_on
 from router.allocation.limits import UNLIMITED, Limits, Pace
 from router.allocation.published import TermArrays, standard_terms, table_probabilities
-from router.domain.enums import OutcomeKind, Side, Tactic
+from router.domain.enums import Side, Tactic
 from router.domain.errors import FeatureError, LinkError
 from router.domain.instruments import VenueSpec
 from router.domain.market import F64, I64
@@ -122,7 +122,7 @@ class _View(NamedTuple):
 class LearnerShell:
     """One learner behind its mailbox: applies outcomes one by one, each a new version.
 
-    A version shows its probabilities after a fill and at the end of a batch, whose policies every host then uses.
+    A batch's last version shows its probabilities, where the batch asks for them: its policies every host then uses.
     """
 
     def __init__(
@@ -163,30 +163,19 @@ class LearnerShell:
         if not isinstance(batch, LearnerBatch) or batch.seq < self._last.seq:
             raise _out_of_turn("learner", self._last.seq, batch)
         sights = [self._sight(frame) for frame in batch.frames]
-        last = len(batch.outcomes) - 1
-        publications = [
-            # Between two fills of one batch nobody could use a probability: it is worked out where it is looked at.
-            self._learn(outcome, sights if outcome.kind is OutcomeKind.FILL or n == last else [])
-            for n, outcome in enumerate(batch.outcomes)
-        ]
+        first = self._version + 1
+        for outcome in batch.outcomes:
+            self._learn(outcome)
         policies = tuple(self._publish(sight) for sight in sights)
         tactics = None if self._tactics is None else _styled(self._tactics, batch)
-        self._last = LearnerReply(seq=batch.seq, publications=tuple(publications), policies=policies, tactics=tactics)
+        publications = _publications(first, batch.outcomes, policies)
+        self._last = LearnerReply(seq=batch.seq, publications=publications, policies=policies, tactics=tactics)
         return self._last
 
-    def _learn(self, outcome: Outcome, sights: list[_Sight]) -> Publication:
+    def _learn(self, outcome: Outcome) -> None:
         self.policy.learn((outcome,))
         self._version += 1
         self._applied += 1
-        side = book_side(outcome.side)
-        sight = next((sight for sight in sights if sight.frame.side is side), None)
-        return Publication(
-            policy_version=self._version,
-            at=outcome.at,
-            side=outcome.side,
-            routing_probabilities=() if sight is None else self._look(sight).probabilities,
-            cause=f"{outcome.kind} {outcome.lane} {outcome.cl_ord_id}",
-        )
 
     def _publish(self, sight: _Sight) -> PolicySnapshot:
         view = self._look(sight)
@@ -197,12 +186,14 @@ class LearnerShell:
             at=sight.frame.at,
             side=sight.frame.side,
             mode=self.policy.mode,
-            scores=view.scores or self.policy.scores(sight.frame),
+            scores=view.scores,
             routing_probabilities=view.probabilities,
             outcomes_applied=self._applied,
             model_digest=self.policy.digest(),
             size_edges=self._size_edges,
             is_slowed=view.is_slowed,
+            lanes=() if view.table is None else sight.frame.lanes,
+            table=b"" if view.table is None else view.table.tobytes(),
         )
 
     def _look(self, sight: _Sight) -> _View:
@@ -244,6 +235,25 @@ class LearnerShell:
             return _Sight(frame, lane_terms(public_rows(frame, self._specs, 0), opportunity_bps))
         prices, fees, sizes = np.array(frame.price_bps), np.array(frame.fee_bps), np.array(frame.max_qty)
         return _Sight(frame, standard_terms(prices, fees, sizes, self._lots, opportunity_bps))
+
+
+def _publications(
+    first: int, outcomes: tuple[Outcome, ...], policies: tuple[PolicySnapshot, ...]
+) -> tuple[Publication, ...]:
+    """Return one publication an outcome, versions from `first` on; the last one of a side shows the batch's end."""
+    # Within a batch nobody could use a probability: it is worked out where hosts are shown it.
+    shown = {policy.side: policy.routing_probabilities for policy in policies}
+    made = [
+        Publication(
+            policy_version=first + n,
+            at=outcome.at,
+            side=outcome.side,
+            routing_probabilities=shown.pop(book_side(outcome.side), ()) if shown else (),
+            cause=f"{outcome.kind} {outcome.lane} {outcome.cl_ord_id}",
+        )
+        for n, outcome in reversed(tuple(enumerate(outcomes)))
+    ]
+    return tuple(made[::-1])
 
 
 def _styled(tactics: TacticLearner, batch: LearnerBatch) -> TacticSnapshot:

@@ -23,6 +23,7 @@ from cluster.cli.report_command import report
 from cluster.cli.scenarios_command import scenarios
 from cluster.cli.simcheck_command import simcheck
 from cluster.cli.up_command import down, status, up
+from cluster.cli.verify_command import verify_replay
 
 
 def build_app() -> typer.Typer:
@@ -36,8 +37,8 @@ def build_app() -> typer.Typer:
     app.callback(invoke_without_command=True)(_root)
     for command in (demo, replay, compare, report, explain, scenarios, bench, config, calibrate, simcheck):
         app.command()(command)
-    for command in (up, status, down):
-        app.command()(command)
+    for live in (up, status, down, verify_replay):
+        app.command()(live)
     app.add_typer(data_app(), name="data")
     app.add_typer(learner_app(), name="learner")
     app.add_typer(journal_app(), name="journal")

@@ -4,6 +4,7 @@
     1    it failed for another reason: a venue, a journal, a link, a disk, or our defect
     2    input that cannot be used: options, files, configuration, scenarios, run directories
     3    with `--strict`: a check of the scenario does not hold
+    4    a journal does not verify: a record or its place in the chain is not as it was written
     130  interrupted
 
 Rule of this file: bad input and failures are one line on stderr, `error: ...`; a traceback is for defects that no
@@ -18,9 +19,9 @@ from collections.abc import Sequence
 
 import typer
 
-from router.domain.errors import AnabranchError, BadInputError
+from router.domain.errors import AnabranchError, BadInputError, JournalCorruptError
 
-FAILED, BAD_INPUT, CHECK_FAILED, INTERRUPTED = 1, 2, 3, 130
+FAILED, BAD_INPUT, CHECK_FAILED, CORRUPT, INTERRUPTED = 1, 2, 3, 4, 130
 
 PROGRAM = "anabranch"
 
@@ -35,6 +36,8 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None) -> int:
         sys.stdout.flush()
     except BadInputError as exc:
         return _say(str(exc), BAD_INPUT)
+    except JournalCorruptError as exc:
+        return _say(f"{type(exc).__name__}: {exc}", CORRUPT)
     except AnabranchError as exc:
         return _say(f"{type(exc).__name__}: {exc}", FAILED)
     except BrokenPipeError:

@@ -163,32 +163,41 @@ def _only_one(state: Path) -> Iterator[None]:
     yield
 
 
+def shell_recipes(opened: SessionOpened, data: Path | None, folder: Path, token: str) -> list[Recipe]:
+    """Return the recipes of a session's venues, learner and hosts, with their journals in a folder."""
+    names = [(spec.mic, "venue") for spec in assembly_of(opened, data).specs]
+    names += [(LEARNER, "learner"), *((host, "host") for host in host_names(opened.hosts))]
+    return [_recipe(name, role, opened, data, folder, token) for name, role in names]
+
+
+def _recipe(name: str, role: str, opened: SessionOpened, data: Path | None, folder: Path, token: str) -> Recipe:
+    return Recipe(
+        name=name,
+        role=role,  # type: ignore[arg-type]
+        scenario_name=opened.scenario_name,
+        scenario_text=opened.scenario_text,
+        scenario_path=opened.scenario_path,
+        seed=opened.seed,
+        policy=opened.policy,
+        data=None if data is None else str(data.resolve()),
+        journal=str((folder / f"{name}.sqlite").resolve()),
+        token=token,
+        opened=codec.encode(opened),
+    )
+
+
 def _recipes(
     settings: LiveSettings, at: SettingsAt, opened: SessionOpened, data: Path | None, namespace: str, token: str
 ) -> list[Recipe]:
     """Return one recipe for each actor, in the order they start: the record, shells, the market, the gateway."""
-    assembly = assembly_of(opened, data)
-    names = [("record", "record"), *((spec.mic, "venue") for spec in assembly.specs), (LEARNER, "learner")]
-    names += [(host, "host") for host in host_names(opened.hosts)]
-    names += [("market", "market"), ("gateway", "gateway")]
-    return [
-        Recipe(
-            name=name,
-            role=role,  # type: ignore[arg-type]
-            scenario_name=opened.scenario_name,
-            scenario_text=opened.scenario_text,
-            scenario_path=opened.scenario_path,
-            seed=opened.seed,
-            policy=opened.policy,
-            data=None if data is None else str(data.resolve()),
-            journal=str((settings.state / f"{name}.sqlite").resolve()),
-            token=token,
-            opened=codec.encode(opened),
-            settings=codec.encode(msgspec.structs.replace(at, journal_url=_absolute(settings.journal_url))),
-            namespace=namespace,
-        )
-        for name, role in names
-    ]
+    own = codec.encode(msgspec.structs.replace(at, journal_url=_absolute(settings.journal_url)))
+
+    def service(name: str) -> Recipe:
+        recipe = _recipe(name, name, opened, data, settings.state, token)
+        return msgspec.structs.replace(recipe, settings=own, namespace=namespace)
+
+    shells = shell_recipes(opened, data, settings.state, token)
+    return [service("record"), *shells, service("market"), service("gateway")]
 
 
 def _absolute(url: str) -> str:

@@ -16,6 +16,7 @@ _MASK = (1 << 64) - 1
 _M0, _M1 = 0xD2E7470EE14C6C93, 0xCA5A826395121157
 _W0, _W1 = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
 _TO_UNIT = 1.0 / (1 << 53)
+_BLOCK = 32
 
 
 @lru_cache(maxsize=65_536)
@@ -48,8 +49,12 @@ def philox(key: tuple[int, int], counter: int) -> tuple[int, int, int, int]:
 
 def uniforms(seed: int, entity: str, purpose: str, n: int) -> tuple[float, float, float, float]:
     """Return the n-th block of four independent uniforms on [0, 1) of a stream."""
-    a, b, c, d = philox(key_of(seed, entity, purpose), n + 1)
-    return (a >> 11) * _TO_UNIT, (b >> 11) * _TO_UNIT, (c >> 11) * _TO_UNIT, (d >> 11) * _TO_UNIT
+    if n >= _BLOCK:
+        # Whoever has drawn so often draws again: many blocks cost NumPy little more than one costs Python.
+        a, b, c, d = _block_of(seed, entity, purpose, n // _BLOCK)[n % _BLOCK]
+        return a, b, c, d
+    w, x, y, z = philox(key_of(seed, entity, purpose), n + 1)
+    return (w >> 11) * _TO_UNIT, (x >> 11) * _TO_UNIT, (y >> 11) * _TO_UNIT, (z >> 11) * _TO_UNIT
 
 
 def uniform(seed: int, entity: str, purpose: str, n: int) -> float:
@@ -59,6 +64,11 @@ def uniform(seed: int, entity: str, purpose: str, n: int) -> float:
     True
     """
     return (philox(key_of(seed, entity, purpose), n + 1)[0] >> 11) * _TO_UNIT
+
+
+@lru_cache(maxsize=1_024)
+def _block_of(seed: int, entity: str, purpose: str, block: int) -> list[list[float]]:
+    return uniform_rows(seed, entity, purpose, block * _BLOCK, _BLOCK)
 
 
 def uniform_rows(seed: int, entity: str, purpose: str, first: int, count: int) -> list[list[float]]:

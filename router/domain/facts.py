@@ -112,6 +112,17 @@ class OrderSuspended(_OrderFact, frozen=True, tag=True):
     reason: str
 
 
+class ResumeAsked(_OrderFact, frozen=True, tag=True):
+    """A person has looked at a suspended order and lets it go on."""
+
+    who: str
+    why: str
+
+
+class OrderResumed(_OrderFact, frozen=True, tag=True):
+    """It goes on."""
+
+
 class OrderEnded(_OrderFact, frozen=True, tag=True):
     """The order is over."""
 
@@ -241,6 +252,8 @@ class WindowPlayed(_Fact, frozen=True, tag=True):
     model_digest: str
     routing_probabilities: tuple[tuple[str, tuple[float, ...]], ...] = ()
     """By side, where they changed in this window."""
+    aside: tuple[KillSet, ...] = ()
+    """Kills that it heard without the journal."""
 
 
 class SessionClosed(_Fact, frozen=True, tag=True):
@@ -261,6 +274,8 @@ Fact = (
     | OrderExecuted
     | ExecutionBusted
     | OrderSuspended
+    | ResumeAsked
+    | OrderResumed
     | OrderEnded
     | KillSet
     | RearmAsked
@@ -281,6 +296,7 @@ HEARD = (
     ApprovalJudged,
     CancelAsked,
     ReplaceAsked,
+    ResumeAsked,
     KillSet,
     RearmAsked,
     VenueStateSet,

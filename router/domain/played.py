@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from router.domain.events import Event
-from router.domain.facts import Fact
+from router.domain.facts import Fact, KillSet
 from router.domain.messages import HostReply, LearnerReply, VenueReply
 from router.domain.units import Nanos, Px, Qty
 
@@ -33,6 +33,8 @@ class Played(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     model_digest: str
     routing_probabilities: tuple[tuple[str, tuple[float, ...]], ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
+    aside: tuple[KillSet, ...] = ()
+    """Kills that came without the journal: they hold at the desk from now on."""
     is_over: bool = False
     """The session is closed with this window."""
 

@@ -130,6 +130,13 @@ class ReenableStrategy(_Request, frozen=True, tag="reenable_strategy"):
     why: str
 
 
+class ResumeOrder(_Request, frozen=True, tag="resume_order"):
+    """Let a suspended order go on: a person has looked at it."""
+
+    parent_id: str
+    why: str
+
+
 class JudgeApproval(_Request, frozen=True, tag="judge_approval"):
     """Approve an order that waits for a person, or reject it. Nobody judges an order of his own."""
 
@@ -157,6 +164,7 @@ Request = (
     | SteerModel
     | SetLimit
     | ReenableStrategy
+    | ResumeOrder
     | JudgeApproval
     | ReportOutcomes
 )

@@ -84,6 +84,10 @@ class PolicySnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Whose it is while a challenger is being released: CHAMPION or CHALLENGER; empty without a release."""
     arm_share: float = 0.0
     """Of a challenger: the part of new parents that are to be routed by it."""
+    lanes: tuple[str, ...] = ()
+    """Of a policy that publishes a table in place of `scores`: its lanes, one a column."""
+    table: bytes = b""
+    """The scores of `lanes` as numbers: see `router.domain.score_table`."""
 
 
 class Exclusion(msgspec.Struct, frozen=True, gc=False):

@@ -18,6 +18,7 @@ from router.domain.facts import (
     OrderEnded,
     OrderExecuted,
     OrderReplaced,
+    OrderResumed,
     OrderSuspended,
     ReplaceAsked,
 )
@@ -36,6 +37,7 @@ class Entry(msgspec.Struct, kw_only=True):
     cum_qty: Qty = 0
     is_canceling: bool = False
     is_replacing: bool = False
+    is_suspended: bool = False
     ended: OrdStatus | None = None
 
     @property
@@ -96,8 +98,9 @@ class OrderBook:
         """It stands where the fact says."""
         self.orders[fact.parent_id].cum_qty = fact.cum_qty
 
-    def suspended(self, fact: OrderSuspended) -> None:
-        """It stays open; what it waits for is a person."""
+    def suspended(self, fact: OrderSuspended | OrderResumed) -> None:
+        """It stays open; what it waits for, or no longer does, is a person."""
+        self.orders[fact.parent_id].is_suspended = isinstance(fact, OrderSuspended)
 
     def ended(self, fact: OrderEnded) -> None:
         """It is over."""

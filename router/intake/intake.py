@@ -87,6 +87,8 @@ class Intake:
         state = self._state
         if played.n <= self.played(played.symbol):
             return ()
+        for kill in played.aside:
+            state.decide(kill)
         for event in played.events:
             entry = state.book.orders.get(event.parent_id)
             correlation_id = entry.correlation_id if entry else ""
@@ -139,4 +141,5 @@ def _window(played: Played) -> facts.WindowPlayed:
         policy_version=played.policy_version,
         model_digest=played.model_digest,
         routing_probabilities=played.routing_probabilities,
+        aside=played.aside,
     )

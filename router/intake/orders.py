@@ -28,6 +28,7 @@ from router.domain.requests import (
     Principal,
     ReplaceOrder,
     ReportOutcomes,
+    ResumeOrder,
     SubmitOrder,
 )
 from router.domain.units import Nanos, Px
@@ -188,6 +189,26 @@ def _replace(desk: DeskState, request: ReplaceOrder, now: Nanos) -> Answer:
     return Noted()
 
 
+def _resume(desk: DeskState, request: ResumeOrder, now: Nanos) -> Answer:
+    entry = found(desk, request.principal, request.parent_id)
+    if entry is None:
+        return NotFound(what=f"order {request.parent_id}")
+    if not entry.is_suspended or entry.ended is not None:
+        text = f"expected a suspended order, got one that is not - at {request.parent_id}"
+        return Conflicting(code="ORDER_IS_NOT_SUSPENDED", text=text, parent_id=request.parent_id)
+    if not request.why.strip():
+        raise BadInputError(bad_value("why", "a reason", request.why))
+    fact = facts.ResumeAsked(
+        at=now,
+        account=entry.order.account,
+        parent_id=request.parent_id,
+        who=request.principal.name,
+        why=request.why,
+    )
+    desk.decide(fact, entry.correlation_id)
+    return Noted()
+
+
 def _judge(desk: DeskState, request: JudgeApproval, now: Nanos) -> Answer:
     parent_id = request.approval_id.removeprefix("A-")
     entry = found(desk, request.principal, parent_id)
@@ -274,6 +295,7 @@ ORDER_HANDLERS: dict[type, Callable[[DeskState, Any, Nanos], Answer]] = {
     CancelOrder: _cancel,
     CancelAll: _cancel_all,
     ReplaceOrder: _replace,
+    ResumeOrder: _resume,
     JudgeApproval: _judge,
     ReportOutcomes: _outcomes,
 }

@@ -132,7 +132,6 @@ class DeskState:
 
     def _replaced(self, fact: facts.OrderReplaced, correlation_id: str) -> None:
         self.book.replaced(fact)
-        self.tellers[fact.parent_id].replaced(fact.order_qty)
         held = self.gate.exposure.find(fact.parent_id)
         if held is not None:
             self.gate.exposure.replaced(fact.parent_id, fact.order_qty, fact.price, held.risk_px)
@@ -201,6 +200,7 @@ _TAKERS: dict[type, Callable[[DeskState, Any, str], None]] = {
     facts.OrderExecuted: lambda desk, fact, _: desk.book.executed(fact),
     facts.ExecutionBusted: lambda desk, fact, _: desk.book.executed(fact),
     facts.OrderSuspended: lambda desk, fact, _: desk.book.suspended(fact),
+    facts.OrderResumed: lambda desk, fact, _: desk.book.suspended(fact),
     facts.OrderEnded: DeskState._ended,
     facts.KillSet: DeskState._killed,
     facts.RearmAsked: DeskState._rearmed,

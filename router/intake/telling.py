@@ -15,29 +15,35 @@ from router.domain.events import (
     ChildTraded,
     Event,
     ParentDone,
+    ParentReplaced,
+    ParentReplaceRefused,
+    ParentResumed,
     ParentSuspended,
 )
-from router.domain.facts import ExecutionBusted, OrderEnded, OrderExecuted, OrderSuspended
+from router.domain.facts import (
+    ExecutionBusted,
+    OrderEnded,
+    OrderExecuted,
+    OrderReplaced,
+    OrderResumed,
+    OrderSuspended,
+)
 from router.domain.orders import ParentOrder
 from router.domain.units import Px, Qty
 
-Told = OrderExecuted | ExecutionBusted | OrderEnded | OrderSuspended
+Told = OrderExecuted | ExecutionBusted | OrderReplaced | OrderEnded | OrderSuspended | OrderResumed
 
 
 class Teller:
     """What one order's client has been told. `mics` of open children and executions are remembered for it."""
 
     def __init__(self, order: ParentOrder) -> None:
-        self._order_qty = order.order_qty
+        self._order = order
         self._account, self._parent_id = order.account, order.parent_id
         self._mic_of: dict[str, str] = {}
         self._executions: dict[tuple[str, str], tuple[str, Qty, Px]] = {}
         self._inferred: dict[str, list[str]] = {}
         self.cum_qty: Qty = 0
-
-    def replaced(self, order_qty: Qty) -> None:
-        """The order is now for so many shares."""
-        self._order_qty = order_qty
 
     def tell(self, event: Event) -> Iterator[Told]:
         """Yield what the client is told of an event, in order."""
@@ -51,6 +57,13 @@ class Teller:
             yield from self._amended(event, event.last_qty, event.last_px)
         elif isinstance(event, ParentSuspended):
             yield OrderSuspended(at=event.at, account=self._account, parent_id=self._parent_id, reason=event.reason)
+        elif isinstance(event, ParentResumed):
+            yield OrderResumed(at=event.at, account=self._account, parent_id=self._parent_id)
+        elif isinstance(event, ParentReplaced):
+            self._order = event.parent
+            yield self._terms(event, "")
+        elif isinstance(event, ParentReplaceRefused):
+            yield self._terms(event, event.reason)
         elif isinstance(event, ParentDone):
             yield OrderEnded(
                 at=event.at,
@@ -60,6 +73,18 @@ class Teller:
                 cum_qty=self.cum_qty,
                 reason=event.reason,
             )
+
+    def _terms(self, event: ParentReplaced | ParentReplaceRefused, refused: str) -> OrderReplaced:
+        order = self._order
+        return OrderReplaced(
+            at=event.at,
+            account=self._account,
+            parent_id=self._parent_id,
+            order_qty=order.order_qty,
+            price=order.price,
+            end_at=order.end_at,
+            refused=refused,
+        )
 
     def _traded(self, event: ChildTraded) -> Iterator[Told]:
         mic = self._mic_of.get(event.cl_ord_id, "")
@@ -121,4 +146,4 @@ class Teller:
         )
 
     def _leaves(self) -> Qty:
-        return max(self._order_qty - self.cum_qty, 0)
+        return max(self._order.order_qty - self.cum_qty, 0)
