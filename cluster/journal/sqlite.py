@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 from cluster.journal.rows import COLUMNS, FORMAT, READ_BATCH, Head, Row, VerifyFrom
 from cluster.journal.stored import StoredJournal
+from cluster.journal.wal import check_wal
 from router.domain.errors import BadInputError, JournalCorruptError, JournalError, StaleWriterError, bad_value
 from router.orders.journal import GENESIS, SNAPSHOTS_KEPT
 
@@ -92,6 +93,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, durability: Durability, *, is_reader: bool) -> None:
         self.where = str(path)
+        self._durability = durability
         with self._medium():
             self._db = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={'ro' if is_reader else 'rwc'}",
@@ -112,8 +114,16 @@ class SqliteStore:
     def opening(self, *, is_writing: bool) -> Iterator[None]:
         """See `Store.opening`."""
         with self._medium(), self._transaction(is_writing=is_writing):
+            if is_writing and self._durability == "power":
+                # Under the write lock nobody else changes the log, and we have written nothing to it yet.
+                check_wal(Path(f"{self.where}-wal"))
             self._check_format(is_writing=is_writing)
             yield
+        if is_writing:
+            # The next group begins a new log, so that what a failed one left there is not taken for part of it. Where
+            # this fails (a full disk) the log stays, as it does when SQLite's own checkpoints fail.
+            with suppress(sqlite3.OperationalError):
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def rows(self, start: int, end: int, stream: str | None) -> list[Row]:
         """See `Store.rows`."""
@@ -222,8 +232,8 @@ class SqliteStore:
         """Give SQLite's errors their name in our tree."""
         try:
             yield
-        except sqlite3.Error as exc:
-            code = getattr(exc, "sqlite_errorcode", None)
+        except (sqlite3.Error, OverflowError) as exc:
+            code = getattr(exc, "sqlite_errorcode", 0 if isinstance(exc, OverflowError) else None)
             # Text that is not UTF-8 is an error of Python's binding and has no code.
             is_corrupt = code is None or code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
             kind = JournalCorruptError if is_corrupt else JournalError

@@ -145,7 +145,10 @@ class StoredJournal:
         if known is not None:
             return known
         end = min(start + limit, END if self._is_reader else self._tail.durable_size)
-        return [check_crc(record, self._store.where) for record in self._records(start, end, None)]
+        records = [check_crc(record, self._store.where) for record in self._records(start, end, None)]
+        if self._is_reader and records:
+            self._tail.durable_size = max(self._tail.durable_size, records[-1].offset + 1)
+        return records
 
     def next_seq(self, stream: str) -> int:
         """See `Journal.next_seq`. A reader says what it was when it opened."""
@@ -154,7 +157,8 @@ class StoredJournal:
     def fence(self, epoch: int) -> None:
         """See `Journal.fence`. Durable when it returns."""
         self._check_writer()
-        self._store.fence(epoch)
+        with self._fencing():
+            self._store.fence(epoch)
         self._fenced_by = max(self._fenced_by, epoch)
 
     def put_snapshot(self, name: str, offset: int, payload: bytes) -> None:
@@ -173,14 +177,22 @@ class StoredJournal:
             self._bad_snapshots += 1
         return None
 
+    def snapshot_names(self) -> list[str]:
+        """Return the names that have snapshots, in order."""
+        self._check_usable()
+        return self._store.snapshot_names()
+
     def health(self) -> JournalHealth:
-        """See `Journal.health`. A reader's sizes are those at its opening."""
+        """See `Journal.health`. A reader's sizes are those that it has seen."""
+        overtaken = (
+            f"a writer of epoch {self._fenced_by} or later has taken over" if self._fenced_by > self.epoch else ""
+        )
         return JournalHealth(
             size=self._tail.size,
             durable_size=self._tail.durable_size,
             epoch=self.epoch,
             last_flush_s=self._last_flush_s,
-            fault=self._fault,
+            fault=self._fault or overtaken,
             bad_snapshots=self._bad_snapshots,
         )
 
@@ -255,6 +267,7 @@ class StoredJournal:
         try:
             yield
         except StaleWriterError:
+            # At least that one: which it is stands in the error.
             self._fenced_by = max(self._fenced_by, self.epoch + 1)
             self._tail.drop()
             raise

@@ -1,8 +1,8 @@
 """The examiner of journals: `check_journal(make)`, one suite for the one in memory and those on disk.
 
 Rule of this file: a check says what a journal promises; it knows nothing of how one keeps it. `make` gives a new, empty
-journal each time it is called. What needs a process to die, a disk to fill or a bit to flip is tested where the medium
-is: a port cannot ask for it.
+journal each time it is called, and `take_over` a second writer on the medium of a first. What needs a process to die, a
+disk to fill or a bit to flip is tested where the medium is: a port cannot ask for it.
 """
 
 from __future__ import annotations
@@ -12,23 +12,30 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from router.domain.errors import JournalError, StaleWriterError
-from router.orders.journal import GENESIS, Draft, Journal, digest_of, verify
+import msgspec
+
+from router.domain.errors import JournalCorruptError, JournalError, StaleWriterError
+from router.orders.journal import GENESIS, SNAPSHOT_BYTES_MAX, Draft, Journal, check_crc, digest_of, verify
 
 Make = Callable[[], Journal]
+TakeOver = Callable[[Any], Journal]
 
 
-def check_journal(make: Make) -> None:
-    """Run every check on journals from `make`.
+def check_journal(make: Make, take_over: TakeOver | None = None) -> None:
+    """Run every check on journals from `make`; with `take_over`, which opens the medium of one once more for writing
+    while the first writer lives, those of two writers as well.
 
     Raises:
         AssertionError: a promise of `Journal` that this one does not keep.
 
     >>> from router.orders.memory_journal import MemoryJournal
-    >>> check_journal(MemoryJournal)
+    >>> check_journal(MemoryJournal, MemoryJournal.take_over)
     """
     for check in CHECKS:
         check(make)
+    if take_over is not None:
+        for check_two in CHECKS_OF_TWO:
+            check_two(make, take_over)
 
 
 def check_new_journal_is_empty(make: Make) -> None:
@@ -54,7 +61,8 @@ def check_records_come_back_as_written(make: Make) -> None:
     assert [record.offset for record in records] == [0, 1, 2, 3]
     assert [(record.stream, record.seq) for record in records] == [("P1", 0), ("P1", 1), ("P2", 0), ("P1", 2)]
     for n, record in enumerate(records):
-        draft = Draft(record.kind, record.at, record.causation_id, record.payload, record.version)
+        ids = (record.causation_id, record.payload, record.version, record.correlation_id)
+        draft = Draft(record.kind, record.at, *ids)
         assert draft == _draft(n)
         assert record.epoch == journal.epoch
     journal.close()
@@ -161,6 +169,124 @@ def check_any_bytes_can_be_recorded(make: Make) -> None:
     journal.close()
 
 
+def check_correlation_id_is_sealed(make: Make) -> None:
+    """A correlation id comes back, is empty where none was given, and cannot be changed unnoticed."""
+    journal = make()
+    journal.append("P1", 0, [Draft("Kind", 1, "", b"", correlation_id="req-7/ü"), Draft("Kind", 1, "", b"")])
+    journal.sync()
+    records = list(journal.read())
+    assert [record.correlation_id for record in records] == ["req-7/ü", ""]
+    forged = msgspec.structs.replace(records[0], correlation_id="req-8")
+    assert digest_of(forged) != digest_of(records[0])
+    assert _raised(JournalCorruptError, lambda: check_crc(forged, "a forged record"))
+    journal.close()
+
+
+def check_only_the_durable_is_read_as_durable(make: Make) -> None:
+    """`read_durable` gives what a sync has acknowledged, bounded, from anywhere; past the end nothing."""
+    journal = make()
+    assert journal.read_durable(0, 10) == []
+    journal.append("P1", 0, [_draft(n) for n in range(4)])
+    assert journal.read_durable(0, 10) == []
+    journal.sync()
+    journal.append("P2", 0, [_draft(4), _draft(5)])
+    everything = list(journal.read())
+    assert journal.read_durable(0, 10) == everything[:4]
+    assert journal.read_durable(1, 2) == everything[1:3]
+    journal.sync()
+    for start in range(8):
+        for limit in (1, 3, 10):
+            assert journal.read_durable(start, limit) == everything[start : start + limit]
+    journal.close()
+
+
+def check_health_says_how_it_is(make: Make) -> None:
+    """Sizes, epoch, and why nothing is accepted any more; also of one that is closed."""
+    journal = make()
+    assert _sizes(journal) == (0, 0)
+    journal.append("P1", 0, [_draft(0)])
+    assert _sizes(journal) == (1, 0)
+    journal.sync()
+    journal.append("P1", 1, [_draft(1), _draft(2)])
+    assert _sizes(journal) == (3, 1)
+    health = journal.health()
+    assert (health.epoch, health.fault, health.bad_snapshots) == (journal.epoch, "", 0)
+    assert health.last_flush_s >= 0.0
+    journal.close()
+    assert (_sizes(journal), journal.health().fault) == ((1, 1), "it was closed")
+
+
+def check_last_snapshot_comes_back(make: Make) -> None:
+    """The one of the greatest offset, of each name its own; the same offset again replaces."""
+    journal = make()
+    assert journal.get_snapshot("desk") is None
+    journal.put_snapshot("empty", 0, b"")
+    journal.append("P1", 0, [_draft(n) for n in range(9)])
+    journal.sync()
+    for offset in (2, 9, 4, 3, 8):
+        journal.put_snapshot("desk", offset, f"state {offset}".encode())
+    journal.put_snapshot("learner", 4, bytes(range(256)))
+    assert journal.get_snapshot("desk") == (9, b"state 9")
+    journal.put_snapshot("desk", 9, b"again")
+    assert journal.get_snapshot("desk") == (9, b"again")
+    assert journal.get_snapshot("learner") == (4, bytes(range(256)))
+    assert journal.get_snapshot("empty") == (0, b"")
+    assert journal.get_snapshot("another") is None
+    assert [record.offset for record in journal.read(9)] == []
+    journal.close()
+
+
+def check_snapshot_never_runs_ahead(make: Make) -> None:
+    """No snapshot of what a crash would take, of nothing that there is, or above the bound; the journal goes on."""
+    journal = make()
+    journal.append("P1", 0, [_draft(0), _draft(1)])
+    journal.sync()
+    journal.append("P1", 2, [_draft(2)])
+    for offset in (-1, 3, 4):
+        assert _raised(JournalError, partial(journal.put_snapshot, "desk", offset, b"state"))
+    assert _raised(JournalError, lambda: journal.put_snapshot("desk", 2, bytes(SNAPSHOT_BYTES_MAX + 1)))
+    assert journal.get_snapshot("desk") is None
+    journal.put_snapshot("desk", 2, b"state")
+    journal.sync()
+    assert journal.get_snapshot("desk") == (2, b"state")
+    assert _sizes(journal) == (3, 3)
+    journal.close()
+
+
+def check_newer_writer_wins(make: Make, take_over: TakeOver) -> None:
+    """A second writer goes on behind what was synced, under a newer epoch; the older one writes nothing any more."""
+    older = make()
+    older.append("P1", 0, [_draft(0)])
+    older.sync()
+    older.put_snapshot("desk", 1, b"state")
+    older.append("P1", 1, [_draft(1)])
+    newer = take_over(older)
+    assert newer.epoch > older.epoch
+    assert _raised(StaleWriterError, older.sync)
+    assert _raised(StaleWriterError, lambda: older.append("P1", older.next_seq("P1"), [_draft(9)]))
+    assert _raised(StaleWriterError, lambda: older.put_snapshot("desk", 1, b"stale"))
+    assert _raised(StaleWriterError, older.sync)
+    assert ("taken over" in older.health().fault, newer.health().fault) == (True, "")
+    newer.append("P1", 1, [_draft(2)])
+    newer.sync()
+    assert [record.kind for record in newer.read()] == ["Kind0", "Kind2"]
+    assert list(verify(newer.read(), "the journal")) == newer.read_durable(0, 9)
+    assert newer.get_snapshot("desk") == (1, b"state")
+    older.close()
+    newer.close()
+
+
+def check_stale_writer_is_told_by_an_empty_sync(make: Make, take_over: TakeOver) -> None:
+    """A writer with nothing to write finds out as well: whoever asks before it acts may go by a sync."""
+    older = make()
+    older.sync()
+    newer = take_over(older)
+    assert _raised(StaleWriterError, older.sync)
+    newer.sync()
+    older.close()
+    newer.close()
+
+
 CHECKS: tuple[Callable[[Make], None], ...] = (
     check_new_journal_is_empty,
     check_records_come_back_as_written,
@@ -171,11 +297,26 @@ CHECKS: tuple[Callable[[Make], None], ...] = (
     check_fenced_writer_stops,
     check_closed_journal_refuses,
     check_any_bytes_can_be_recorded,
+    check_correlation_id_is_sealed,
+    check_only_the_durable_is_read_as_durable,
+    check_health_says_how_it_is,
+    check_last_snapshot_comes_back,
+    check_snapshot_never_runs_ahead,
+)
+
+CHECKS_OF_TWO: tuple[Callable[[Make, TakeOver], None], ...] = (
+    check_newer_writer_wins,
+    check_stale_writer_is_told_by_an_empty_sync,
 )
 
 
 def _draft(n: int) -> Draft:
-    return Draft(f"Kind{n}", 1_000 + n, f"P1.d{n}", f"payload {n}".encode(), 1 + n % 2)
+    return Draft(f"Kind{n}", 1_000 + n, f"P1.d{n}", f"payload {n}".encode(), 1 + n % 2, "ü" * (n % 3))
+
+
+def _sizes(journal: Journal) -> tuple[int, int]:
+    health = journal.health()
+    return health.size, health.durable_size
 
 
 def _raised(kind: type[JournalError], call: Callable[[], Any]) -> bool:

@@ -1,54 +1,84 @@
 """Every journal keeps the port's promises, and the one in memory behaves as the one on disk does.
 
-Rule of this file: both journals run the same checks and the same histories.
+Rule of this file: all journals run the same checks; the one in memory and the one on disk the same histories too.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.journal.sqlite import SqliteJournal
+from cluster.journal.open import open_journal
+from cluster.journal.sqlite import Durability, SqliteJournal
 from router.domain.errors import JournalError, StaleWriterError
-from router.orders.check_journal import CHECKS, Make
+from router.orders.check_journal import CHECKS, CHECKS_OF_TWO, Make, TakeOver
 from router.orders.journal import UNSYNCED_MAX, Draft, Journal, Record
 from router.orders.memory_journal import MemoryJournal
 
 
-@pytest.fixture(params=["memory", "power", "process"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
-    made: list[Journal] = []
+class Medium:
+    """Makes journals of one kind, and knows which place each is in."""
 
-    def one() -> Journal:
-        made.append(
-            MemoryJournal()
-            if request.param == "memory"
-            else SqliteJournal(tmp_path / f"{len(made)}.sqlite", durability=request.param)
-        )
-        return made[-1]
+    def __init__(self, places: Iterator[str], durability: Durability = "power") -> None:
+        self._places = places
+        self._durability = durability
+        self._made: list[tuple[Journal, str]] = []
 
-    return one
+    def make(self) -> Journal:
+        return self._open(next(self._places))
+
+    def take_over(self, older: Journal) -> Journal:
+        return self._open(next(place for journal, place in self._made if journal is older))
+
+    def close(self) -> None:
+        for journal, _ in self._made:
+            journal.close()
+
+    def _open(self, place: str) -> Journal:
+        self._made.append((open_journal(place, durability=self._durability), place))
+        return self._made[-1][0]
+
+
+@pytest.fixture(params=["memory", "power", "process", "postgres"])
+def medium(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Make, TakeOver]]:
+    if request.param == "memory":
+        yield MemoryJournal, MemoryJournal.take_over
+        return
+    if request.param == "postgres":
+        new_url = request.getfixturevalue("new_postgres_url")
+        made = Medium(iter(new_url, ""))
+    else:
+        made = Medium((str(tmp_path / f"{n}.sqlite") for n in count()), request.param)
+    yield made.make, made.take_over
+    made.close()
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_journal_keeps_its_promise(check: Callable[[Make], None], make: Make) -> None:
-    assert check(make) is None
+def test_journal_keeps_its_promise(check: Callable[[Make], None], medium: tuple[Make, TakeOver]) -> None:
+    assert check(medium[0]) is None
+
+
+@pytest.mark.parametrize("check", CHECKS_OF_TWO, ids=lambda check: check.__name__)
+def test_two_writers_keep_their_promise(check: Callable[[Make, TakeOver], None], medium: tuple[Make, TakeOver]) -> None:
+    assert check(*medium) is None
 
 
 def test_every_check_is_in_the_suite() -> None:
     import router.orders.check_journal as module
 
-    checks = {name for name in vars(module) if name.startswith("check_")} - {"check_journal"}
-    assert {check.__name__ for check in CHECKS} == checks
+    here = [value for name, value in vars(module).items() if name.startswith("check_")]
+    checks = {check.__name__ for check in here if check.__module__ == module.__name__} - {"check_journal"}
+    assert {check.__name__ for check in (*CHECKS, *CHECKS_OF_TWO)} == checks
 
 
-def test_unsynced_records_are_bounded(make: Make) -> None:
-    journal = make()
+def test_unsynced_records_are_bounded(medium: tuple[Make, TakeOver]) -> None:
+    journal = medium[0]()
     draft = Draft("Kind", 1, "", b"")
     journal.append("P1", 0, [draft] * UNSYNCED_MAX)
     with pytest.raises(JournalError, match="unsynced"):
@@ -87,6 +117,19 @@ def test_crash_starts_a_new_epoch_and_lifts_what_stopped_the_writer() -> None:
     journal.crash()
     journal.append("P1", 0, [_draft(0)])
     assert [record.epoch for record in journal.read()] == [10]
+
+
+def test_memory_journal_keeps_its_snapshots_and_passes_over_damaged_ones() -> None:
+    journal = MemoryJournal()
+    journal.append("P1", 0, [_draft(n) for n in range(5)])
+    journal.sync()
+    for offset in range(1, 6):
+        journal.put_snapshot("desk", offset, str(offset).encode())
+    journal.crash()
+    assert journal.get_snapshot("desk") == (5, b"5")
+    journal.damage_snapshot("desk")
+    assert journal.get_snapshot("desk") == (4, b"4")
+    assert journal.health().bad_snapshots == 1
 
 
 def test_failed_sync_of_the_memory_journal_fences_it() -> None:

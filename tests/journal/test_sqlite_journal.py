@@ -248,7 +248,7 @@ def test_someone_elses_database_is_refused_and_left_alone(tmp_path: Path) -> Non
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE theirs (a)")
     db.close()
-    with pytest.raises(JournalError, match="expected a journal of format 1"):
+    with pytest.raises(JournalError, match="expected a journal of format 2"):
         SqliteJournal(path)
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
