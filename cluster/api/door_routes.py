@@ -1,0 +1,48 @@
+"""The rows of the table of resources that are the door's own: sessions, streams, metrics.
+
+Rule of this file: rows, and the one handler that is too small for a file of its own.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from cluster.api.door import door_of
+from cluster.api.gate import GATE
+from cluster.api.metrics import CONTENT_TYPE
+from cluster.api.route import AUDITOR, OPERATOR, READ_ONLY, READS, RISK, Answered, Route
+from cluster.api.sign_in import session_routes
+from cluster.api.streams import stream_routes
+from router.domain.errors import AnabranchError
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """Serve the metrics; with the desk out of reach those of the door alone."""
+    door, gate = door_of(request), request.app[GATE]
+    try:
+        status = await door.backend.status()
+        pictures = [door.backend.market(symbol) for symbol in door.backend.symbols()]
+        gate.metrics.desk(status, [picture for picture in pictures if picture is not None])
+    except AnabranchError:
+        gate.metrics.is_ready.set(0)
+    gate.metrics.in_flight.set(gate.at_work)
+    return web.Response(body=gate.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def door_routes() -> tuple[Route, ...]:
+    """Return the door's own rows."""
+    return (
+        *session_routes(),
+        *stream_routes(),
+        Route(
+            method="GET",
+            path="/metrics",
+            handler=metrics,
+            roles=(OPERATOR, RISK, READ_ONLY, AUDITOR),
+            rate_class=READS,
+            tag="operations",
+            summary="Metrics, as Prometheus reads them",
+            answers=(Answered(200, "Prometheus text.", None, "text/plain"),),
+            description="Besides keys and sessions the bearer token of `api.metrics_token` opens it.",
+        ),
+    )

@@ -1,0 +1,81 @@
+"""The resources of the service itself: is it alive, is it ready, what time is it, how are the actors, what can it do.
+
+Rule of this file: alive means that this process answers; ready means that an order would be accepted.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from cluster.api.decimals import time_text
+from cluster.api.desk_answers import Actor, Clock, Cluster, Health, Readiness
+from cluster.api.docs_page import DOCS, STATIC
+from cluster.api.door import door_of
+from cluster.api.verdicts import missing
+from cluster.api.wire import reply
+from router.domain.errors import AnabranchError
+
+DOCUMENT: Final = web.AppKey("document", bytes)
+"""The OpenAPI document, as it is served."""
+
+
+async def get_health(request: web.Request) -> web.Response:
+    """GET /healthz"""
+    return reply(request, Health(status="ok"))
+
+
+async def get_readiness(request: web.Request) -> web.Response:
+    """GET /readyz"""
+    try:
+        waits_for = (await door_of(request).backend.status()).waits_for
+    except AnabranchError as exc:
+        waits_for = (f"desk: {exc}",)
+    return reply(request, Readiness(is_ready=not waits_for, waits_for=waits_for), 503 if waits_for else 200)
+
+
+async def get_clock(request: web.Request) -> web.Response:
+    """GET /v1/clock"""
+    status = await door_of(request).backend.status()
+    said = Clock(market_time=time_text(status.market_at), wall_time=time_text(status.wall_at), speed=status.speed)
+    return reply(request, said)
+
+
+async def get_cluster(request: web.Request) -> web.Response:
+    """GET /v1/cluster"""
+    backend = door_of(request).backend
+    status = await backend.status()
+    said = Cluster(
+        is_ready=not status.waits_for,
+        waits_for=status.waits_for,
+        symbols=backend.symbols(),
+        build=status.build,
+        market_time=time_text(status.market_at),
+        wall_time=time_text(status.wall_at),
+        speed=status.speed,
+        journal_size=status.journal_size,
+        journal_lag=status.journal_lag,
+        actors=tuple(Actor(**msgspec.structs.asdict(actor)) for actor in status.actors),
+        metrics=status.metrics,
+    )
+    return reply(request, said)
+
+
+async def get_document(request: web.Request) -> web.Response:
+    """GET /openapi.json"""
+    return web.Response(body=request.app[DOCUMENT], content_type="application/json")
+
+
+async def get_docs(request: web.Request) -> web.Response:
+    """GET /docs"""
+    return web.Response(body=DOCS, content_type="text/html", charset="utf-8")
+
+
+async def get_static(request: web.Request) -> web.Response:
+    """GET /static/{name}"""
+    found = STATIC.get(request.match_info["name"])
+    if found is None:
+        return missing(request, f"file {request.match_info['name']}")
+    return web.Response(body=found.body, content_type=found.media, charset="utf-8")

@@ -1,0 +1,149 @@
+"""A whole desk behind a real server on a loopback port, in a thread of its own: what tests of the API talk to.
+
+Rule of this file: nothing is pretended. Intake, journal, market and door are the real ones; only Ray is not there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from cluster.api.app import make_app
+from cluster.api.backend import Backend
+from cluster.api.door import DOOR, Door
+from cluster.api.serve import serve
+from cluster.live.embedded import EmbeddedDesk
+from cluster.live.settings import live_settings
+
+READY_WITHIN_S = 30.0
+JSON = dict[str, Any]
+
+RISK = "shape_repeats_max = 10_000\nmessages_per_s = 100_000\nmessages_burst = 100_000"
+"""Tests send alike orders, and fast."""
+
+
+class ServedDesk:
+    """A desk that is served while the block lasts. `wrap` may put something between the door and the desk."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        api: str = "is_open = true",
+        live: str = 'scenario = "smoke"',
+        risk: str = RISK,
+        wrap: Callable[[EmbeddedDesk], Backend] = lambda desk: desk,
+    ) -> None:
+        file = folder / "anabranch.toml"
+        file.write_text(f"[live]\n{live}\n[risk]\n{risk}\n[api]\nport = 0\n{api}\n", encoding="utf-8")
+        self.settings = live_settings(file)
+        self._wrap = wrap
+        self._started = threading.Event()
+        self._fault: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="served desk")
+        self.url = ""
+        self.door: Door
+
+    def __enter__(self) -> ServedDesk:
+        self._thread.start()
+        self._started.wait(READY_WITHIN_S)
+        if self._fault is not None:
+            raise self._fault
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(READY_WITHIN_S)
+        assert not self._thread.is_alive()
+
+    def call(self, work: Callable[[], Any]) -> Any:
+        """Do something on the door's own loop and return what it gave."""
+
+        async def done() -> Any:
+            return work()
+
+        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(READY_WITHIN_S)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as exc:
+            self._fault = exc
+            self._started.set()
+            raise
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        desk = EmbeddedDesk(self.settings)
+        await desk.start()
+        app = make_app(self._wrap(desk), self.settings.api)
+        self.door = app[DOOR]
+        server = await serve(app, self.settings.api)
+        until = time.monotonic() + READY_WITHIN_S
+        while (await desk.status()).waits_for and time.monotonic() < until:
+            await _a_moment(0.01)
+        self.url = server.url
+        self._started.set()
+        await self._stop.wait()
+        await server.stop(1.0)
+        await desk.stop()
+
+
+async def _a_moment(seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.Event().wait()
+
+
+def order_body(client_order_id: str, **changes: Any) -> JSON:
+    """Return the body of a small order."""
+    body: JSON = {
+        "client_order_id": client_order_id,
+        "account": "ACME-1",
+        "symbol": "SMOK",
+        "side": "buy",
+        "type": "limit",
+        "qty": "500",
+        "limit_price": "41.00",
+    }
+    body |= changes
+    return {key: value for key, value in body.items() if value is not ...}
+
+
+class Asked:
+    """What one request was answered."""
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self) -> JSON:
+        """Return the body, which is JSON."""
+        found: JSON = msgspec.json.decode(self.body)
+        return found
+
+
+async def ask(url: str, method: str, path: str, json: Any = None, **options: Any) -> Asked:
+    """Send one request on a connection of its own."""
+    async with (
+        aiohttp.ClientSession(url) as session,
+        session.request(method, path, json=json, **options) as answer,
+    ):
+        return Asked(answer.status, dict(answer.headers), await answer.read())
+
+
+async def until(work: Callable[[], Any], within_s: float = 20.0) -> Any:
+    """Ask again and again until the answer is true, and return it; the desk's clock is the wall clock."""
+    end = time.monotonic() + within_s
+    while True:
+        found = await work()
+        if found or time.monotonic() > end:
+            return found
+        await _a_moment(0.05)
