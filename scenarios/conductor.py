@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from learners.features.market import MarketFeatures
 from learners.features.own_fills import OwnFills
-from router.domain.enums import ExecType, OutcomeKind, Side
+from router.domain.enums import ExecType, Side
 from router.domain.events import ChildIntended, ChildTraded, DecisionMade, ParentCancelRequested, ParentDone
 from router.domain.instruments import VenueSpec
 from router.domain.market import I64, PRINT_COLUMNS, QUOTE_COLUMNS, DealerTier, MarketSnapshot, rows_from_bytes
@@ -47,6 +47,7 @@ from scenarios.learner_line import LearnerLine
 from scenarios.link import Link
 from scenarios.marks import Marks
 from scenarios.network import Network
+from scenarios.owners import child_of, parent_of
 from scenarios.plan import Plan as Plan
 from scenarios.reactions import Reactions
 from scenarios.recorder import Recorder
@@ -58,7 +59,7 @@ SETTLE_NS: Nanos = 300 * SECOND
 LISTEN_NS: Nanos = 250 * MILLISECOND
 """The longest window while a venue may invite a child to firm up: invitations stand for about a second."""
 
-_TRADE, _FILL = ExecType.TRADE, OutcomeKind.FILL
+_TRADE = ExecType.TRADE
 
 _BATCH_STEP = 2
 """Batch numbers of hosts are even: the odd ones between are for restarts."""
@@ -243,7 +244,7 @@ class Conductor:
         resumes, self._resumes = self._by_host(self._resumes), []
         reports: dict[str, list[Delivered]] = {}
         for delivered in self.network.deliver(self._now):
-            parent = self._parent_of.get(_child_id(delivered))
+            parent = self._parent_of.get(child_of(delivered))
             if parent is not None:
                 reports.setdefault(self.plan.host_of[parent.parent_id], []).append(delivered)
                 self._count_fill(delivered)
@@ -297,7 +298,7 @@ class Conductor:
                 take(self, event)
         self._waiting = [p for p in self._waiting if p.parent_id not in self._wakes and p.parent_id not in self._done]
         self.recorder.host(self._now, events)
-        self._send(sorted(commands, key=_parent_id))
+        self._send(sorted(commands, key=parent_of))
         outcomes = sorted([o for reply in replies.values() for o in reply.outcomes], key=_KEY)
         self._marks.told(outcomes)
         return outcomes
@@ -334,11 +335,9 @@ class Conductor:
         is_asked = is_deciding or is_last or self._line.has_word(self._now) or self._is_publishing()
         if not is_asked and not outcomes:
             return ()
-        frames: tuple[ContextFrame, ...] = ()
-        if is_asked or any(outcome.kind is _FILL for outcome in outcomes):
-            # After anything else nothing is published: it is learned now, and seen with the next fill or decision.
-            shares = self._own.shares(self._now)
-            frames = tuple(self._view.frame(self._now, Side(side), shares) for side in self._sides)
+        # Until somebody looks on nothing is published: what came is learned now, and seen then.
+        shares = self._own.shares(self._now) if is_asked else ()
+        frames = tuple(self._view.frame(self._now, Side(side), shares) for side in self._sides if is_asked)
         self._seq += 1
         batch = self._line.batch(self._seq, self._now, outcomes, frames)
         if batch is not None:
@@ -395,14 +394,3 @@ _TAKERS: dict[type, Callable[[Conductor, Any], None]] = {
 
 def _of_type(replies: Mapping[str, object], kind: type[Reply]) -> dict[str, Reply]:
     return {name: reply for name, reply in replies.items() if isinstance(reply, kind)}
-
-
-def _parent_id(command: Command) -> str:
-    return command.child.parent_id if isinstance(command, NewOrderSingle) else command.parent_id
-
-
-def _child_id(delivered: Delivered) -> str:
-    report = delivered.report
-    if isinstance(report, ExecutionReport) and not report.orig_cl_ord_id:
-        return report.cl_ord_id
-    return report.orig_cl_ord_id

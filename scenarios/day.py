@@ -5,7 +5,9 @@ Rule of this file: the learner comes in made, so that a day can be run to find o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from router.domain.units import Nanos
 from router.orders.host import OrderHost
@@ -30,6 +32,9 @@ from scenarios.shells import HostShell, Shell, VenueShell
 Progress = Callable[[float, str], None]
 HOST = "host-0"
 LEARNER = "learner"
+
+YOUNG_MAX = 200_000
+"""Objects that a run may make before the collector of cycles looks at them."""
 
 
 def link_of(assembly: Assembly, learner: Shell) -> Link:
@@ -56,9 +61,21 @@ def drive(assembly: Assembly, link: Link, host_of: dict[str, str], progress: Pro
         progress,
         make_reactions(assembly),
     )
-    conductor.run()
+    with _seldom_collecting():
+        conductor.run()
     add_mids(recorder, conductor.history)
     return conductor
+
+
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Let the collector of cycles look seldom: a run makes next to none, and its record is large to look through."""
+    before = gc.get_threshold()
+    gc.set_threshold(YOUNG_MAX, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _regime(assembly: Assembly, at: Nanos) -> str:

@@ -30,7 +30,12 @@ from scenarios.scenario import parse_scenario
 
 UNUSABLE = tuple(
     reason.value
-    for reason in (ExclusionReason.SESSION_DOWN, ExclusionReason.VENUE_UNAVAILABLE, ExclusionReason.NO_QUOTE)
+    for reason in (
+        ExclusionReason.SESSION_DOWN,
+        ExclusionReason.VENUE_DISABLED,
+        ExclusionReason.VENUE_UNAVAILABLE,
+        ExclusionReason.NO_QUOTE,
+    )
 )
 """Why a lane could not be used by anybody, as against by this order now."""
 

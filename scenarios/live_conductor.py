@@ -66,7 +66,7 @@ class LiveConductor(Conductor):
         tick_ns: Nanos = TICK_NS,
     ) -> None:
         self.heard_by = LiveRecorder(self._hear_events)
-        self._gate = VenueGate([spec.mic for spec in plan.specs])
+        self.gate = VenueGate([spec.mic for spec in plan.specs])
         super().__init__(plan, link, network, impact, self.heard_by, None, reactions)  # type: ignore[arg-type]
         self._hosts = hosts
         self.tick_ns = tick_ns
@@ -188,7 +188,7 @@ class LiveConductor(Conductor):
         host = self._hosts[len(self._parents) % len(self._hosts)]
         self._parents[order.parent_id] = self._open[order.parent_id] = order
         self.plan.host_of[order.parent_id] = host
-        self._gate.open_parent(facts_of(order, order.account))
+        self.gate.open_parent(facts_of(order, order.account))
         insort(self._waiting, order, key=_start)
 
     def _cancel(self, fact: CancelAsked, now: Nanos) -> None:
@@ -227,20 +227,20 @@ class LiveConductor(Conductor):
         )
         self._wishes.add(now, request)
         # Until the host says which terms hold, children of either may leave.
-        self._gate.open_parent(facts_of(_either(order, request), order.account))
+        self.gate.open_parent(facts_of(_either(order, request), order.account))
 
     def _resume(self, fact: ResumeAsked, now: Nanos) -> None:
         if fact.parent_id in self._open:
             self._resumes.append((fact.parent_id, fact.parent_id))
-            self._gate.free_busted(fact.parent_id)
+            self.gate.free_busted(fact.parent_id)
 
     def _kill(self, fact: KillSet, now: Nanos) -> None:
         self._kills.add((fact.level, fact.target))
         if fact.level == "VENUE":
-            self._gate.close_venue(fact.target, "killed")
+            self.gate.close_venue(fact.target, "killed")
             self._close_venues(fact.target)
         elif fact.level != "MODEL":
-            self._gate.block(fact.level, fact.target)
+            self.gate.block(fact.level, fact.target)
         for parent_id, order in self._open.items():
             if self._is_killed(order):
                 self._end(parent_id, now)
@@ -248,8 +248,8 @@ class LiveConductor(Conductor):
     def _rearm(self, fact: RearmAsked, now: Nanos) -> None:
         if fact.is_lifted:
             self._kills.discard((fact.level, fact.target))
-            self._gate.open_venue(fact.target, "killed")
-            self._gate.unblock(fact.level, fact.target)
+            self.gate.open_venue(fact.target, "killed")
+            self.gate.unblock(fact.level, fact.target)
             self._close_venues()
 
     def _is_killed(self, order: ParentOrder) -> bool:
@@ -260,7 +260,7 @@ class LiveConductor(Conductor):
         if fact.mic not in self.venue_states:
             return
         self.venue_states[fact.mic] = fact.state
-        (self._gate.open_venue if fact.state == "ENABLED" else self._gate.close_venue)(fact.mic, "by a person")
+        (self.gate.open_venue if fact.state == "ENABLED" else self.gate.close_venue)(fact.mic, "by a person")
         self._close_venues(fact.mic if fact.state == "DISABLED" else "")
 
     def _close_venues(self, cleared: str = "") -> None:
@@ -285,25 +285,25 @@ class LiveConductor(Conductor):
         for event in events:
             if isinstance(event, ParentDone):
                 self._open.pop(event.parent_id, None)
-                self._gate.end_parent(event.parent_id)
+                self.gate.end_parent(event.parent_id)
             elif isinstance(event, ParentReplaced):
                 self._open[event.parent_id] = event.parent
-                self._gate.open_parent(facts_of(event.parent, event.parent.account))
+                self.gate.open_parent(facts_of(event.parent, event.parent.account))
             elif isinstance(event, ParentReplaceRefused) and event.parent_id in self._open:
                 order = self._open[event.parent_id]
-                self._gate.open_parent(facts_of(order, order.account))
+                self.gate.open_parent(facts_of(order, order.account))
 
     def _count_fill(self, delivered: Delivered) -> None:
         super()._count_fill(delivered)
-        self._gate.hear(delivered.report)
+        self.gate.hear(delivered.report)
 
     def _send(self, commands: list[Command]) -> None:
         """Let what the second gate admits leave; of the rest the host hears, and people too."""
         for mic, is_up in self._is_up.items():
-            (self._gate.open_venue if is_up else self._gate.close_venue)(mic, "down")
+            (self.gate.open_venue if is_up else self.gate.close_venue)(mic, "down")
         admitted = []
         for command in commands:
-            reason = self._gate.admit(command, self._now)
+            reason = self.gate.admit(command, self._now)
             if reason is None:
                 admitted.append(command)
                 continue

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from cluster.journal.sqlite import SqliteJournal
+from cluster.live.ledger import SUFFIX, LedgerShell
 from router.domain import codec
 from router.domain.errors import AnabranchError, JournalCorruptError, JournalError
 from router.domain.facts import SessionOpened
@@ -120,7 +121,9 @@ def _check_left_behind(path: Path, recipe: Recipe) -> None:
 
 
 def _venue(recipe: Recipe, journal: Journal) -> Shell:
-    return RecordedShell(VenueShell(make_venue(_assembly(recipe), recipe.name)), journal)
+    shell = RecordedShell(VenueShell(make_venue(_assembly(recipe), recipe.name)), journal)
+    # A venue of a live desk keeps a second book, of its own make: a witness that shares nothing with ours.
+    return LedgerShell(shell, Path(recipe.journal).with_suffix(SUFFIX)) if recipe.opened else shell
 
 
 def _learner(recipe: Recipe, journal: Journal) -> Shell:

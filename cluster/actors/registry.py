@@ -31,7 +31,8 @@ class ClusterRegistry:
     def __init__(self, namespace: str, journal: str) -> None:
         self._namespace = namespace
         self._journal = journal
-        self._supervisor = self._make()
+        # Found when it is first needed: who is started by a supervisor that is coming back itself must not wait for it.
+        self._supervisor: Any = None
 
     def start(self, recipes: Sequence[Recipe]) -> None:
         """Start every actor and wait until all answer."""
@@ -48,6 +49,7 @@ class ClusterRegistry:
     def kill(self, name: str) -> None:
         """Kill an actor as a fault would; the supervisor itself too."""
         if name == SUPERVISOR:
+            self._supervisor = self._supervisor or self._make()
             ray.kill(self._supervisor, no_restart=True)
         else:
             self._call("kill", name)
@@ -76,10 +78,12 @@ class ClusterRegistry:
 
     def _call(self, method: str, *arguments: object) -> Any:
         for _ in range(ATTEMPTS_MAX):
+            if self._supervisor is None:
+                self._supervisor = self._make()
             try:
                 return ray.get(getattr(self._supervisor, method).remote(*arguments), timeout=CALL_TIMEOUT_S)
             except RayActorError:
-                self._supervisor = self._make()
+                self._supervisor = None
             except RayError as exc:
                 cause = getattr(exc, "cause", None) or exc
                 if isinstance(cause, AnabranchError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,7 +35,8 @@ START_TIMEOUT_S = 120.0
 HEALTH_TIMEOUT_S = 5.0
 WATCH_EVERY_S = 2.0
 RESTARTS_MAX = 20
-"""Restarts of one actor in a run: beyond it something in it fails each time."""
+RESTARTS_WITHIN_S = 600.0
+"""So many restarts of one actor in such a time mean that something in it fails each time."""
 
 _STREAM = "desired"
 
@@ -69,6 +71,7 @@ class Supervisor:
         self._handles: dict[str, Any] = {}
         self._addresses: dict[str, tuple[str, int] | None] = {}
         self._faults: dict[str, AnabranchError] = {}
+        self._deaths: dict[str, list[float]] = {}
         self._is_stopping = False
         self._recover()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -207,8 +210,7 @@ class Supervisor:
         if self._is_stopping:
             return
         with self._keeping(name):
-            if self._incarnation[name] >= RESTARTS_MAX:
-                raise LinkError(f"expected actor {name} to live, got {RESTARTS_MAX} deaths")
+            self._count_death(name)
             incarnation = self._incarnation[name] + 1
             self._record("ActorRestarted", {name: msgspec.msgpack.encode(incarnation)})
             self._incarnation[name] = incarnation
@@ -218,6 +220,13 @@ class Supervisor:
                 ray.kill(self._handles[name], no_restart=True)
             self._handles[name] = self._create_again(name)
             self._open(name)
+
+    def _count_death(self, name: str) -> None:
+        now = time.monotonic()
+        deaths = [at for at in self._deaths.get(name, ()) if now - at < RESTARTS_WITHIN_S]
+        if len(deaths) >= RESTARTS_MAX:
+            raise LinkError(f"expected actor {name} to live, got {RESTARTS_MAX} deaths in {RESTARTS_WITHIN_S:.0f} s")
+        self._deaths[name] = [*deaths, now]
 
     def _create_again(self, name: str) -> Any:
         """Create under a name that Ray may hold a moment longer for the dead."""
@@ -237,9 +246,12 @@ class Supervisor:
             for name in tuple(self._recipes):
                 # Its fault is kept, and told to who asks for the actor; the others are watched on.
                 with suppress(AnabranchError), self._lock:
-                    is_ready = name in self._addresses and name not in self._faults and not self._is_stopping
+                    # What was too slow to start, or died too often for a while, is tried again; other faults stay.
+                    is_late = isinstance(self._faults.get(name), LinkError)
+                    is_ready = name in self._addresses and name not in self._faults
                     with self._keeping(name):
-                        if is_ready and not self._answers(name):
+                        if not self._is_stopping and (is_late or (is_ready and not self._answers(name))):
+                            self._faults.pop(name, None)
                             self._restart(name)
 
     def _record(self, kind: str, payloads: dict[str, bytes]) -> None:

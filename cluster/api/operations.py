@@ -1,4 +1,4 @@
-"""The resources of operators: venues, learners, limits and parameters, kills, approvals, accounts, feedback.
+"""The resources of operators: venues, learners, limits and parameters, kills, approvals, accounts.
 
 Rule of this file: what a person changes carries his reason and is answered once it is recorded; a kill is told to the
 markets first, and directly.
@@ -30,17 +30,15 @@ from cluster.api.desk_answers import (
 from cluster.api.door import Door, correlation_of, door_of, principal_of
 from cluster.api.orders import px_unit_of
 from cluster.api.problems import refuse
-from cluster.api.route_dry_run import lanes_in
 from cluster.api.schemas import (
     AccountStateBody,
     JudgeBody,
     KillBody,
-    OutcomesBody,
     ParameterBody,
     VenueStateBody,
     WhyBody,
 )
-from cluster.api.translate import order_said, outcomes_of
+from cluster.api.translate import order_said
 from cluster.api.verdicts import missing, respond
 from cluster.api.wire import body_of, reply
 from router.domain.errors import BadInputError, JournalError, bad_value
@@ -271,11 +269,12 @@ async def kill_trading(request: web.Request) -> web.Response:
     body = await body_of(request, KillBody)
     _check_target(body)
     door, principal = door_of(request), principal_of(request)
-    await door.backend.kill_now(body.level, body.target, principal.name, body.why)
+    level = body.level.upper()
+    await door.backend.kill_now(level, body.target, principal.name, body.why)
     asked = Kill(
         principal=principal,
         correlation_id=correlation_of(request),
-        level=body.level,
+        level=level,
         target=body.target,
         why=body.why,
     )
@@ -292,7 +291,7 @@ async def rearm_trading(request: web.Request) -> web.Response:
     asked = Rearm(
         principal=principal_of(request),
         correlation_id=correlation_of(request),
-        level=body.level,
+        level=body.level.upper(),
         target=body.target,
         why=body.why,
     )
@@ -367,14 +366,3 @@ async def reenable_strategy(request: web.Request) -> web.Response:
         why=body.why,
     )
     return respond(request, await door_of(request).backend.ask(asked))
-
-
-async def report_outcomes(request: web.Request) -> web.Response:
-    """POST /v1/outcomes"""
-    body = await body_of(request, OutcomesBody)
-    door = door_of(request)
-    picture = door.backend.market(body.symbol)
-    if picture is None:
-        return missing(request, f"symbol {body.symbol}")
-    asked = outcomes_of(body, lanes_in(picture), principal_of(request), correlation_of(request))
-    return respond(request, await door.backend.ask(asked))

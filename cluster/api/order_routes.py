@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from cluster.api import answers as said
-from cluster.api import operations, order_details, orders, route_dry_run, schemas
+from cluster.api import feedback, order_details, orders, route_dry_run, schemas
 from cluster.api.route import (
     CANCELS,
     EVERYBODY,
@@ -223,7 +223,7 @@ ROUTING_ROUTES: Final = (
     Route(
         method="POST",
         path="/v1/outcomes",
-        handler=operations.report_outcomes,
+        handler=feedback.report_outcomes,
         roles=(TRADER,),
         rate_class=ORDERS,
         tag="routing",
@@ -237,7 +237,6 @@ ROUTING_ROUTES: Final = (
             "outcomes": [
                 {
                     "kind": "expire",
-                    "time": "2026-01-05T15:00:00Z",
                     "reference": "mine-1",
                     "decision_id": "mine-1.d0",
                     "child_id": "mine-1.0",
@@ -245,6 +244,7 @@ ROUTING_ROUTES: Final = (
                     "side": "buy",
                     "qty": "100",
                     "is_final": True,
+                    "context": [1.0, 0.0, 0.0, 0.0, -0.006, 0.0, -1.73, -0.15, 1.0, 0.0, 0.0],
                 }
             ],
         },

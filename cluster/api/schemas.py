@@ -128,7 +128,8 @@ class OutcomeBody(Body, frozen=True, kw_only=True):
     """What became of one child since the last outcome about it."""
 
     kind: Literal["fill", "expire", "cancel", "reject", "heartbeat", "markout"]
-    time: Time
+    time: Time | None = None
+    """The market's, of this session; now, when absent."""
     reference: Annotated[str, Meta(pattern=r"^[A-Za-z0-9\-_.:/]{1,36}$")]
     decision_id: Id
     child_id: Id
@@ -147,7 +148,7 @@ class OutcomeBody(Body, frozen=True, kw_only=True):
     fee_bps: Annotated[float, Meta(ge=-10_000.0, le=10_000.0)] = 0.0
     horizon_ms: Annotated[float, Meta(ge=0.0, le=1e9)] = 0.0
     markout_bps: Annotated[float, Meta(ge=-10_000.0, le=10_000.0)] = 0.0
-    context: Annotated[tuple[Annotated[float, Meta(ge=-1e6, le=1e6)], ...], Meta(max_length=NAMES_MAX)] = ()
+    context: Annotated[tuple[Annotated[float, Meta(ge=-10.0, le=10.0)], ...], Meta(max_length=NAMES_MAX)]
     """The child's `context` as `POST /v1/route` gave it."""
 
 

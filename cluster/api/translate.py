@@ -14,14 +14,13 @@ import msgspec
 from cluster.api import answers
 from cluster.api.decimals import DEFAULT_PX_UNIT, average_text, nanos_of, px_of, px_text, qty_of, time_text
 from cluster.api.order_views import OrderView
-from cluster.api.schemas import OrderBody, OutcomesBody, ReplaceBody
+from cluster.api.schemas import OrderBody, ReplaceBody
 from router.domain import codec
-from router.domain.enums import OrdType, OutcomeKind, Side
+from router.domain.enums import OrdType, Side
 from router.domain.errors import BadInputError, bad_value
 from router.domain.orders import SWEEP_STRATEGY, ParentOrder, check_parent
-from router.domain.requests import Principal, ReplaceOrder, ReportOutcomes, SubmitOrder
-from router.domain.scores import Outcome
-from router.domain.units import MILLISECOND, SECOND, Nanos
+from router.domain.requests import Principal, ReplaceOrder, SubmitOrder
+from router.domain.units import SECOND, Nanos
 from router.schedule.build import build_schedule
 
 IMMEDIATE_LIFE_NS: Final[Nanos] = 2 * SECOND
@@ -167,48 +166,6 @@ def replace_of(
         end_at=None if body.end_time is None else nanos_of(body.end_time, "$.end_time"),
         urgency=body.urgency,
         max_participation=body.max_participation,
-    )
-
-
-def outcomes_of(
-    body: OutcomesBody, lanes: tuple[str, ...], principal: Principal, correlation_id: str
-) -> ReportOutcomes:
-    """Return the request that a report of outcomes asks for; `lanes` are those of the symbol.
-
-    Raises:
-        BadInputError: a quantity that is none, or a lane that the symbol does not have; names the place.
-    """
-    outcomes = []
-    for i, given in enumerate(body.outcomes):
-        where = f"$.outcomes[{i}]"
-        if given.lane not in lanes:
-            raise BadInputError(bad_value(f"{where}.lane", f"one of {', '.join(lanes)}", given.lane))
-        outcomes.append(
-            Outcome(
-                kind=OutcomeKind(given.kind.upper()),
-                at=nanos_of(given.time, f"{where}.time"),
-                parent_id=given.reference,
-                decision_id=given.decision_id,
-                cl_ord_id=given.child_id,
-                lane=given.lane,
-                side=SIDES[given.side],
-                order_qty=qty_of(given.qty, f"{where}.qty", 1),
-                leaves_qty=qty_of(given.leaves_qty, f"{where}.leaves_qty"),
-                filled_qty=qty_of(given.filled_qty, f"{where}.filled_qty"),
-                cum_qty=qty_of(given.cum_qty, f"{where}.cum_qty"),
-                age_from_ns=round(given.age_from_ms * MILLISECOND),
-                age_to_ns=round(given.age_to_ms * MILLISECOND),
-                is_final=given.is_final,
-                exec_id=given.exec_id,
-                price_bps=given.price_bps,
-                fee_bps=given.fee_bps,
-                horizon_ns=round(given.horizon_ms * MILLISECOND),
-                markout_bps=given.markout_bps,
-                x=given.context,
-            )
-        )
-    return ReportOutcomes(
-        principal=principal, correlation_id=correlation_id, symbol=body.symbol, outcomes=tuple(outcomes)
     )
 
 

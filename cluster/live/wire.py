@@ -75,6 +75,7 @@ class Answering:
         self._token = token.encode()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     async def listen(self, host: str) -> tuple[str, int]:
         """Open the door on a free port and return the address."""
@@ -88,8 +89,11 @@ class Answering:
             self._server.close()
         for task in tuple(self._tasks):
             task.cancel()
+        for writer in tuple(self._writers):
+            writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         try:
             shown = await asyncio.wait_for(read(reader, len(self._token)), TOKEN_TIMEOUT_S)
             if not hmac.compare_digest(shown, self._token):
@@ -102,6 +106,7 @@ class Answering:
         except (EOFError, OSError, TimeoutError, AnabranchError):
             return
         finally:
+            self._writers.discard(writer)
             writer.close()
 
     async def _one(self, number: int, word: str, body: bytes, writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,143 @@
+"""A live market is a function of its cuts: played again, or brought back from its log at any moment, it is the same."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from live_material import OPEN_AT, accepted, conductor, order, session
+
+from cluster.live.log import MarketLog
+from cluster.live.session import assembly_of, fresh_link
+from router.domain.events import ChildIntended, ChildRejected, ParentDone
+from router.domain.facts import CancelAsked, Fact, KillSet, RearmAsked, ReplaceAsked, SessionOpened, VenueStateSet
+from router.domain.played import Cut, Played
+from router.domain.units import MILLISECOND, SECOND
+from router.orders.memory_journal import MemoryJournal
+from router.orders.venue_gate import facts_of
+from scenarios.link import Link
+from scenarios.live_conductor import LiveConductor
+
+WINDOWS = 60
+
+
+def script(opened: SessionOpened) -> dict[int, tuple[Fact, ...]]:
+    """What comes in, by window."""
+    at = OPEN_AT
+
+    def asked(parent_id: str) -> Fact:
+        return CancelAsked(at=at, account="A", parent_id=parent_id, who="bob", reason="client")
+
+    return {
+        4: tuple(accepted(order(n, opened, OPEN_AT + SECOND), OPEN_AT + SECOND) for n in range(1, 6)),
+        9: (VenueStateSet(at=at, mic="XLTA", state="DISABLED", who="ann", why="test"),),
+        14: (asked("P2"), ReplaceAsked(at=at, account="A", parent_id="P3", who="bob", order_qty=200)),
+        20: (KillSet(at=at, level="SYMBOL", target=opened.symbol, who="ann", why="test"),),
+        25: (RearmAsked(at=at, level="SYMBOL", target=opened.symbol, who="ann", why="ok", is_lifted=True),),
+        26: tuple(accepted(order(n, opened, OPEN_AT + 3 * SECOND), OPEN_AT + 3 * SECOND) for n in range(6, 9)),
+    }
+
+
+def play(market: LiveConductor, log: MarketLog, opened: SessionOpened) -> list[Played]:
+    """Play on to the last window by the script, and return what the desk is told."""
+    told = []
+    news = script(opened)
+    while market.windows < WINDOWS:
+        facts = tuple(enumerate(news.get(market.windows, ()), start=100 * market.windows))
+        if facts:
+            until, heard = market.now + 7 * MILLISECOND, facts[-1][0] + 1
+            log.cut(Cut(n=market.windows, until=until, heard=heard, facts=facts))
+            told.append(market.step(until, heard, facts))
+        else:
+            told.append(market.step())
+    return [played for played in told if played is not None]
+
+
+def recover(market: LiveConductor, log: MarketLog) -> list[Played]:
+    """Go through a log and return what the desk is told again."""
+    told = []
+    while log.has_past:
+        cut = log.take_cut(market.windows)
+        told.append(market.step() if cut is None else market.step(cut.until, cut.heard, cut.facts))
+    return [played for played in told if played is not None]
+
+
+def test_same_cuts_give_the_same_session_on_any_number_of_hosts_of_its_parents() -> None:
+    sessions = []
+    for _ in range(2):
+        opened = session()
+        assembly = assembly_of(opened, None)
+        log = MarketLog(fresh_link(opened, assembly), MemoryJournal())
+        sessions.append(play(conductor(opened, assembly, log), log, opened))
+    assert sessions[0] == sessions[1]
+    events = [event for played in sessions[0] for event in played.events]
+    assert sum(isinstance(event, ChildIntended) for event in events) > 10
+
+
+class _Cut(Exception):
+    """The market's process is gone."""
+
+
+class _Dying:
+    """A link whose owner dies at its n-th answer."""
+
+    def __init__(self, link: Link, after: int) -> None:
+        self._link, self._left = link, after
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._link, name)
+
+    def receive(self) -> object:
+        answers = self._link.receive()
+        self._left -= bool(answers)
+        if self._left < 0:
+            raise _Cut
+        return answers
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 5, 11, 23, 37, 52, 70, 85])
+def test_a_market_killed_between_two_answers_comes_back_as_it_would_have_been(after: int) -> None:
+    opened = session()
+    assembly = assembly_of(opened, None)
+    whole_log = MarketLog(fresh_link(opened, assembly), MemoryJournal())
+    whole = play(conductor(opened, assembly, whole_log), whole_log, opened)
+
+    shells, journal = fresh_link(opened, assembly), MemoryJournal()
+    first = MarketLog(_Dying(shells, after), journal)  # type: ignore[arg-type]
+    with pytest.raises(_Cut):
+        play(conductor(opened, assembly, first), first, opened)
+    journal.crash()
+    second = MarketLog(shells, journal)
+    market = conductor(opened, assembly, second)
+    again = recover(market, second)
+    again += play(market, second, opened)
+    assert again == whole
+
+
+def test_a_killed_symbol_ends_its_orders_and_no_child_leaves_before_it_is_rearmed() -> None:
+    opened = session()
+    assembly = assembly_of(opened, None)
+    log = MarketLog(fresh_link(opened, assembly), MemoryJournal())
+    told = play(conductor(opened, assembly, log), log, opened)
+    killed = [played for played in told if 20 < played.n < 25]
+    assert not [event for played in killed for event in played.events if isinstance(event, ChildIntended)]
+    events = [event for played in told if played.n < 40 for event in played.events]
+    ended = {event.parent_id for event in events if isinstance(event, ParentDone)}
+    assert {"P1", "P2", "P3", "P4", "P5"} <= ended
+
+
+def test_the_second_gate_keeps_a_host_from_sending_more_than_the_desk_took_in() -> None:
+    opened = session()
+    assembly = assembly_of(opened, None)
+    log = MarketLog(fresh_link(opened, assembly), MemoryJournal())
+    market = conductor(opened, assembly, log)
+    for _ in range(4):
+        market.step()
+    placed = order(1, opened, market.now + SECOND, qty=5_000)
+    told = [market.step(market.now + MILLISECOND, 1, ((0, accepted(placed, market.now)),))]
+    # The host works 5,000 shares; from here on the desk is taken to have accepted one.
+    market.gate.open_parent(facts_of(msgspec.structs.replace(placed, order_qty=1)))
+    told += [market.step() for _ in range(30)]
+    windows = [played for played in told if played is not None]
+    refused = [reason for played in windows for _, reason in played.refused]
+    assert any(reason.startswith("OVER_PARENT") for reason in refused)
+    assert any(isinstance(event, ChildRejected) for played in windows for event in played.events)
