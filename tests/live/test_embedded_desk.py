@@ -44,8 +44,8 @@ async def up(folder: Path) -> AsyncIterator[EmbeddedDesk]:
         await desk.stop()
 
 
-def wanted(desk: EmbeddedDesk, name: str, qty: int = 50) -> SubmitOrder:
-    """An order for the desk's symbol, to be filled at once."""
+def wanted(desk: EmbeddedDesk, name: str, qty: int = 50, strategy: str = "sweep") -> SubmitOrder:
+    """An order for the desk's symbol, by default to be filled at once."""
     placed = ParentOrder(
         parent_id="-",
         client_order_id=name,
@@ -54,7 +54,7 @@ def wanted(desk: EmbeddedDesk, name: str, qty: int = 50) -> SubmitOrder:
         order_qty=qty,
         start_at=0,
         end_at=0,
-        strategy="sweep",
+        strategy=strategy,
         account="A",
     )
     return SubmitOrder(principal=TRADER, correlation_id=f"corr-{name}", order=placed, body_hash=f"{name}/{qty}")
@@ -88,7 +88,7 @@ async def test_an_order_is_worked_on_the_clock_and_its_client_is_told(tmp_path: 
 async def test_a_restart_loses_nothing_and_the_session_is_the_same_played_again(tmp_path: Path) -> None:
     async with up(tmp_path) as desk:
         await desk.ask(wanted(desk, "one", 500))
-        await desk.ask(wanted(desk, "two", 2_000))
+        await desk.ask(wanted(desk, "two", 2_000, "twap"))
         assert await desk.ask(ReplaceOrder(principal=TRADER, parent_id="P2", order_qty=1_500)) == Noted()
         await told(desk, "OrderReplaced")
         before = desk.desk.intake.digest()
@@ -121,7 +121,7 @@ async def test_played_again_with_another_policy_it_says_where_it_first_differs(t
 
 async def test_a_kill_told_to_the_market_alone_stops_it_and_reaches_the_desk(tmp_path: Path) -> None:
     async with up(tmp_path) as desk:
-        await desk.ask(wanted(desk, "one", 5_000))
+        await desk.ask(wanted(desk, "one", 5_000, "twap"))
         await desk.kill_now("ALL", "", "ann", "drill")
         ended = (await told(desk, "OrderEnded"))[0]
         assert isinstance(ended, facts.OrderEnded)
