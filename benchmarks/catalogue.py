@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from benchmarks import book, end_to_end, parts, policies, price, replays, scaling, tape_replay
+from benchmarks import book, end_to_end, journal, parts, policies, price, replays, scaling, tape_replay
 from benchmarks.rows import Row, Settings
 from router.domain.errors import BadInputError, bad_value
 
@@ -62,6 +62,7 @@ BENCHMARKS: dict[str, tuple[Group, ...]] = {
     "book": (book.books,),
     "replay": tape_replay.GROUPS,
     "price": price.GROUPS,
+    "journal": journal.GROUPS,
     "scaling": (scaling.flagship, scaling.scaling),
     "learning": learning(tuple(LEARNING)),
     "ablations": (ablations,),

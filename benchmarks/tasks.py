@@ -75,6 +75,13 @@ def journal(durability: Literal["power", "process"], batches: int) -> dict[str, 
     return storage.journal(durability, batches)
 
 
+def group_commit(place: str, folder: str, batch: int, rounds: int) -> dict[str, float]:
+    """Time commits of many callers to one journal: records a second and waits by name."""
+    from benchmarks import journal as timed
+
+    return timed.all_figures(place, folder, batch, rounds)
+
+
 def link(n: int) -> dict[str, float]:
     """Time round trips of an empty batch: microseconds by name."""
     from benchmarks import round_trips
@@ -105,7 +112,7 @@ def book(live: int, n: int, n_others: int) -> dict[str, float]:
 
 TASKS: dict[str, Callable[..., Any]] = {
     function.__name__: function
-    for function in (command, digest, learning, codec, journal, link, book, tape_merges, tape_queue)
+    for function in (command, digest, learning, codec, journal, group_commit, link, book, tape_merges, tape_queue)
 }
 
 

@@ -34,8 +34,9 @@ from router.domain import codec, ids
 from router.domain.chance import uniforms
 from router.domain.enums import AllocationMode, Side, Tactic
 from router.domain.instruments import Lane, VenueSpec, lane_names_of, lanes_of
-from router.domain.market import MarketSnapshot
+from router.domain.market import F64, MarketSnapshot
 from router.domain.orders import ChildOrder, ParentOrder
+from router.domain.score_table import scores_of_table, table_of
 from router.domain.scores import ContextFrame, Exclusion, LaneScore, PolicySnapshot, RoutingDecision
 from router.domain.tactics import StyleChoice
 from router.domain.units import Nanos, Qty
@@ -157,14 +158,17 @@ def route(
     public = public_rows(around.frame, around.specs, parent.min_qty)
     if style is not None and style.terms.is_near:
         public = _near(public, lanes, around)
-    rows, scores = [public[i] for i in kept], [around.policy.scores[i] for i in kept]
+    if parent.max_child_qty:
+        public = [(*row[:4], min(row[4], parent.max_child_qty)) for row in public]
+    rows, policy = [public[i] for i in kept], around.policy
+    scores = table_of(policy).take(kept, axis=1) if policy.lanes else [policy.scores[i] for i in kept]
     block = uniforms(around.seed, parent.parent_id, "decision", decision_n)
-    mode = around.policy.mode
+    mode = policy.mode
     exploration = around.exploration if mode is AllocationMode.WATER_FILL else NO_EXPLORATION
     rules = _rules(parent, portion, around, kept, standing)
     allocation = allocate_rows(portion.qty, rows, scores, mode, portion.opportunity_bps, exploration, block[:3], rules)
     decision_id = ids.decision_id(parent.parent_id, decision_n)
-    asked = _Asked(rows, exploration, rules)
+    asked = _Asked(rows, scores, exploration, rules)
     decision = _decision(parent, portion, around, decision_id, kept, excluded, allocation, asked)
     if style is not None:
         decision = msgspec.structs.replace(decision, style=style)
@@ -231,9 +235,10 @@ _SAID = {
 
 
 class _Asked(NamedTuple):
-    """What a split was asked for with, besides the scores."""
+    """What a split was asked for with."""
 
     rows: list[PublicRow]
+    scores: list[LaneScore] | F64
     exploration: Exploration
     rules: Rules
 
@@ -248,7 +253,7 @@ def _decision(
     allocation: Allocation,
     asked: _Asked,
 ) -> RoutingDecision:
-    (rows, exploration, rules), frame, policy = asked, around.frame, around.policy
+    (rows, scores, exploration, rules), frame, policy = asked, around.frame, around.policy
     lanes = [frame.lanes[i] for i in kept]
     x = np.frombuffer(frame.x, dtype=np.float64).reshape(len(frame.lanes), len(frame.names))
     probe = allocation.probe_index
@@ -266,7 +271,7 @@ def _decision(
         context=x[kept].tobytes(),
         candidates=tuple(lanes),
         exclusions=excluded,
-        scores=tuple(policy.scores[i] for i in kept),
+        scores=scores_of_table(lanes, scores) if isinstance(scores, np.ndarray) else tuple(scores),
         values_bps=allocation.values_bps,
         routing_probabilities=allocation.routing_probabilities,
         quantities=allocation.quantities,

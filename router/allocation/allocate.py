@@ -15,16 +15,21 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from router.allocation.bounded import Group, Splitting, bounded, lowered, real_split
 from router.allocation.choice import choice_of
-from router.allocation.columns import Columns, columns_of, worth
+from router.allocation.columns import Columns, columns_of, columns_of_table, worth
 from router.allocation.columns import LaneTerms as LaneTerms
 from router.allocation.columns import PublicRow as PublicRow
 from router.allocation.columns import lane_terms as lane_terms
 from router.allocation.limits import NO_BUDGET, LimitReason
+from router.allocation.poured import poured
 from router.allocation.split import draw_lane, shares
 from router.domain.enums import AllocationMode
 from router.domain.errors import BadInputError, bad_value
+from router.domain.market import F64
+from router.domain.score_table import SPREAD
 from router.domain.scores import LaneScore
 from router.domain.units import Qty, round_down
 
@@ -139,17 +144,26 @@ def allocate(
 def allocate_rows(
     slice_qty: Qty,
     rows: Sequence[PublicRow],
-    scores: Sequence[LaneScore],
+    scores: Sequence[LaneScore] | F64,
     mode: AllocationMode,
     opportunity_bps: float,
     exploration: Exploration,
     draws: tuple[float, float, float],
     rules: Rules = NO_RULES,
 ) -> Allocation:
-    """Do what `allocate` does, with what is public of the lanes and their scores apart."""
-    _check(slice_qty, rows, scores, exploration)
-    columns = columns_of(lane_terms(rows, opportunity_bps), scores, rules.size_edges)
-    acting = _acting(columns, scores, slice_qty, mode, exploration, rules)
+    """Do what `allocate` does, with what is public of the lanes and their scores apart; these may be columns of a
+    table (see `router.domain.score_table`)."""
+    _check(slice_qty, rows, exploration)
+    if mode is AllocationMode.WATER_FILL and isinstance(scores, np.ndarray) and rules.size_edges:
+        plain = _plainly(slice_qty, rows, scores, opportunity_bps, exploration, draws, rules)
+        if plain is not None:
+            return plain
+    terms = lane_terms(rows, opportunity_bps)
+    if isinstance(scores, np.ndarray):
+        columns, spread = columns_of_table(terms, scores, rules.size_edges), scores[SPREAD].tolist()
+    else:
+        columns, spread = columns_of(terms, scores, rules.size_edges), [score.spread_bps for score in scores]
+    acting = _acting(columns, spread, slice_qty, mode, exploration, rules)
     if rules.budget < NO_BUDGET:
         acting = _afforded(acting, rules, slice_qty)
     columns, how, (epsilon, share) = acting.columns, acting.how, acting.exploration
@@ -178,6 +192,30 @@ def allocate_rows(
         acting.limits + _full(columns, rules.groups, quantities, slice_qty),
         max(acting.benchmark - worth(columns, quantities), 0.0) if rules.budget < NO_BUDGET else 0.0,
     )
+
+
+def _plainly(
+    slice_qty: Qty,
+    rows: Sequence[PublicRow],
+    table: F64,
+    opportunity_bps: float,
+    exploration: Exploration,
+    draws: tuple[float, float, float],
+    rules: Rules,
+) -> Allocation | None:
+    """Return the allocation of a slice that is split by worth, under no rules, and is not probed; else None."""
+    if rules[1:] != NO_RULES[1:]:
+        return None
+    epsilon, share = exploration
+    found = poured(slice_qty, rows, table, rules.size_edges, opportunity_bps, share)
+    if found is None:
+        return None
+    probes = found.probes if epsilon > 0 and share > 0 else []
+    if probes and draws[1] < epsilon:
+        return None
+    chance = 1.0 - epsilon if probes else 1.0
+    values = tuple(found.values_bps)
+    return Allocation(tuple(found.quantities), values, tuple(shares(found.real)), chance, draws[1], -1)
 
 
 def lane_probabilities(
@@ -209,20 +247,20 @@ def probabilities_on(
     return _probabilities(columns, real_split(columns, max(standard_qty, 0), Splitting(mode)), mode)
 
 
-def _check(slice_qty: Qty, rows: Sequence[PublicRow], scores: Sequence[LaneScore], exploration: Exploration) -> None:
+def _check(slice_qty: Qty, rows: Sequence[PublicRow], exploration: Exploration) -> None:
     if slice_qty < 0:
         raise BadInputError(bad_value("allocate.slice_qty", "a quantity from 0", slice_qty))
     for name, number in zip(exploration._fields, exploration, strict=True):
         if not 0.0 <= number <= 1.0:
             raise BadInputError(bad_value(f"allocate.exploration.{name}", "a number from 0 to 1", number))
-    for (_, _, lot, _, _), score in zip(rows, scores, strict=True):
+    for k, (_, _, lot, _, _) in enumerate(rows):
         if lot < 1:
-            raise BadInputError(bad_value(f"allocate.offers[{score.lane}].lot", "a lot from 1", lot))
+            raise BadInputError(bad_value(f"allocate.offers[{k}].lot", "a lot from 1", lot))
 
 
 def _acting(
     columns: Columns,
-    scores: Sequence[LaneScore],
+    spread: list[float],
     slice_qty: Qty,
     mode: AllocationMode,
     exploration: Exploration,
@@ -238,7 +276,7 @@ def _acting(
         limits = ((-1, LimitReason.PROBABILITY_CHANGE),)
         return _Acting(columns._replace(weight=weight), how._replace(mode=mode), exploration, limits)
     if mode is AllocationMode.WATER_FILL:
-        chances = _chances(columns, scores, slice_qty, rules)
+        chances = _chances(columns, spread, slice_qty, rules)
         if chances is not None:
             # A draw by posterior explores by itself.
             drawn = how._replace(mode=AllocationMode.DRAW)
@@ -246,9 +284,8 @@ def _acting(
     return _Acting(columns, how, exploration)
 
 
-def _chances(columns: Columns, scores: Sequence[LaneScore], slice_qty: Qty, rules: Rules) -> list[float] | None:
+def _chances(columns: Columns, spread: list[float], slice_qty: Qty, rules: Rules) -> list[float] | None:
     """Return the chances of lanes of which one gets the slice; None where it is to be split."""
-    spread = [score.spread_bps for score in scores]
     if not rules.is_single_lane and not any(spread):
         return None
     return choice_of(columns, spread, slice_qty, rules.is_single_lane)

@@ -15,6 +15,7 @@ import numpy as np
 from router.allocation.tails import HAZARD_MAX, tail_value
 from router.allocation.water_fill import MU_MIN
 from router.domain.market import F64
+from router.domain.score_table import HAZARDS, LEAKAGE, MARKOUT, MU, P
 from router.domain.scores import LaneScore
 from router.domain.units import Qty
 
@@ -86,6 +87,26 @@ def columns_of(terms: LaneTerms, scores: Sequence[LaneScore], size_edges: Sequen
             add_weight(0.0)
             add_cap(0)
     return _with_tails(columns, scores, size_edges) if size_edges else columns
+
+
+def columns_of_table(terms: LaneTerms, table: F64, size_edges: Sequence[float] = ()) -> Columns:
+    """Return what `columns_of` makes of the scores in a table (see `router.domain.score_table`), one lane a column."""
+    p, mu = table[P], table[MU]
+    c: F64 = np.array(terms.public_bps, dtype=np.float64) - table[MARKOUT] - table[LEAKAGE]
+    cap, is_sound = terms.cap, np.isfinite(p) & np.isfinite(mu) & np.isfinite(c)
+    p, mu = np.minimum(np.maximum(p, 0.0), 1.0), np.maximum(mu, 0.0)
+    tails = None
+    if size_edges:
+        hazards = np.ascontiguousarray(table[HAZARDS:].T)
+        is_finite = np.asarray(np.logical_and(hazards >= 0.0, hazards < math.inf).all(axis=1))
+        if not is_finite.all():
+            hazards = np.where(is_finite[:, None], hazards, 0.0)
+        tails = (hazards, np.array(size_edges, dtype=np.float64))
+        cap = cap if is_finite.all() else [bound if is_finite[k] else 0 for k, bound in enumerate(cap)]
+    if not is_sound.all():
+        p, mu, c = np.where(is_sound, p, 0.0), np.where(is_sound, mu, 0.0), np.where(is_sound, c, 0.0)
+        cap = [bound if is_sound[k] else 0 for k, bound in enumerate(cap)]
+    return Columns(p.tolist(), mu.tolist(), c.tolist(), [0.0] * len(cap), terms.lot, terms.minimum, cap, tails)
 
 
 def _with_tails(columns: Columns, scores: Sequence[LaneScore], size_edges: Sequence[float]) -> Columns:

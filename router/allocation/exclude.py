@@ -14,15 +14,18 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from router.allocation.pricing import asks_for_quote, far_touch, tiers_within
-from router.domain.enums import OrdType, SessionState, Side, Tactic
+from router.domain.enums import OrdType, SessionState, Side, Tactic, VenueType
 from router.domain.errors import BadInputError, bad_value
 from router.domain.instruments import Lane, VenueSpec
 from router.domain.market import MarketSnapshot, Quote
-from router.domain.orders import ParentOrder
+from router.domain.orders import DARK_ALLOWED, DARK_NONE, DARK_ONLY, ParentOrder
 from router.domain.scores import ContextFrame, Exclusion
 from router.domain.units import Px, Qty, px_text
 
 MIDPOINT_TACTICS = (Tactic.MID_PEG, Tactic.CONDITIONAL)
+
+DISABLED = "DISABLED"
+"""Why a venue is unavailable to which a person lets nothing new go."""
 
 
 class ExclusionReason(StrEnum):
@@ -30,7 +33,10 @@ class ExclusionReason(StrEnum):
 
     VENUE_NOT_ALLOWED = "VENUE_NOT_ALLOWED"
     VENUE_DENIED = "VENUE_DENIED"
+    NOT_DARK = "NOT_DARK"
+    DARK = "DARK"
     SESSION_DOWN = "SESSION_DOWN"
+    VENUE_DISABLED = "VENUE_DISABLED"
     VENUE_UNAVAILABLE = "VENUE_UNAVAILABLE"
     TACTIC_NOT_RELEASED = "TACTIC_NOT_RELEASED"
     NO_QUOTE = "NO_QUOTE"
@@ -44,6 +50,7 @@ class _Venue(NamedTuple):
     """A venue, as one decision sees it."""
 
     mic: str
+    is_dark: bool
     parent: ParentOrder
     quote: Quote | None
     unavailable: Mapping[str, str]
@@ -105,21 +112,37 @@ def exclusions(
     left = parent.order_qty if left_qty is None else left_qty
     venues: dict[str, _Said] = {}
     ways: dict[Tactic, _Said] = {}
+    of_lane_by: dict[Tactic, list[tuple[str, Callable[[Any], str | None]]]] = {}
     found = []
     for lane, name, max_qty in zip(lanes, names, most, strict=True):
         mic, tactic = lane.mic, lane.tactic
         if mic not in spec_of:
             raise BadInputError(bad_value("exclusions.lanes", f"lanes of {', '.join(frame.lanes)}", name))
         if of_venue and mic not in venues:
-            venues[mic] = _first(of_venue, _Venue(mic, parent, quotes.get(mic), unavailable))
+            venues[mic] = _first(of_venue, _Venue(mic, _is_dark(spec_of[mic]), parent, quotes.get(mic), unavailable))
         if tactic not in ways:
             ways[tactic] = _first(of_tactic, _Way(tactic, tactics))
         said = (venues[mic] if of_venue else None) or ways[tactic]
         if said is None:
-            said = _first(of_lane, _Case(lane, parent, max_qty, market, quotes.get(mic), left, spec_of[mic]))
+            asked = of_lane_by.get(tactic)
+            if asked is None:
+                asked = of_lane_by[tactic] = [(why, check) for why, check in of_lane if tactic in _asked_of(why)]
+            if max_qty < 1 or asked:
+                checks = of_lane if max_qty < 1 else asked
+                said = _first(checks, _Case(lane, parent, max_qty, market, quotes.get(mic), left, spec_of[mic]))
         if said is not None:
-            found.append(Exclusion(name, *said))
+            found.append(_excluded(name, *said))
     return tuple(found)
+
+
+_excluded = lru_cache(maxsize=4_096)(Exclusion)
+"""Return an exclusion; most of them are those of the decision before."""
+
+
+@lru_cache(maxsize=16)
+def _asked_of(reason: str) -> tuple[Tactic, ...]:
+    """Return the tactics whose lanes a reason can hold for."""
+    return next((tactics for why, tactics in ONLY_FOR.items() if why == reason), tuple(Tactic))
 
 
 def _sizes(frame: ContextFrame, names: tuple[str, ...]) -> tuple[Qty, ...]:
@@ -156,9 +179,27 @@ def _venue_denied(venue: _Venue) -> str | None:
     return "denied by the order" if venue.mic in venue.parent.venues_deny else None
 
 
+def _is_dark(spec: VenueSpec) -> bool:
+    return spec.venue_type is VenueType.DARK_ORDER_BOOK
+
+
+def _not_dark(venue: _Venue) -> str | None:
+    is_out = venue.parent.dark_in_force == DARK_ONLY and not venue.is_dark
+    return "the order trades in dark pools only" if is_out else None
+
+
+def _dark(venue: _Venue) -> str | None:
+    is_out = venue.parent.dark_in_force == DARK_NONE and venue.is_dark
+    return "the order trades in no dark pool" if is_out else None
+
+
 def _session_down(venue: _Venue) -> str | None:
     is_down = venue.quote is not None and venue.quote.session is SessionState.DOWN
     return "the link to the venue is down" if is_down else None
+
+
+def _venue_disabled(venue: _Venue) -> str | None:
+    return "a person lets nothing new go there" if venue.unavailable.get(venue.mic) == DISABLED else None
 
 
 def _venue_unavailable(venue: _Venue) -> str | None:
@@ -218,7 +259,7 @@ def _below_min_qty(case: _Case) -> str | None:
     """A dark lane when less than the parent's min_qty is left, or on offer."""
     if case.lane.tactic not in MIDPOINT_TACTICS:
         return None
-    most = min(case.left_qty, case.max_qty)
+    most = min(case.left_qty, case.max_qty, case.parent.max_child_qty or case.max_qty)
     return f"min_qty {case.parent.min_qty} above {most}" if most < case.parent.min_qty else None
 
 
@@ -238,10 +279,17 @@ def _with_any_down(parent: ParentOrder, market: MarketSnapshot, unavailable: Map
     return any(quote.session is down for quote in market.quotes)
 
 
+def _with_dark_wish(parent: ParentOrder, market: MarketSnapshot, unavailable: Mapping[str, str]) -> bool:
+    return parent.dark_in_force != DARK_ALLOWED
+
+
 VENUE_CHECKS: tuple[tuple[ExclusionReason, Callable[[_Venue], str | None], _Concerns], ...] = (
     (ExclusionReason.VENUE_NOT_ALLOWED, _venue_not_allowed, lambda parent, market, _: bool(parent.venues_allow)),
     (ExclusionReason.VENUE_DENIED, _venue_denied, lambda parent, market, _: bool(parent.venues_deny)),
+    (ExclusionReason.NOT_DARK, _not_dark, _with_dark_wish),
+    (ExclusionReason.DARK, _dark, _with_dark_wish),
     (ExclusionReason.SESSION_DOWN, _session_down, _with_any_down),
+    (ExclusionReason.VENUE_DISABLED, _venue_disabled, lambda parent, market, unavailable: bool(unavailable)),
     (ExclusionReason.VENUE_UNAVAILABLE, _venue_unavailable, lambda parent, market, unavailable: bool(unavailable)),
 )
 """What takes out all the lanes of a venue, asked once for each, with the decisions that it can concern at all."""
@@ -259,6 +307,18 @@ LANE_CHECKS: tuple[tuple[ExclusionReason, Callable[[_Case], str | None], _Concer
     (ExclusionReason.BELOW_MIN_QTY, _below_min_qty, lambda parent, market, _: parent.min_qty > 0),
 )
 """What takes out one lane, where its venue and its tactic may be used."""
+
+TAKING = (Tactic.TAKE, Tactic.QUOTE)
+
+ONLY_FOR: dict[ExclusionReason, tuple[Tactic, ...]] = {
+    # Without anything on offer every check is asked.
+    ExclusionReason.NO_QUOTE: (),
+    ExclusionReason.TRADE_THROUGH: TAKING,
+    ExclusionReason.PRICE_LIMIT: TAKING,
+    ExclusionReason.OUTSIDE_LIMIT: MIDPOINT_TACTICS,
+    ExclusionReason.BELOW_MIN_QTY: MIDPOINT_TACTICS,
+}
+"""The tactics whose lanes a reason can hold for, where it cannot for all; lanes of others are not asked."""
 
 CHECKS = (*VENUE_CHECKS, *TACTIC_CHECKS, *LANE_CHECKS)
 """Every reason and its check, in the order of asking."""

@@ -13,7 +13,7 @@ from router.domain.enums import ExecInst, OrdType, PegPriceType, Side, Tactic, T
 from router.domain.errors import BadInputError, bad_value
 from router.domain.instruments import Lane, VenueSpec
 from router.domain.market import DealerTier, MarketSnapshot, Quote
-from router.domain.orders import ChildOrder, ParentOrder
+from router.domain.orders import SWEEP_STRATEGY, ChildOrder, ParentOrder
 from router.domain.units import Nanos, Px, Qty, round_to_tick
 
 
@@ -82,13 +82,14 @@ def child_for(
 ) -> ChildOrder:
     """Return the child that trades `qty` of `parent` on `lane`.
 
-    TAKE: LIMIT IOC at the venue's far touch. POST: LIMIT until `expire_time`, post-only, at `post_px`. MID_PEG and
-    CONDITIONAL: PEGGED to MID_PRICE until `expire_time`, with the parent's min_qty (at most `qty`) and its limit as
-    bound (None without one), opting out of the segments that the parent denies and the pool names; with `is_near`,
-    a MID_PEG where the pool has it, PEGGED to PRIMARY instead. QUOTE: PREVIOUSLY_QUOTED IOC on the tier within the
-    limit that takes most of `qty`, at equal sizes the best price; its `order_qty` is at most that tier's size. At a
-    dealer who streams nothing and answers requests: PREVIOUSLY_QUOTED IOC without a quote_id, priced at the
-    consolidated far touch, so that the dealer trades only where he is no worse than what is displayed.
+    TAKE: LIMIT IOC at the venue's far touch, an intermarket sweep order where the parent sweeps. POST: LIMIT until
+    `expire_time`, post-only, at `post_px`. MID_PEG and CONDITIONAL: PEGGED to MID_PRICE until `expire_time`, with the
+    parent's min_qty (at most `qty`) and its limit as bound (None without one), opting out of the segments that the
+    parent denies and the pool names; with `is_near`, a MID_PEG where the pool has it, PEGGED to PRIMARY instead. QUOTE:
+    PREVIOUSLY_QUOTED IOC on the tier within the limit that takes most of `qty`, at equal sizes the best price; its
+    `order_qty` is at most that tier's size. At a dealer who streams nothing and answers requests: PREVIOUSLY_QUOTED IOC
+    without a quote_id, priced at the consolidated far touch, so that the dealer trades only where he is no worse than
+    what is displayed.
 
     Raises:
         BadInputError: a quantity below 1, or the market has not what the lane needs (a far touch, both sides, a tier
@@ -163,7 +164,9 @@ def _take(request: _Request) -> ChildOrder:
     if not touch:
         raise BadInputError(bad_value(f"child_for.{request.lane}", "a quote on the far side", "none"))
     price = bounded_px(side, round_to_tick(touch, tick, up=request.is_buy), request.parent.price, tick)
-    return request.child(OrdType.LIMIT, _positive(price, request), TimeInForce.IMMEDIATE_OR_CANCEL)
+    is_sweep = request.parent.strategy == SWEEP_STRATEGY
+    inst = (ExecInst.INTERMARKET_SWEEP,) if is_sweep else ()
+    return request.child(OrdType.LIMIT, _positive(price, request), TimeInForce.IMMEDIATE_OR_CANCEL, exec_inst=inst)
 
 
 def _post(request: _Request) -> ChildOrder:

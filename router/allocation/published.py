@@ -16,10 +16,8 @@ from router.allocation.columns import LaneTerms
 from router.allocation.tails import pour_tails
 from router.allocation.water_fill import water_fill
 from router.domain.market import F64, I64
+from router.domain.score_table import HAZARDS, LEAKAGE, MARKOUT, MU, P
 from router.domain.units import Qty
-
-SCORE_ROWS = 3
-"""Rows of a table before its hazards: p, mu and markout_bps."""
 
 EXPONENTIAL: F64 = np.zeros(0)
 """The edges of the size bins of a policy that has none."""
@@ -60,8 +58,7 @@ def table_probabilities(
     Args:
         standard_qty: the slice, in shares.
         terms: what is public of the lanes.
-        table: float64 (3, lanes): p, mu and markout_bps of each lane, as in `LaneScore`; with size bins (3 + bins,
-            lanes): the hazards of each bin below them.
+        table: float64 (5 + bins, lanes), see `router.domain.score_table`.
         size_edges: float64 (bins,), where the bins start, in shares; none: tails are exponential.
     """
     made: F64 = np.empty(len(terms.cap))
@@ -75,12 +72,12 @@ def _shares(table: F64, public_bps: F64, minimum: F64, cap: F64, edges: F64, tot
     lanes = public_bps.shape[0]
     p, mu, c, room = np.zeros(lanes), np.zeros(lanes), np.zeros(lanes), np.zeros(lanes)
     for k in range(lanes):
-        worth = public_bps[k] - table[2, k]
-        if math.isfinite(worth) and math.isfinite(table[0, k]) and math.isfinite(table[1, k]):
-            p[k], mu[k], c[k] = min(max(table[0, k], 0.0), 1.0), max(table[1, k], 0.0), worth
+        worth = public_bps[k] - table[MARKOUT, k] - table[LEAKAGE, k]
+        if math.isfinite(worth) and math.isfinite(table[P, k]) and math.isfinite(table[MU, k]):
+            p[k], mu[k], c[k] = min(max(table[P, k], 0.0), 1.0), max(table[MU, k], 0.0), worth
             room[k] = cap[k]
     if edges.shape[0]:
-        hazards = np.ascontiguousarray(table[SCORE_ROWS : SCORE_ROWS + edges.shape[0]].T)
+        hazards = np.ascontiguousarray(table[HAZARDS : HAZARDS + edges.shape[0]].T)
         made = pour_tails(p, hazards, edges, c, minimum, room, total)
     else:
         made = water_fill(p, mu, c, minimum, room, total)

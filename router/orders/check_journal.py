@@ -214,6 +214,7 @@ def check_health_says_how_it_is(make: Make) -> None:
     assert health.last_flush_s >= 0.0
     journal.close()
     assert (_sizes(journal), journal.health().fault) == ((1, 1), "it was closed")
+    assert journal.next_seq("P1") == 1
 
 
 def check_last_snapshot_comes_back(make: Make) -> None:

@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
+
 from router.allocation.allocate import Exploration
+from router.allocation.exclude import DISABLED
 from router.allocation.limits import UNLIMITED, Limits
 from router.allocation.styles import StyleRule
-from router.domain.enums import OrdStatus, SessionState, Side, Tactic, TimeInForce, WorkingState
+from router.domain.enums import OrdStatus, OrdType, SessionState, Side, Tactic, TimeInForce, WorkingState
 from router.domain.events import ChildIntended, ChildWatched, DecisionMade, Event, ParentDone, ParentWoke
 from router.domain.fees import Rates, expected_rates, rates_bps
 from router.domain.instruments import VenueSpec
@@ -21,18 +24,22 @@ from router.domain.messages import HostBatch
 from router.domain.orders import ParentOrder
 from router.domain.scores import ContextFrame
 from router.domain.units import MILLISECOND, SECOND, Nanos, Qty
-from router.orders import hearing
+from router.orders import hearing, replacing
 from router.orders.parent import ParentState
 from router.orders.styling import styled
 from router.orders.trust import choose
 from router.route import NOTHING_BEHIND, Standing, Surroundings, book_side, route
 from router.schedule.build import build_schedule
-from router.schedule.pacing import room, taking_bps
+from router.schedule.pacing import at_will, room, taking_bps
 from router.schedule.schedule import Portion, Release, Schedule, ScheduleView
 from router.schedule.vwap import Vwap, curve_of_life
 
 IMMEDIATE = (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
 _WORKING = (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
+
+WOULD_LOOK_NS = SECOND
+"""How often an order with a `would_price` looks whether the market is there, between the slices of its schedule."""
+
 Record = Callable[[Event], None]
 
 
@@ -71,9 +78,13 @@ def wake(state: ParentState, batch: HostBatch, market: MarketSnapshot, setup: Ho
     for event in hearing.overdue(state, now, setup.answer_timeout_ns, down):
         record(event)
     _watch(state, now, setup, record)
-    if not state.may_route or now >= state.parent.end_at:
+    for event in replacing.given_up(state, now, setup.answer_timeout_ns):
+        record(event)
+    if state.replacing is not None:
+        _take_back(state, now, setup, down, record)
+    elif not state.may_route or now >= state.parent.end_at:
         _finish(state, now, setup, down, record)
-    elif now >= state.wake_at:
+    elif now >= state.wake_at or (_is_willing(state.parent, market) and state.unrouted_qty > 0):
         _work(state, batch, market, setup, down, record)
     else:
         record(_looked(state, now, state.wake_at, state.scheduled_state))
@@ -99,17 +110,40 @@ def _watch(state: ParentState, now: Nanos, setup: HostSetup, record: Record) -> 
             record(ChildWatched(parent_id=child.child.parent_id, at=now, cl_ord_id=child.child.cl_ord_id))
 
 
+def next_wake(state: ParentState, setup: HostSetup) -> Nanos:
+    """Return when a parent next wants to decide: at its schedule's wake, or when silence means something."""
+    due = hearing.next_deadline(state, setup.answer_timeout_ns)
+    wake_at = state.wake_at
+    if state.parent.would_price is not None and state.may_route and state.unrouted_qty > 0:
+        wake_at = min(wake_at, max(state.woken_at + WOULD_LOOK_NS, state.parent.start_at))
+    if due is None:
+        return wake_at
+    # Nothing is to be done about a silence that the last wake saw, until the next one.
+    return min(wake_at, due if due > state.woken_at else state.woken_at + setup.answer_timeout_ns)
+
+
+def _take_back(state: ParentState, now: Nanos, setup: HostSetup, down: Mapping[str, bool], record: Record) -> None:
+    """Ask for the children that stand in the way of the parent's new terms; nothing else is done meanwhile."""
+    for event in replacing.take_back(state, now, down):
+        record(event)
+    record(_looked(state, now, now + setup.answer_timeout_ns, state.scheduled_state))
+
+
 def _finish(state: ParentState, now: Nanos, setup: HostSetup, down: Mapping[str, bool], record: Record) -> None:
-    """Cancel what is open, and end the parent once nothing is."""
+    """Cancel what is open, and end the parent once nothing is; a suspended one waits for a person, or its end."""
     for event in hearing.cancels(state, now, down):
         record(event)
     parent_id = state.parent.parent_id
     if state.live:
         record(_looked(state, now, now + setup.answer_timeout_ns, WorkingState.COMPLETING))
         return
+    is_full = state.cum_qty >= state.parent.order_qty
+    if state.status is OrdStatus.SUSPENDED and now < state.parent.end_at and not is_full:
+        record(_looked(state, now, state.parent.end_at, WorkingState.IDLE))
+        return
     is_canceled = state.status is OrdStatus.PENDING_CANCEL
     status = OrdStatus.CANCELED if is_canceled else OrdStatus.EXPIRED
-    if state.cum_qty >= state.parent.order_qty:
+    if is_full:
         status = OrdStatus.FILLED
     record(ParentDone(parent_id=parent_id, at=now, ord_status=status))
 
@@ -125,7 +159,7 @@ def _work(
     """Ask the schedule how much now, route each portion, and note when to look again."""
     order, now = state.parent, batch.now
     view = _view(state, now, market, setup)
-    release = _schedule(order, setup).release(view)
+    release = at_will(view, _schedule(order, setup).release(view))
     has_immediate = False
     around = _surroundings(state, batch, market, setup, down)
     for i, portion in enumerate(release.portions if around is not None else ()):
@@ -134,7 +168,8 @@ def _work(
         standing = _standing(state, release.portions[i:], now, market, setup)
         told = styled(state, portion, around, taking_bps(view), setup.styles, batch.tactics, setup.stale_ns)
         n, children, left = state.decisions, len(state.children), state.unrouted_qty
-        routed = route(told.parent, told.portion, around, n, children, left, standing, told.choice)
+        parent = _bounded(told.parent) if view.is_willing else told.parent
+        routed = route(parent, told.portion, around, n, children, left, standing, told.choice)
         record(DecisionMade(parent_id=order.parent_id, at=now, decision=routed.decision))
         mid2 = market.bid_px + market.ask_px
         for child, x in zip(routed.children, routed.contexts, strict=True):
@@ -151,6 +186,18 @@ def _work(
                 )
             )
     record(_woke(state, release, now, has_immediate, setup))
+
+
+def _is_willing(order: ParentOrder, market: MarketSnapshot) -> bool:
+    """Whether the far side stands at the price, or better, at which the client would have all of it done."""
+    would = order.would_price
+    touch = market.ask_px if order.side is Side.BUY else market.bid_px
+    return would is not None and touch > 0 and (touch - would) * order.side.sign <= 0
+
+
+def _bounded(order: ParentOrder) -> ParentOrder:
+    """Return the order with its `would_price` as its limit: what is released for that price pays no worse."""
+    return msgspec.structs.replace(order, ord_type=OrdType.LIMIT, price=order.would_price)
 
 
 def _standing(
@@ -222,6 +269,7 @@ def _view(state: ParentState, now: Nanos, market: MarketSnapshot, setup: HostSet
         volatility_bps=market.volatility_bps,
         lot=max((spec.listing.lot for spec in setup.specs), default=1),
         parameters=order.strategy_parameters,
+        is_willing=_is_willing(order, market),
     )
 
 
@@ -244,7 +292,7 @@ def _surroundings(
         frame=frame,
         policy=policy,
         specs=setup.specs,
-        unavailable=dict.fromkeys(down, "SESSION_DOWN"),
+        unavailable={**dict.fromkeys(down, "SESSION_DOWN"), **dict.fromkeys(batch.blocked_venues, DISABLED)},
         exploration=setup.exploration,
         seed=setup.seed,
         life_ns=setup.life_ns,

@@ -17,7 +17,7 @@ def answer(state: ParentState, invited: ChildInvited, now: Nanos, lot: Qty) -> l
     """Return the firm-up that answers an invitation, which the state has heard of; nothing when it must not be.
 
     We stand behind what the child has left and, where more stands against it and the order has no limit on its
-    participation, behind more, up to what is unrouted, in lots of `lot`.
+    participation, behind more, up to what is unrouted and to the order's `max_child_qty`, in lots of `lot`.
     """
     child = state.children[invited.cl_ord_id]
     is_ready = child.status in (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED) and not child.asked_qty
@@ -25,7 +25,8 @@ def answer(state: ParentState, invited: ChildInvited, now: Nanos, lot: Qty) -> l
         return []
     more = 0
     if state.parent.max_participation is None:
-        more = max(0, min(invited.invited_qty - child.leaves_qty, state.unrouted_qty))
+        most = state.parent.max_child_qty or state.parent.order_qty
+        more = max(0, min(invited.invited_qty - child.leaves_qty, state.unrouted_qty, most - child.order_qty))
     return [
         ChildReplaceRequested(
             parent_id=invited.parent_id,

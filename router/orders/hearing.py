@@ -342,7 +342,7 @@ def next_deadline(state: ParentState, answer_timeout_ns: Nanos) -> Nanos | None:
     return due
 
 
-def cancels(state: ParentState, now: Nanos, down: Mapping[str, bool]) -> list[Event]:
+def cancels(state: ParentState, now: Nanos, down: Mapping[str, bool]) -> list[ChildCancelRequested]:
     """Return a cancel request for every child that can be cancelled now."""
     return [
         ChildCancelRequested(

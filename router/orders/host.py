@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from router.domain import codec
-from router.domain.enums import OrdStatus, Tactic
-from router.domain.errors import JournalError, LinkError
+from router.domain.enums import OrdStatus
+from router.domain.errors import BadInputError, JournalError, LinkError, bad_value
 from router.domain.events import (
     ChildInvited,
     ChildLost,
@@ -26,6 +26,8 @@ from router.domain.events import (
     ParentAccepted,
     ParentCancelRequested,
     ParentDone,
+    ParentReplaced,
+    ParentResumed,
     ParentSuspended,
 )
 from router.domain.messages import HostBatch, HostReply
@@ -33,11 +35,17 @@ from router.domain.orders import Command, check_parent
 from router.domain.reports import ExecutionReport
 from router.domain.scores import Outcome
 from router.domain.units import Nanos
-from router.orders import desk, firm_up, hearing, parent, saying
+from router.orders import desk, firm_up, hearing, parent, replacing, saying
 from router.orders.desk import HostSetup
 from router.orders.journal import Draft, Journal
+from router.orders.open_parents import OpenParents
 from router.orders.parent import ParentState
 from router.schedule.build import build_schedule
+
+_FILLING = (ChildTraded, ChildTradeCorrected, ParentReplaced, ParentResumed)
+"""After these a parent may turn out to be filled."""
+
+_CANCELABLE = frozenset({OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.PENDING_REPLACE, OrdStatus.SUSPENDED})
 
 
 class OrderHost:
@@ -46,6 +54,7 @@ class OrderHost:
     def __init__(self, journal: Journal, setup: HostSetup, probe: Callable[[str], None] | None = None) -> None:
         self.setup = setup
         self.parents: dict[str, ParentState] = {}
+        self._open = OpenParents(setup)
         self._journal = journal
         self._probe = probe or (lambda step: None)
         self._seq = -1
@@ -58,7 +67,8 @@ class OrderHost:
         """Hear or decide one batch and return what is to be performed, durably recorded.
 
         Raises:
-            BadInputError: an order among `accepts` that cannot be; nothing of the batch was done.
+            BadInputError: an order among `accepts` that cannot be, or reasons that are not one for each cancel; nothing
+                of the batch was done.
             LinkError: a batch from the past; nothing of it was done.
             JournalError: the journal refused; the host is fenced and must be rebuilt from it.
         """
@@ -73,6 +83,10 @@ class OrderHost:
             # Before anything is recorded: a bad order is the client's fault and must not take this host with it.
             check_parent(order)
             build_schedule(order.strategy, order.strategy_parameters)
+        if batch.cancel_reasons and len(batch.cancel_reasons) != len(batch.cancels):
+            raise BadInputError(
+                bad_value("$.cancel_reasons", f"{len(batch.cancels)} or none", len(batch.cancel_reasons))
+            )
         self._is_fenced = True
         self._now = batch.now
         self._begin(batch.seq)
@@ -118,9 +132,11 @@ class OrderHost:
         """Apply one event and note what follows from it outside."""
         self._events.append(event)
         if isinstance(event, ParentAccepted):
-            self.parents[event.parent_id] = parent.accepted(event)
+            state = self.parents[event.parent_id] = parent.accepted(event)
+            self._open.note(state, event)
             return
         state = self.parents[event.parent_id]
+        self._open.note(state, event)
         if type(event) not in saying.TOLD:
             parent.apply(state, event)
             command = saying.command_of(state, event)
@@ -149,29 +165,26 @@ class OrderHost:
         self._probe("synced")
 
     def _say(self) -> HostReply:
-        live = [state for state in self.parents.values() if state.is_open]
-        conditional = Tactic.CONDITIONAL
+        self._open.settle()
         return HostReply(
             seq=self._seq,
             commands=tuple(self._commands),
             outcomes=tuple(self._outcomes),
             events=tuple(self._events),
-            wakes=tuple((state.parent.parent_id, self._next_wake(state)) for state in live),
-            open_children=sum(len(state.live) for state in live),
-            is_listening=any(c.child.tactic is conditional for state in live for c in state.live.values()),
+            wakes=self._open.wakes(),
+            open_children=self._open.children,
+            is_listening=self._open.is_listening,
         )
 
     def _vouch(self, batch: HostBatch) -> None:
         """Settle what became of the children intended in the last reply."""
-        for state in self.parents.values():
-            parent_id, intended = state.parent.parent_id, OrdStatus.INTENDED
-            for child in [child for child in state.live.values() if child.status is intended]:
-                child_id = child.child.cl_ord_id
-                if batch.is_restart:
-                    reason = "restart between intent and send"
-                    self._record(ChildLost(parent_id=parent_id, cl_ord_id=child_id, at=batch.now, reason=reason))
-                else:
-                    self._record(ChildSent(parent_id=parent_id, cl_ord_id=child_id, at=child.intended_at))
+        for child_id, state in self._open.unsent():
+            parent_id, child = state.parent.parent_id, state.children[child_id]
+            if batch.is_restart:
+                reason = "restart between intent and send"
+                self._record(ChildLost(parent_id=parent_id, cl_ord_id=child_id, at=batch.now, reason=reason))
+            else:
+                self._record(ChildSent(parent_id=parent_id, cl_ord_id=child_id, at=child.intended_at))
 
     def _hear(self, batch: HostBatch) -> None:
         for order in batch.accepts:
@@ -187,10 +200,8 @@ class OrderHost:
                         market_volume=volume,
                     )
                 )
-        for parent_id in batch.cancels:
-            wanted = self.parents.get(parent_id)
-            if wanted is not None and wanted.may_route:
-                self._record(ParentCancelRequested(parent_id=parent_id, at=batch.now, reason="client"))
+        for n, parent_id in enumerate(batch.cancels):
+            self._cancel(parent_id, batch.cancel_reasons[n] if batch.cancel_reasons else "client")
         for delivered in batch.reports:
             report = delivered.report
             child_id = report.cl_ord_id
@@ -201,6 +212,7 @@ class OrderHost:
                 for event in hearing.hear(state, report, delivered.at):
                     self._record(event)
                     self._react(state, event)
+        self._change(batch)
         for mid in batch.mids:
             self._record(
                 MarkoutObserved(
@@ -213,37 +225,63 @@ class OrderHost:
                 )
             )
 
+    def _cancel(self, parent_id: str, reason: str) -> None:
+        state = self.parents.get(parent_id)
+        if state is None or state.status not in _CANCELABLE:
+            return
+        for refused in replacing.stopped(state, self._now, f"cancelled by {reason}"):
+            self._record(refused)
+        self._record(ParentCancelRequested(parent_id=parent_id, at=self._now, reason=reason))
+
+    def _change(self, batch: HostBatch) -> None:
+        """Hear what clients and people want changed, after all that venues have said."""
+        for request in batch.replaces:
+            state = self.parents.get(request.parent_id)
+            if state is not None:
+                for event in replacing.asked(state, request, self._now):
+                    self._record(event)
+                    self._react(state, event)
+        for parent_id in batch.resumes:
+            state = self.parents.get(parent_id)
+            if state is not None and state.status is OrdStatus.SUSPENDED:
+                resumed = ParentResumed(parent_id=parent_id, at=self._now)
+                self._record(resumed)
+                self._react(state, resumed)
+        if batch.cleared_venues:
+            elsewhere = {spec.mic: True for spec in self.setup.specs if spec.mic not in batch.cleared_venues}
+            for parent_id in self._open.names():
+                for cancel in hearing.cancels(self.parents[parent_id], self._now, elsewhere):
+                    self._record(cancel)
+
     def _react(self, state: ParentState, event: Event) -> None:
-        """Answer an invitation, close a parent that is filled, and stop one that a venue over-filled."""
+        """Answer an invitation, stop a parent that a venue over-filled, give one its new terms, close one that is
+        filled."""
         if isinstance(event, ChildInvited):
             mic = state.children[event.cl_ord_id].child.mic
             lot = next((spec.listing.lot for spec in self.setup.specs if spec.mic == mic), 1)
             for answer in firm_up.answer(state, event, self._now, lot):
                 self._record(answer)
-        if not isinstance(event, (ChildTraded, ChildTradeCorrected)):
-            return
-        order_qty = state.parent.order_qty
+        elif isinstance(event, (ChildTraded, ChildTradeCorrected)):
+            self._check_over(state, event)
+        may_be_filled = isinstance(event, _FILLING)
+        for answer in replacing.answered(state, event, event.at):
+            self._record(answer)
+            may_be_filled = True
+        if may_be_filled and state.is_open and state.cum_qty >= state.parent.order_qty and not state.live:
+            self._record(ParentDone(parent_id=event.parent_id, at=event.at, ord_status=OrdStatus.FILLED))
+
+    def _check_over(self, state: ParentState, event: ChildTraded | ChildTradeCorrected) -> None:
         child = state.children[event.cl_ord_id]
         # A fill after the venue's own end of the child may have been routed again meanwhile: that stops the parent too.
         is_over = child.cum_qty > child.whole_qty or state.unrouted_qty < 0
         if is_over and state.is_open and state.status is not OrdStatus.SUSPENDED:
-            self._record(
-                ParentSuspended(parent_id=event.parent_id, at=event.at, reason=f"over-filled by {event.cl_ord_id}")
-            )
-        if state.is_open and state.cum_qty >= order_qty and not state.live:
-            self._record(ParentDone(parent_id=event.parent_id, at=event.at, ord_status=OrdStatus.FILLED))
+            reason = f"over-filled by {event.cl_ord_id}"
+            for refused in replacing.stopped(state, event.at, reason):
+                self._record(refused)
+            self._record(ParentSuspended(parent_id=event.parent_id, at=event.at, reason=reason))
 
     def _decide(self, batch: HostBatch) -> None:
         if batch.market is None:
             return
-        for state in tuple(self.parents.values()):
-            if state.is_open and self._next_wake(state) <= batch.now:
-                desk.wake(state, batch, batch.market, self.setup, self._record)
-
-    def _next_wake(self, state: ParentState) -> Nanos:
-        """Return when this parent next wants to decide: at its schedule's wake, or when silence means something."""
-        due = hearing.next_deadline(state, self.setup.answer_timeout_ns)
-        if due is None or due <= state.woken_at:
-            # Nothing to be done about a silence that the last wake saw, until the next one.
-            due = None if due is None else state.woken_at + self.setup.answer_timeout_ns
-        return state.wake_at if due is None else min(state.wake_at, due)
+        for parent_id in self._open.due(batch.now):
+            desk.wake(self.parents[parent_id], batch, batch.market, self.setup, self._record)

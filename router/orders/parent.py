@@ -1,7 +1,7 @@
 """Everything that changes a parent order's state is in this file.
 
 Rule of this file: the table lists the legal rows; `apply` alone changes a parent and passes child events on to
-the child's own `apply`; the invariants I1..I8 are asserted on what it leaves behind.
+the child's own `apply`; the invariants (`router.orders.invariants`) are asserted on what it leaves behind.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from router.domain.enums import OrdStatus, Tactic, WorkingState
 from router.domain.errors import IllegalTransitionError, InvariantError
 from router.domain.events import (
+    ChildCancelRequested,
     ChildIntended,
     ChildReplaceRequested,
     ChildTradeCanceled,
@@ -25,6 +26,10 @@ from router.domain.events import (
     ParentAccepted,
     ParentCancelRequested,
     ParentDone,
+    ParentReplaced,
+    ParentReplaceRefused,
+    ParentReplaceRequested,
+    ParentResumed,
     ParentSuspended,
     ParentWoke,
     ReportIgnored,
@@ -33,6 +38,8 @@ from router.domain.orders import ParentOrder
 from router.domain.units import Micros, Nanos, Px, Qty
 from router.orders import child as children
 from router.orders.child import ChildState
+from router.orders.invariants import check_child, check_new_terms, check_once, check_replace, check_terms
+from router.orders.invariants import check_invariants as check_invariants
 
 S = OrdStatus
 CHILDREN_MAX = 100_000
@@ -40,26 +47,39 @@ CHILDREN_MAX = 100_000
 
 CLOSED = frozenset({S.FILLED, S.CANCELED, S.EXPIRED})
 
-TABLE: dict[tuple[OrdStatus, type], OrdStatus | None] = {
+OPEN = "OPEN"
+"""As a target: NEW or PARTIALLY_FILLED, whichever its executions say."""
+
+TABLE: dict[tuple[OrdStatus, type], OrdStatus | str | None] = {
     (S.NEW, ChildTraded): S.PARTIALLY_FILLED,
     (S.NEW, ParentCancelRequested): S.PENDING_CANCEL,
     (S.NEW, ParentSuspended): S.SUSPENDED,
     (S.NEW, ParentDone): None,
+    (S.NEW, ParentReplaced): S.NEW,  # nothing stood in the way
+    (S.NEW, ParentReplaceRequested): S.PENDING_REPLACE,
     (S.PARTIALLY_FILLED, ChildTraded): S.PARTIALLY_FILLED,
     (S.PARTIALLY_FILLED, ParentCancelRequested): S.PENDING_CANCEL,
     (S.PARTIALLY_FILLED, ParentSuspended): S.SUSPENDED,
     (S.PARTIALLY_FILLED, ParentDone): None,
+    (S.PARTIALLY_FILLED, ParentReplaced): S.PARTIALLY_FILLED,
+    (S.PARTIALLY_FILLED, ParentReplaceRequested): S.PENDING_REPLACE,
+    # A request that is pending is answered before anything else happens to its parent.
+    (S.PENDING_REPLACE, ChildTraded): S.PENDING_REPLACE,  # children fill while they are being taken back
+    (S.PENDING_REPLACE, ParentReplaced): OPEN,
+    (S.PENDING_REPLACE, ParentReplaceRefused): OPEN,
     (S.PENDING_CANCEL, ChildTraded): S.PENDING_CANCEL,  # children fill while they are being cancelled
     (S.PENDING_CANCEL, ParentSuspended): S.SUSPENDED,
     (S.PENDING_CANCEL, ParentDone): None,
     (S.SUSPENDED, ChildTraded): S.SUSPENDED,
     (S.SUSPENDED, ParentCancelRequested): S.PENDING_CANCEL,
+    (S.SUSPENDED, ParentResumed): OPEN,
     (S.SUSPENDED, ParentDone): None,
     (S.FILLED, ChildTraded): S.FILLED,  # the real report of an inferred fill, or a late over-fill
     (S.CANCELED, ChildTraded): S.CANCELED,
     (S.EXPIRED, ChildTraded): S.EXPIRED,
 }
-"""None as a target: the state that the event names. Busts and corrections change quantities, never the status."""
+"""None as a target: the state that the event names. Busts and corrections change quantities, never the status. A
+request for other terms that is refused at once changes nothing, so that it has no row but where one is pending."""
 
 
 class Used(NamedTuple):
@@ -106,6 +126,12 @@ class ParentState:
     """Which arm of a release routes it, once one does."""
     used: Used | None = None
     """What the last decision by a learner went by."""
+    replacing: ParentReplaceRequested | None = None
+    """The terms that it is to have once the children in the way are out."""
+    taking_back: set[str] = field(default_factory=set)
+    """The children that were asked to cancel since `replacing`."""
+    replace_ids: set[str] = field(default_factory=set)
+    """Every request for other terms that was heard."""
     version: int = 0
 
     @property
@@ -155,7 +181,7 @@ def apply(state: ParentState, event: Event) -> None:
 
     Raises:
         IllegalTransitionError: no row of the tables allows it.
-        InvariantError: it would break one of I1..I8.
+        InvariantError: it would break one of I1..I9.
     """
     _CHANGES.get(type(event), _child)(state, event)
     state.version += 1
@@ -193,7 +219,19 @@ def _accept(state: ParentState, event: ParentAccepted) -> None:
     raise IllegalTransitionError(f"expected a parent to be accepted once - at parent {event.parent_id}")
 
 
-def _move(state: ParentState, event: ParentCancelRequested | ParentSuspended | ParentDone | ChildTraded) -> None:
+_Move = (
+    ParentCancelRequested
+    | ParentSuspended
+    | ParentResumed
+    | ParentReplaceRequested
+    | ParentReplaced
+    | ParentReplaceRefused
+    | ParentDone
+    | ChildTraded
+)
+
+
+def _move(state: ParentState, event: _Move) -> None:
     try:
         target = TABLE[state.status, type(event)]
     except KeyError:
@@ -206,11 +244,45 @@ def _move(state: ParentState, event: ParentCancelRequested | ParentSuspended | P
         if state.live:
             raise InvariantError(f"I2: expected no open child at the end of parent {event.parent_id}")
         state.status, state.done_at = event.ord_status, event.at
+    elif target is OPEN:
+        state.status = S.PARTIALLY_FILLED if state.cum_qty else S.NEW
     elif target is not None:
-        state.status = target
-    if isinstance(event, _STOPS):
-        # Its children are to be cancelled now, whenever the schedule meant to wake.
+        state.status = S(target)
+    if isinstance(event, _TURNS):
+        # Whenever the schedule meant to wake: its children are to be cancelled, or it goes on by other terms.
         state.wake_at = event.at
+
+
+def _request_replace(state: ParentState, event: ParentReplaceRequested) -> None:
+    check_terms(state, event)
+    _move(state, event)
+    state.replacing = event
+    state.replace_ids.add(event.request_id)
+
+
+def _replace(state: ParentState, event: ParentReplaced) -> None:
+    pending, terms = state.replacing, event.parent
+    check_terms(state, event)
+    if pending is not None and (pending.request_id, pending.parent) != (event.request_id, terms):
+        raise IllegalTransitionError(f"expected the answer to {pending.request_id}, got {event.request_id}")
+    check_new_terms(state, event)
+    _move(state, event)
+    state.parent = terms
+    _answered(state, event.request_id)
+
+
+def _refuse_replace(state: ParentState, event: ParentReplaceRefused) -> None:
+    if state.replacing is None or state.replacing.request_id != event.request_id:
+        state.replace_ids.add(event.request_id)
+        return
+    _move(state, event)
+    _answered(state, event.request_id)
+
+
+def _answered(state: ParentState, request_id: str) -> None:
+    state.replacing = None
+    state.taking_back.clear()
+    state.replace_ids.add(request_id)
 
 
 def _intend(state: ParentState, event: ChildIntended) -> None:
@@ -225,9 +297,10 @@ def _intend(state: ParentState, event: ChildIntended) -> None:
         )
     if order.side is not parent.side or order.symbol != parent.symbol:
         raise InvariantError(f"I6: expected {parent.side} {parent.symbol}, got {order.side} {order.symbol}")
-    limit = parent.price
-    if limit is not None and (order.price is None or (order.price - limit) * parent.side.sign > 0):
-        raise InvariantError(f"I6: expected a price within the parent's limit {limit}, got {order.price}")
+    if parent.is_beyond_limit(order.price):
+        raise InvariantError(f"I6: expected a price within the parent's limit {parent.price}, got {order.price}")
+    if parent.max_child_qty and order.order_qty > parent.max_child_qty:
+        raise InvariantError(f"I6: expected a child of up to {parent.max_child_qty} shares, got {order.order_qty}")
     child_state = children.intended(event)
     state.children[order.cl_ord_id] = state.live[order.cl_ord_id] = child_state
 
@@ -240,13 +313,15 @@ def _child(state: ParentState, event: children.ChildEvent) -> None:
         )
     cum, notional, fee = child_state.cum_qty, child_state.notional, child_state.fee_micros
     if isinstance(event, _EXECUTIONS):
-        _check_once(state, child_state, event)
+        check_once(state, child_state, event)
         children.apply(child_state, event)
         state.exec_ids.add((child_state.child.mic, event.exec_id))
     else:
         if isinstance(event, ChildReplaceRequested):
-            _check_replace(state, child_state, event)
+            check_replace(state, child_state, event)
         children.apply(child_state, event)
+        if isinstance(event, ChildCancelRequested) and state.replacing is not None:
+            state.taking_back.add(event.cl_ord_id)
     state.cum_qty += child_state.cum_qty - cum
     state.notional += child_state.notional - notional
     state.fee_micros += child_state.fee_micros - fee
@@ -257,10 +332,17 @@ def _child(state: ParentState, event: children.ChildEvent) -> None:
         state.live.pop(event.cl_ord_id, None)
     if child_state.child.tactic is Tactic.CONDITIONAL:
         _note_working(state)
-    _check_child(state, child_state)
+    check_child(state, child_state)
 
 
-_STOPS = (ParentCancelRequested, ParentSuspended)
+_TURNS = (
+    ParentCancelRequested,
+    ParentSuspended,
+    ParentResumed,
+    ParentReplaceRequested,
+    ParentReplaced,
+    ParentReplaceRefused,
+)
 _EXECUTIONS = (ChildTraded, ChildTradeCanceled, ChildTradeCorrected)
 
 _CHANGES: dict[type, Callable[[ParentState, Any], None]] = {
@@ -269,6 +351,10 @@ _CHANGES: dict[type, Callable[[ParentState, Any], None]] = {
     ReportIgnored: _ignore,
     ParentCancelRequested: _move,
     ParentSuspended: _move,
+    ParentResumed: _move,
+    ParentReplaceRequested: _request_replace,
+    ParentReplaced: _replace,
+    ParentReplaceRefused: _refuse_replace,
     ParentDone: _move,
     ChildIntended: _intend,
     ChildWatched: _watch,
@@ -282,70 +368,3 @@ def _note_working(state: ParentState) -> None:
     replacing = S.PENDING_REPLACE
     is_awaiting = any(s.status is replacing and s.child.tactic is Tactic.CONDITIONAL for s in state.live.values())
     state.working_state = WorkingState.AWAITING_FIRM_UP if is_awaiting else state.scheduled_state
-
-
-def _check_once(
-    state: ParentState, child_state: ChildState, event: ChildTraded | ChildTradeCanceled | ChildTradeCorrected
-) -> None:
-    key = (child_state.child.mic, event.exec_id)
-    if key in state.exec_ids:
-        raise InvariantError(f"I4: expected execution {key} to count once")
-    if not isinstance(event, ChildTraded) and event.exec_ref_id not in child_state.executions:
-        raise InvariantError(f"I5: expected a known execution, got {event.exec_ref_id} - at {event.exec_id}")
-
-
-def _check_replace(state: ParentState, child_state: ChildState, event: ChildReplaceRequested) -> None:
-    least, most = max(child_state.cum_qty, 1), child_state.cum_qty + child_state.leaves_qty + state.unrouted_qty
-    if not least <= event.order_qty <= most:
-        raise InvariantError(f"I2: expected {least} to {most} shares, got {event.order_qty} - at {event.request_id}")
-
-
-def _check_child(state: ParentState, child_state: ChildState) -> None:
-    if child_state.cum_qty < 0 or child_state.inferred_qty < 0:
-        raise InvariantError(f"I1: expected cum_qty from 0, got {child_state.cum_qty}")
-    if not child_state.is_open and child_state.leaves_qty:
-        raise InvariantError(f"I1: expected no leaves when closed, got {child_state.leaves_qty}")
-
-
-def check_invariants(state: ParentState) -> None:
-    """Assert I1..I4, I6 and I7 on the whole state.
-
-    Raises:
-        InvariantError: names the invariant, what was expected and what came.
-    """
-    total = sum(s.cum_qty for s in state.children.values())
-    if total != state.cum_qty:
-        raise InvariantError(f"I3: expected children's cum_qty to sum to {state.cum_qty}, got {total}")
-    if state.cum_qty < 0:
-        raise InvariantError(f"I1: expected cum_qty from 0, got {state.cum_qty}")
-    # What venues executed beyond what we asked for is booked in full, and no act of ours.
-    most = state.parent.order_qty + sum(s.excess_qty for s in state.children.values())
-    if state.cum_qty + state.routed_qty > most:
-        raise InvariantError(f"I2: expected cum + routed up to {most}, got {state.cum_qty} + {state.routed_qty}")
-    for child_state in state.children.values():
-        executed = sum(e.qty for e in child_state.executions.values()) + child_state.inferred_qty
-        if executed != child_state.cum_qty:
-            raise InvariantError(f"I4: expected executions to sum to {child_state.cum_qty}, got {executed}")
-        if child_state.is_open != (child_state.child.cl_ord_id in state.live):
-            raise InvariantError(f"I7: expected {child_state.child.cl_ord_id} to be live exactly while open")
-    if not state.is_open and state.live:
-        raise InvariantError("I7: expected no live child of a closed parent")
-    _check_money(state)
-
-
-def _check_money(state: ParentState) -> None:
-    """Assert the part of I3 that is money: lots add up to children, and children to the parent."""
-    for child_state in state.children.values():
-        executed = sum(e.qty * e.px for e in child_state.executions.values())
-        inferred = sum(lot.qty * lot.px for lot in child_state.inferred)
-        if executed + inferred != child_state.notional:
-            raise InvariantError(
-                f"I3: expected executions and inferred lots worth {child_state.notional}, got {executed} + {inferred}"
-                f" - at {child_state.child.cl_ord_id}"
-            )
-    notional = sum(s.notional for s in state.children.values())
-    if notional != state.notional:
-        raise InvariantError(f"I3: expected children's notional to sum to {state.notional}, got {notional}")
-    fee = sum(s.fee_micros for s in state.children.values())
-    if fee != state.fee_micros:
-        raise InvariantError(f"I3: expected children's fees to sum to {state.fee_micros}, got {fee}")

@@ -111,7 +111,8 @@ def styled(
     x_all = features_of(context, options, segments)
     chosen = choose_style(*beliefs(snapshot), options, x_all, rule, draws)
     option = options[chosen.place]
-    min_qty = max(parent.min_qty, option.terms.min_lots * lot)
+    wanted = max(parent.min_qty, option.terms.min_lots * lot)
+    min_qty = min(wanted, parent.max_child_qty or wanted)
     choice = StyleChoice(
         style=option.style,
         terms=option.terms,

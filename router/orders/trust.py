@@ -15,6 +15,7 @@ from typing import NamedTuple
 from router.domain.chance import uniform
 from router.domain.enums import Side
 from router.domain.instruments import VenueSpec, lane_names_of
+from router.domain.score_table import names_of
 from router.domain.scores import CHALLENGER, PolicySnapshot
 from router.domain.snapshot import fault_of
 from router.domain.units import SECOND, Nanos
@@ -72,8 +73,9 @@ def distrust(
     if fault:
         return f"LEARNER_LIED: {fault}"
     lanes = lane_names_of(specs)
-    if len(policy.scores) != len(lanes) or any(s.lane != lane for s, lane in zip(policy.scores, lanes, strict=True)):
-        return f"LEARNER_LIED: {len(policy.scores)} other lanes"
+    theirs = names_of(policy)
+    if theirs != lanes:
+        return f"LEARNER_LIED: {len(theirs)} other lanes"
     used = state.used
     if used is None or used.arm != policy.arm or used.policy != policy.policy:
         return ""

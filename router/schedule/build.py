@@ -9,17 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 
 from router.domain.errors import BadInputError, bad_value
 from router.schedule.arrival import Arrival
+from router.schedule.dark_only import DarkOnly
 from router.schedule.liquidity_seeking import LiquiditySeeking
 from router.schedule.pov import Pov
 from router.schedule.schedule import Schedule
+from router.schedule.sweep import Sweep
 from router.schedule.target_close import TargetClose
 from router.schedule.twap import Twap
 from router.schedule.vwap import Vwap
 
 _BUILDERS: dict[str, Callable[[Mapping[str, float]], Schedule]] = {
     "arrival": Arrival,
+    "dark_only": DarkOnly,
     "liquidity_seeking": LiquiditySeeking,
     "pov": Pov,
+    "sweep": Sweep,
     "target_close": TargetClose,
     "twap": Twap,
     "vwap": Vwap,

@@ -164,6 +164,20 @@ def release_paced(view: ScheduleView, clock: Clock, pace: Pace, ahead: float, ta
     return Release(pace.target_qty, portions, clock.wake_at, state)
 
 
+def at_once(view: ScheduleView, wake_at: Nanos, state: WorkingState, tactics: tuple[Tactic, ...]) -> Release:
+    """Return the release of all that may be released, in one portion that is worth taking for."""
+    qty = in_lots(view, view.unrouted_qty, room(view))
+    worth = max(COMPLETING_FACTOR * taking_bps(view), COMPLETING_MIN_BPS)
+    return Release(view.order_qty, (Portion(qty, tactics, worth),) if qty else (), wake_at, state)
+
+
+def at_will(view: ScheduleView, release: Release) -> Release:
+    """Return what a schedule released, or all that is left while the market is where the client would have it done."""
+    if not view.is_willing or quiet(view) is not None or not in_lots(view, view.unrouted_qty, room(view)):
+        return release
+    return at_once(view, release.wake_at, WorkingState.SWEEPING, COMPLETING_TACTICS)
+
+
 def pace_along(view: ScheduleView, clock: Clock, due: int, by_slice_end: int) -> Pace:
     """Return the pace along a curve of fractions (in billionths): `due` by now, `by_slice_end` at the end of the
     current slice. In completing the target is the whole order."""

@@ -37,6 +37,8 @@ class ScheduleView(NamedTuple):
     volatility_bps: float
     lot: Qty
     parameters: Mapping[str, float]
+    is_willing: bool = False
+    """The market is at the price, or better, at which the client would have all of it done (`would_price`)."""
 
     @property
     def unrouted_qty(self) -> Qty:

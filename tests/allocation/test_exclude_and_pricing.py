@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from learners.features import lanes as lane_features
 from learners.features.market import MarketFeatures
-from router.allocation.exclude import CHECKS, ExclusionReason, exclusions
+from router.allocation.exclude import CHECKS, DISABLED, ExclusionReason, exclusions
 from router.allocation.pricing import child_for, post_px
 from router.domain.enums import ExecInst, OrdType, PegPriceType, SessionState, Side, Tactic, TimeInForce, VenueType
 from router.domain.errors import BadInputError
@@ -119,6 +119,29 @@ def test_a_down_session_comes_before_unavailability_and_that_before_the_schedule
         "XDRK:MID_PEG": "VENUE_UNAVAILABLE",
         "XDLR:QUOTE": "TACTIC_NOT_RELEASED",
     }
+
+
+def test_an_order_says_whether_it_trades_in_dark_pools() -> None:
+    outside = {"XLIT:TAKE": "NOT_DARK", "XLIT:POST": "NOT_DARK", "XDLR:QUOTE": "NOT_DARK"}
+    assert reasons(parent(dark="ONLY")) == outside
+    assert reasons(parent(strategy="dark_only")) == outside
+    assert reasons(parent(dark="NONE")) == {"XDRK:MID_PEG": "DARK"}
+
+
+def test_a_venue_that_a_person_has_disabled_says_so_and_not_that_it_is_broken() -> None:
+    made = reasons(parent(), unavailable={"XLIT": DISABLED, "XDLR": "breaker"})
+    assert made == {"XLIT:TAKE": "VENUE_DISABLED", "XLIT:POST": "VENUE_DISABLED", "XDLR:QUOTE": "VENUE_UNAVAILABLE"}
+
+
+def test_children_too_small_for_the_minimum_shut_out_dark_lanes() -> None:
+    assert reasons(parent(min_qty=50, max_child_qty=49)) == {"XDRK:MID_PEG": "BELOW_MIN_QTY"}
+    assert reasons(parent(min_qty=50, max_child_qty=50)) == {}
+
+
+def test_only_a_sweep_takes_by_intermarket_sweep_orders() -> None:
+    assert child(Tactic.TAKE, parent(strategy="sweep")).exec_inst == (ExecInst.INTERMARKET_SWEEP,)
+    assert child(Tactic.TAKE, parent()).exec_inst == ()
+    assert ExecInst.INTERMARKET_SWEEP not in child(Tactic.POST, parent(strategy="sweep")).exec_inst
 
 
 def test_a_lane_without_size_has_no_quote() -> None:

@@ -21,6 +21,7 @@ from router.allocation.limits import LimitReason
 from router.allocation.published import table_probabilities, term_arrays
 from router.allocation.thompson import VARIANCE_SHARE, choice_probabilities
 from router.domain.enums import AllocationMode
+from router.domain.score_table import scores_of_table
 from router.domain.scores import LaneScore
 
 NONE = Exploration(0.0, 0.0)
@@ -267,14 +268,11 @@ def test_constant_hazards_split_as_their_means_do() -> None:
 @given(st.integers(1, 6), st.integers(0, 2**32), st.sampled_from([1, 500, 20_000]))
 def test_published_probabilities_over_tails_are_those_of_the_plain_way(lanes: int, seed: int, qty: int) -> None:
     rng = np.random.Generator(np.random.Philox(seed))
-    table = np.vstack([rng.random((3, lanes)), rng.uniform(0.0, 0.02, (3, lanes))])
+    table = np.vstack([rng.random((3, lanes)), np.zeros((2, lanes)), rng.uniform(0.0, 0.02, (3, lanes))])
     table[1] *= 500.0
     rows = [(float(rng.normal()), 0.1, 1, 0, int(rng.integers(0, 2_000))) for _ in range(lanes)]
     terms = lane_terms(rows, 1.0)
-    scores = [
-        LaneScore(lane=f"L{k}", p=p, mu=mu, markout_bps=m, hazards=tuple(hazards))
-        for k, (p, mu, m, *hazards) in enumerate(table.T.tolist())
-    ]
+    scores = scores_of_table([f"L{k}" for k in range(lanes)], table)
     expected = probabilities_on(qty, terms, scores, AllocationMode.WATER_FILL, EDGES)
     made = table_probabilities(qty, term_arrays(terms), table, np.array(EDGES))
     assert made == pytest.approx(expected, abs=1e-12)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cluster.journal.open import open_journal
 from cluster.journal.sqlite import Durability, SqliteJournal
+from cluster.journal.tail import Tail
 from router.domain.errors import JournalError, StaleWriterError
 from router.orders.check_journal import CHECKS, CHECKS_OF_TWO, Make, TakeOver
 from router.orders.journal import UNSYNCED_MAX, Draft, Journal, Record
@@ -86,6 +87,21 @@ def test_unsynced_records_are_bounded(medium: tuple[Make, TakeOver]) -> None:
     journal.sync()
     assert journal.append("P1", UNSYNCED_MAX, [draft]) == UNSYNCED_MAX
     journal.close()
+
+
+def test_tail_that_dropped_stands_again_behind_what_is_durable() -> None:
+    dropping, straight = Tail("one"), Tail("another")
+    for tail in (dropping, straight):
+        tail.append("P1", 0, [_draft(0)], epoch=1)
+        tail.kept()
+    dropping.append("P1", 1, [_draft(8), _draft(9)], epoch=1)
+    dropping.append("P2", 0, [_draft(9)], epoch=1)
+    dropping.drop()
+    for tail in (dropping, straight):
+        tail.append("P2", 0, [_draft(1)], epoch=1)
+        tail.append("P1", 1, [_draft(2)], epoch=1)
+    assert (dropping.pending, dropping.head) == (straight.pending, straight.head)
+    assert dropping.size == 3
 
 
 def test_memory_journal_loses_what_was_not_synced() -> None:

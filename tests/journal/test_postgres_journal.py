@@ -217,6 +217,17 @@ def test_failed_sync_of_the_server_is_never_acknowledged(own_postgres: PostgresS
     journal.close()
 
 
+def test_head_that_somebody_moved_stops_the_writer_of_the_same_epoch(new_postgres_url: NewUrl) -> None:
+    url = new_postgres_url()
+    journal = _five_records(url)
+    journal.append("P1", 5, [_draft(5)])
+    _execute(url, "UPDATE head SET size = 4")
+    with pytest.raises(JournalError, match="expected 5 records before this group, got 4"):
+        journal.sync()
+    assert _execute(url, "SELECT count(*) FROM records") == [(5,)]
+    journal.close()
+
+
 def test_damaged_snapshot_is_passed_over(new_postgres_url: NewUrl) -> None:
     url = new_postgres_url()
     journal = _five_records(url)

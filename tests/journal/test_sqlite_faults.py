@@ -109,6 +109,18 @@ def test_file_that_was_cut_off_is_refused(tmp_path: Path, keep: float) -> None:
         SqliteJournal(path)
 
 
+def test_head_that_somebody_moved_stops_the_writer_of_the_same_epoch(tmp_path: Path) -> None:
+    path = _journal_of(tmp_path, 5)
+    journal = SqliteJournal(path)
+    journal.append("P3", 0, [_draft(5)])
+    _execute(path, "UPDATE head SET size = 4")
+    with pytest.raises(JournalError, match="expected 5 records before this group, got 4"):
+        journal.sync()
+    with pytest.raises(JournalError, match="medium failed"):
+        journal.sync()
+    journal.close()
+
+
 def test_damaged_snapshot_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
     path = _journal_of(tmp_path, 5)
     journal = SqliteJournal(path)

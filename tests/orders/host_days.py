@@ -107,10 +107,31 @@ class _Listening(LocalLink):
             self.heard.append((batch, reply, sum(1 for _ in self.journal.read())))
 
 
-@cache
+REPLACES = """
+replace = [
+  { at_s = 6, order_qty = 7_000, urgency = 0.9 },
+  { at_s = 12, order_qty = 1_500 },
+  { at_s = 26, order_qty = 5_000, limit_price = "20.00" },
+  { at_s = 40, order_qty = 1 },
+  { at_s = 45, limit_price = "19.90", end_s = 62 },
+]
+"""
+
+
 def day() -> Day:
-    """Run the scenario once and return what its host heard and said."""
-    assembly = assemble(parse_scenario(TEXT, "bad_link"), 3, None)
+    """Return the day of the scenario above."""
+    return _lived(TEXT)
+
+
+def changing_day() -> Day:
+    """Return the same day with a client who changes his mind about the first order."""
+    return _lived(TEXT.replace("end_s = 60\n", f"end_s = 60\n{REPLACES}", 1))
+
+
+@cache
+def _lived(text: str) -> Day:
+    """Run a scenario once and return what its host heard and said."""
+    assembly = assemble(parse_scenario(text, "bad_link"), 3, None)
     setup, journal = make_host_setup(assembly), MemoryJournal()
     shells: dict[str, Shell] = {spec.mic: VenueShell(make_venue(assembly, spec.mic)) for spec in assembly.specs}
     shells["learner"] = LearnerShell("learner", make_policy(assembly, "volume_proportional"), assembly.specs, 100)

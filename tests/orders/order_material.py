@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from router.domain.enums import AllocationMode, ExecType, OrdStatus, OrdType, Side, Tactic, TimeInForce, WorkingState
 from router.domain.events import (
     ChildAcknowledged,
@@ -32,6 +34,10 @@ from router.domain.events import (
     ParentAccepted,
     ParentCancelRequested,
     ParentDone,
+    ParentReplaced,
+    ParentReplaceRefused,
+    ParentReplaceRequested,
+    ParentResumed,
     ParentSuspended,
     ParentWoke,
     ReportIgnored,
@@ -57,6 +63,9 @@ PARENT_ORDER = ParentOrder(
     start_at=0,
     end_at=900 * SECOND,
 )
+
+NEW_TERMS = msgspec.structs.replace(PARENT_ORDER, order_qty=600, urgency=0.9)
+"""What the parent is to become in tests of its life cycle."""
 
 
 def child_order(n: int = 0, qty: int = QTY, **changes: Any) -> ChildOrder:
@@ -149,6 +158,10 @@ def parent_events(at: int = 1) -> dict[type, Event]:
         ParentAccepted(parent_id=PARENT, at=at, parent=PARENT_ORDER, arrival_px2=2 * PX),
         ParentCancelRequested(parent_id=PARENT, at=at, reason="client"),
         ParentSuspended(parent_id=PARENT, at=at, reason="over-filled"),
+        ParentResumed(parent_id=PARENT, at=at),
+        ParentReplaceRequested(parent_id=PARENT, at=at, request_id="R2", parent=NEW_TERMS),
+        ParentReplaced(parent_id=PARENT, at=at, request_id="R1", parent=NEW_TERMS),
+        ParentReplaceRefused(parent_id=PARENT, at=at, request_id="R1", reason="BAD_TERMS: no"),
         ParentDone(parent_id=PARENT, at=at, ord_status=S.EXPIRED),
         ParentWoke(
             parent_id=PARENT, at=at, target_qty=50, wake_at=at + 7, working_state=WorkingState.POSTING, sweeps=2

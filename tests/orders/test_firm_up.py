@@ -118,6 +118,11 @@ def test_an_order_with_a_limit_on_participation_firms_up_what_the_child_has() ->
     assert invited(resting(max_participation=0.2)).order_qty == 100
 
 
+@pytest.mark.parametrize(("most", "asked_qty"), [(0, 400), (250, 250), (100, 100)])
+def test_a_child_is_firmed_up_to_no_more_than_its_order_allows(most: int, asked_qty: int) -> None:
+    assert invited(resting(max_child_qty=most)).order_qty == asked_qty
+
+
 def test_the_parent_awaits_the_answer_and_then_does_what_it_did() -> None:
     state = resting()
     woke = ParentWoke(parent_id=PARENT, at=1, target_qty=1, wake_at=9, working_state=WorkingState.PROBING_DARK)

@@ -217,6 +217,10 @@ BAD_ORDERS: dict[str, dict[str, Any]] = {
     "parent_id": {"parent_id": "a b"},
     "strategy_parameters.interval_s": {"strategy": "twap", "strategy_parameters": {"interval_s": math.nan}},
     "strategy": {"strategy": "hope"},
+    "account": {"account": "a b"},
+    "dark": {"dark": "SOMETIMES"},
+    "max_child_qty": {"max_child_qty": 5, "min_qty": 10},
+    "would_price": {"ord_type": OrdType.LIMIT, "price": 400_000, "would_price": 400_001},
 }
 
 

@@ -9,9 +9,11 @@ from copy import deepcopy
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 from order_material import (
     CHILD,
     MIC,
+    NEW_TERMS,
     PX,
     S,
     child_events,
@@ -36,6 +38,10 @@ from router.domain.events import (
     ParentAccepted,
     ParentCancelRequested,
     ParentDone,
+    ParentReplaced,
+    ParentReplaceRefused,
+    ParentReplaceRequested,
+    ParentResumed,
     ParentSuspended,
     ParentWoke,
     ReportIgnored,
@@ -44,21 +50,59 @@ from router.domain.events import ParentAccepted as Accepted
 from router.orders import parent as parents
 from router.orders.parent import CLOSED, TABLE, ParentState, check_invariants
 
-STATUSES = (S.NEW, S.PARTIALLY_FILLED, S.PENDING_CANCEL, S.SUSPENDED, S.FILLED, S.CANCELED, S.EXPIRED)
+STATUSES = (
+    S.NEW,
+    S.PARTIALLY_FILLED,
+    S.PENDING_CANCEL,
+    S.PENDING_REPLACE,
+    S.SUSPENDED,
+    S.FILLED,
+    S.CANCELED,
+    S.EXPIRED,
+)
 
 FORBIDDEN: dict[OrdStatus, set[type]] = {
-    S.NEW: {ParentAccepted},
-    S.PARTIALLY_FILLED: {ParentAccepted},
-    S.PENDING_CANCEL: {ParentAccepted, ParentCancelRequested, ChildIntended},
-    S.SUSPENDED: {ParentAccepted, ParentSuspended, ChildIntended},
+    S.NEW: {ParentAccepted, ParentResumed},
+    S.PARTIALLY_FILLED: {ParentAccepted, ParentResumed},
+    S.PENDING_CANCEL: {
+        ParentAccepted,
+        ParentCancelRequested,
+        ParentResumed,
+        ParentReplaceRequested,
+        ParentReplaced,
+        ChildIntended,
+    },
+    S.PENDING_REPLACE: {
+        ParentAccepted,
+        ParentCancelRequested,
+        ParentSuspended,
+        ParentResumed,
+        ParentReplaceRequested,
+        ParentDone,
+        ChildIntended,
+    },
+    S.SUSPENDED: {ParentAccepted, ParentSuspended, ParentReplaceRequested, ParentReplaced, ChildIntended},
 }
-NEVER_AGAIN = {ParentAccepted, ParentCancelRequested, ParentSuspended, ParentDone, ChildIntended}
+NEVER_AGAIN = {
+    ParentAccepted,
+    ParentCancelRequested,
+    ParentSuspended,
+    ParentResumed,
+    ParentReplaceRequested,
+    ParentReplaced,
+    ParentDone,
+    ChildIntended,
+}
 """What cannot happen to a closed parent."""
 
 MOVES: dict[type, dict[OrdStatus, OrdStatus]] = {
     ChildTraded: {S.NEW: S.PARTIALLY_FILLED},
     ParentCancelRequested: dict.fromkeys(STATUSES, S.PENDING_CANCEL),
     ParentSuspended: dict.fromkeys(STATUSES, S.SUSPENDED),
+    ParentResumed: {S.SUSPENDED: S.PARTIALLY_FILLED},
+    ParentReplaceRequested: dict.fromkeys(STATUSES, S.PENDING_REPLACE),
+    ParentReplaced: {S.PENDING_REPLACE: S.PARTIALLY_FILLED},
+    ParentReplaceRefused: {S.PENDING_REPLACE: S.PARTIALLY_FILLED},
     ParentDone: dict.fromkeys(STATUSES, S.EXPIRED),
 }
 """Where an event leads; every other event, and every status absent here, leaves the status as it is."""
@@ -77,6 +121,8 @@ def parent_in(status: OrdStatus) -> ParentState:
     match status:
         case S.PENDING_CANCEL:
             parents.apply(state, ParentCancelRequested(parent_id="P1", at=2, reason="client"))
+        case S.PENDING_REPLACE:
+            parents.apply(state, ParentReplaceRequested(parent_id="P1", at=2, request_id="R1", parent=NEW_TERMS))
         case S.SUSPENDED:
             parents.apply(state, ParentSuspended(parent_id="P1", at=2, reason="over-filled"))
         case S.FILLED | S.CANCELED | S.EXPIRED:
@@ -147,12 +193,58 @@ def test_a_parent_does_not_end_in_an_open_status(status: OrdStatus) -> None:
     assert state.is_open
 
 
-@pytest.mark.parametrize("kind", [ParentCancelRequested, ParentSuspended])
-def test_a_parent_that_is_stopped_acts_at_once(kind: type) -> None:
+def test_a_request_that_comes_while_another_is_pending_is_refused_and_changes_nothing_else() -> None:
+    state = parent_in(S.PENDING_REPLACE)
+    parents.apply(state, ParentReplaceRefused(parent_id="P1", at=9, request_id="R7", reason="PENDING: R1 comes first"))
+    assert (state.status, state.replace_ids) == (S.PENDING_REPLACE, {"R1", "R7"})
+
+
+def test_only_the_pending_request_is_answered_and_only_with_its_own_terms() -> None:
+    for other in ({"request_id": "R7"}, {"parent": replace(NEW_TERMS, order_qty=700)}):
+        state = parent_in(S.PENDING_REPLACE)
+        before = deepcopy(state)
+        with pytest.raises(IllegalTransitionError, match="expected the answer to R1"):
+            parents.apply(state, replace(event_of(ParentReplaced), **other))
+        assert state == before
+
+
+@pytest.mark.parametrize("change", [{"side": Side.SELL}, {"symbol": "XXX"}, {"parent_id": "P2"}, {"account": "A2"}])
+def test_new_terms_are_those_of_the_same_order(change: dict[str, object]) -> None:
+    state = parent_in(S.NEW)
+    before = deepcopy(state)
+    with pytest.raises(IllegalTransitionError, match=f"expected the same {next(iter(change))}"):
+        parents.apply(state, replace(event_of(ParentReplaced), parent=replace(NEW_TERMS, **change)))
+    assert state == before
+
+
+@pytest.mark.parametrize("status", [S.INTENDED, S.PENDING_NEW, S.NEW, S.UNKNOWN, S.PENDING_CANCEL])
+def test_a_parent_is_not_replaced_to_less_than_what_it_cannot_take_back(status: OrdStatus) -> None:
+    state = parent_with(status)
+    bound = state.cum_qty + state.routed_qty
+    before = deepcopy(state)
+    with pytest.raises(InvariantError, match=f"I9: expected a quantity from {bound}, got {bound - 1}"):
+        parents.apply(state, replace(event_of(ParentReplaced), parent=replace(NEW_TERMS, order_qty=bound - 1)))
+    assert state == before
+    parents.apply(state, replace(event_of(ParentReplaced), parent=replace(NEW_TERMS, order_qty=bound)))
+    assert (state.parent.order_qty, state.unrouted_qty) == (bound, 0)
+    check_invariants(state)
+
+
+def test_a_parent_is_not_given_a_limit_that_its_children_are_beyond() -> None:
+    state = parent_with(S.NEW)
+    limited = replace(NEW_TERMS, ord_type=OrdType.LIMIT, price=PX - 100)
+    before = deepcopy(state)
+    with pytest.raises(InvariantError, match="I6"):
+        parents.apply(state, replace(event_of(ParentReplaced), parent=limited))
+    assert state == before
+
+
+@pytest.mark.parametrize("kind", [ParentCancelRequested, ParentSuspended, ParentReplaced, ParentReplaceRequested])
+def test_a_parent_that_is_stopped_or_changed_acts_at_once(kind: type) -> None:
     state = parent_in(S.PARTIALLY_FILLED)
     state.wake_at = 500
     parents.apply(state, event_of(kind))
-    assert (state.wake_at, state.may_route) == (9, False)
+    assert (state.wake_at, state.may_route) == (9, kind is ParentReplaced)
 
 
 def test_a_wake_notes_what_the_schedule_said() -> None:

@@ -117,14 +117,15 @@ def test_each_request_is_told_of_once_at_each_horizon_filled_or_not(tmp_path: Pa
     assert all(o.lane == LANE for o in _leaks(log))
 
 
-def test_without_the_parameter_requests_are_told_of_and_nothing_is_believed(tmp_path: Path) -> None:
+def test_without_the_parameter_requests_are_not_told_of_and_nothing_is_believed(tmp_path: Path) -> None:
     log = _log(tmp_path / "run", 1.0, 1, leakage=0.0)
-    assert _leaks(log)
+    assert log.outcomes
+    assert not _leaks(log)
     assert _believed(log) == 0.0
 
 
 def test_a_host_that_comes_back_says_the_same_of_requests_and_says_it_once() -> None:
-    assembly = small()
+    assembly = small(1, ("standard_qty = 100", "standard_qty = 100\nparameters = { leakage = 1.0 }"))
     link = ListeningLink(assembly, "uniform")
     plan = make_plan(assembly, {parent.parent_id: "host-0" for parent in assembly.parents})
     recorder = Recorder(assembly.specs, lambda at: "")
@@ -181,3 +182,6 @@ def test_marks_are_owed_for_fills_and_for_requests_that_ended() -> None:
     later = marks.due(100 * SECOND, history)
     assert [(m.at // SECOND, m.exec_id) for m in later] == [(12, "E1"), (61, ""), (62, "E1")]
     assert marks.due(200 * SECOND, history) == []
+    silent = Marks(_specs(), is_leakage_told=False)
+    silent.told([_ended(SECOND, quote)])
+    assert silent.due(200 * SECOND, history) == []

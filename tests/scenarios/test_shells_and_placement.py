@@ -22,9 +22,10 @@ from cluster.actors.recipe import Recipe, RecordedShell, build
 from learners.features.market import MarketFeatures
 from learners.policies.build import POLICIES
 from router.domain import codec
-from router.domain.enums import OutcomeKind, Side
+from router.domain.enums import Side
 from router.domain.errors import ConfigError, FeatureError, LinkError
 from router.domain.messages import HostBatch, LearnerBatch, Message, VenueBatch
+from router.domain.score_table import lane_scores, names_of
 from router.domain.scores import ContextFrame, PolicySnapshot
 from router.domain.units import SECOND
 from router.orders.memory_journal import MemoryJournal
@@ -246,19 +247,26 @@ def test_every_outcome_makes_one_version(policy: str) -> None:
     assert (len(digests) > 1) == (policy == "censored"), "what no outcome changes has one state"
 
 
-def test_probabilities_are_shown_after_fills_and_at_the_end_of_a_batch() -> None:
+def test_probabilities_are_shown_at_the_end_of_a_batch_that_asks_for_them() -> None:
     shell, shown, silent = learner_shell(), 0, 0
     for batch in asked()["learner"]:
         assert isinstance(batch, LearnerBatch)
-        sides = {frame.side for frame in batch.frames}
-        publications = shell.handle(batch).publications
-        for n, (outcome, publication) in enumerate(zip(batch.outcomes, publications, strict=True)):
-            is_due = outcome.kind is OutcomeKind.FILL or n == len(batch.outcomes) - 1
+        reply = shell.handle(batch)
+        by_side = {policy.side: policy.routing_probabilities for policy in reply.policies}
+        for outcome, publication in reversed(tuple(zip(batch.outcomes, reply.publications, strict=True))):
+            assert publication.routing_probabilities == by_side.pop(book_side(outcome.side), ())
             is_shown = bool(publication.routing_probabilities)
-            assert is_shown == (is_due and book_side(outcome.side) in sides)
             shown, silent = shown + is_shown, silent + (not is_shown)
     assert shown > 0
     assert silent > 0
+
+
+def test_a_policy_is_published_where_a_host_decides_and_when_the_run_ends() -> None:
+    batches = [batch for batch in asked()["learner"] if isinstance(batch, LearnerBatch)]
+    assert batches[-1].frames
+    assert any(not batch.frames for batch in batches)
+    decided = {batch.now for batch in asked()["host-0"] if isinstance(batch, HostBatch) and batch.is_deciding}
+    assert decided | {batches[-1].now} == {batch.now for batch in batches if batch.frames}
 
 
 def test_not_looking_between_outcomes_changes_no_policy() -> None:
@@ -280,7 +288,7 @@ def test_probabilities_are_one_share_for_each_lane() -> None:
         shell = learner_shell(policy)
         frame = good_frame()
         (snapshot,) = shell.handle(LearnerBatch(seq=1, now=frame.at, outcomes=(), frames=(frame,))).policies
-        assert [score.lane for score in snapshot.scores] == list(frame.lanes)
+        assert names_of(snapshot) == frame.lanes == tuple(score.lane for score in lane_scores(snapshot))
         assert math.fsum(snapshot.routing_probabilities) == pytest.approx(1.0)
         assert min(snapshot.routing_probabilities) >= 0.0
 

@@ -18,7 +18,7 @@ from router.domain.errors import BadInputError
 from router.domain.units import MILLISECOND, SECOND
 from router.schedule.build import STRATEGIES, build_schedule
 from router.schedule.check import CHECKS, START_AT, Make, a_view, check_release
-from router.schedule.pacing import taking_bps
+from router.schedule.pacing import at_will, taking_bps
 from router.schedule.schedule import Release, Schedule, ScheduleView
 
 EXACT = {"ahead": 0.0, "interval_s": 10.0}
@@ -221,6 +221,42 @@ def test_wakes_lie_on_the_grid_and_on_the_start_of_completing() -> None:
     steps = _filled_at_once(build_schedule("twap", {"interval_s": 20.0}), view)
     # A quarter of the life: completing never takes more.
     assert [at // MILLISECOND for at, _ in steps] == [0, 20_000, 40_000, 48_750, 60_000]
+
+
+def test_a_sweep_releases_everything_at_once_and_again_what_is_left() -> None:
+    schedule, view = build_schedule("sweep", {}), a_view(order_qty=12_345, lot=100)
+    release = schedule.release(view)
+    assert (_qty(release), release.target_qty, release.wake_at) == (12_345, 12_345, START_AT + SECOND // 2)
+    assert Tactic.POST not in release.portions[0].tactics
+    assert _qty(schedule.release(view._replace(cum_qty=2_345, routed_qty=4_000))) == 6_000
+    assert _qty(schedule.release(view._replace(max_participation=0.1, market_volume=15_000))) == 1_500
+
+
+def test_dark_only_rests_more_in_the_dark_than_liquidity_seeking() -> None:
+    view = a_view(order_qty=60_000)
+    first = [build_schedule(name, {}).release(view).portions[0] for name in ("dark_only", "liquidity_seeking")]
+    assert [portion.qty for portion in first] == [58_900, 36_000]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_at_the_clients_price_all_that_is_left_is_released_whatever_the_schedule(strategy: str) -> None:
+    view = a_view(order_qty=10_000)._replace(now=START_AT + 5 * SECOND, market_volume=50_000, cum_qty=1_000)
+    release = build_schedule(strategy, {}).release(view)
+    assert at_will(view, release) is release
+    willing = at_will(view._replace(is_willing=True), release)
+    assert (_qty(willing), willing.wake_at, willing.working_state) == (9_000, release.wake_at, WorkingState.SWEEPING)
+    assert Tactic.TAKE in willing.portions[0].tactics
+    assert willing.portions[0].opportunity_bps > view.half_spread_bps + view.taker_fee_bps
+
+
+def test_at_the_clients_price_the_cap_and_the_orders_life_hold_all_the_same() -> None:
+    schedule, willing = build_schedule("twap", {}), a_view(order_qty=10_000)._replace(is_willing=True)
+    capped = willing._replace(max_participation=0.1, market_volume=20_000)
+    assert _qty(at_will(capped, schedule.release(capped))) == 2_000
+    for view in (willing._replace(now=START_AT - 1), willing._replace(now=willing.end_at)):
+        assert _qty(at_will(view, schedule.release(view))) == 0
+    worked = willing._replace(cum_qty=4_000, routed_qty=6_000)
+    assert at_will(worked, schedule.release(worked)).portions == ()
 
 
 def test_parameters_of_the_parent_go_before_those_of_the_schedule() -> None:

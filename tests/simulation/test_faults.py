@@ -53,7 +53,7 @@ NEVER_HIT = {
 PARENT_NEVER_HIT = {
     **dict.fromkeys(
         [(state, "ParentSuspended") for state in ("NEW", "PARTIALLY_FILLED", "PENDING_CANCEL")]
-        + [("SUSPENDED", event) for event in ("ChildTraded", "ParentCancelRequested", "ParentDone")],
+        + [("SUSPENDED", event) for event in ("ChildTraded", "ParentCancelRequested", "ParentResumed", "ParentDone")],
         "no simulated venue over-fills",
     ),
     ("CANCELED", "ChildTraded"): "a parent ends only when every child is settled with its venue",
@@ -81,11 +81,12 @@ class Draws(NamedTuple):
     a: Four
     b: Four
     c: Four
+    d: Four
 
 
 def scenario_of(seed: int) -> Scenario:
     """Draw a small market, its orders and its faults from one seed."""
-    draws = Draws(*(uniforms(seed, "simulation", "faults", row) for row in range(3)))
+    draws = Draws(*(uniforms(seed, "simulation", "faults", row) for row in range(4)))
     text = f'title = "faults {seed}"\ndescription = "drawn"\nsymbol = "SIMU"\n'
     market = MARKET if seed % 3 else MARKET.replace("zero_bin", "conditional = true, zero_bin")
     return parse_scenario(text + market + _orders(draws) + _settings(draws) + _breaks(draws), f"faults-{seed}")
@@ -120,13 +121,15 @@ parameters = { kind = "dealer", base_reject = 0.2 }
 
 
 def _orders(draws: Draws) -> str:
-    a, b, c = draws
+    a, b, c, d = draws
     return f"""
 [[orders]]
 id = "A"
 side = "BUY"
 order_qty = {100 + int(a[0] * 3000)}
+max_child_qty = {int(d[3] * 1000) if d[3] > 0.5 else 0}
 end_s = 200
+{_replaces(draws) if d[0] < 0.6 else ""}
 {f"cancel_s = {1 + int(c[3] ** 2 * 190)}" if a[3] < 0.35 else ""}
 strategy_parameters = {{ interval_s = 5 }}
 [[orders]]
@@ -138,7 +141,16 @@ end_s = {60 + int(a[2] * 100)}
 strategy = "{("twap", "arrival", "pov", "vwap")[int(a[3] * 4)]}"
 urgency = {b[0]:.2f}
 limit_price = "{19.98 if b[1] < 0.5 else 18.0}"
+replace = [{f'{{ at_s = {12 + int(d[1] * 60)}, limit_price = "20.01" }}' if d[2] < 0.3 else ""}]
 """
+
+
+def _replaces(draws: Draws) -> str:
+    """Return what the client of order A wants changed: another quantity, then a limit and a later end."""
+    a, d = draws.a, draws.d
+    qty, at = 1 + int(d[1] * (100 + a[0] * 3000) * 1.2), 1 + int(d[2] * 150)
+    later = f'{{ at_s = {at + 20}, limit_price = "{19.9 + 0.2 * d[0]:.2f}", end_s = 210 }}'
+    return f"replace = [{{ at_s = {at}, order_qty = {qty} }}, {later}]"
 
 
 def _settings(draws: Draws) -> str:
@@ -156,7 +168,7 @@ grace_s = 200
 
 
 def _breaks(draws: Draws) -> str:
-    a, b, c = draws
+    a, b, c, _ = draws
     outage = f"""
 [[breaks]]
 kind = "outage"
