@@ -269,6 +269,9 @@ class OrderHost:
             may_be_filled = True
         if may_be_filled and state.is_open and state.cum_qty >= state.parent.order_qty and not state.live:
             self._record(ParentDone(parent_id=event.parent_id, at=event.at, ord_status=OrdStatus.FILLED))
+        elif state.status is OrdStatus.PENDING_CANCEL and not state.live:
+            # Its client waits for the end, and nothing that could still happen is waited for.
+            self._record(ParentDone(parent_id=event.parent_id, at=event.at, ord_status=OrdStatus.CANCELED))
 
     def _check_over(self, state: ParentState, event: ChildTraded | ChildTradeCorrected) -> None:
         child = state.children[event.cl_ord_id]
