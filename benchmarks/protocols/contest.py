@@ -80,7 +80,8 @@ class ChoiceWorld(NamedTuple):
     """A world to choose in, all drawn beforehand. Rounds are `step_s` apart.
 
     `x` is (rounds, lanes, d); `value` the expected worth in bps, (rounds, lanes), of each lane under the hidden law;
-    `filled`, `fill_s`, `price_bps` and `markout_bps`, all (rounds, lanes), are what would happen there.
+    `filled`, `fill_s`, `price_bps` and `markout_bps`, all (rounds, lanes), are what would happen there. `regime`
+    (rounds,) is the hidden regime's number.
     """
 
     name: str
@@ -93,6 +94,7 @@ class ChoiceWorld(NamedTuple):
     fill_s: F64
     price_bps: F64
     markout_bps: F64
+    regime: I64 = np.zeros(0, dtype=np.int64)
 
     @property
     def rounds(self) -> int:

@@ -1,17 +1,32 @@
 """Who plays: ours and the references by name, for splits and for choices.
 
-Rule of this file: one entrant has one configuration for all protocols; ours is made by `benchmarks.protocols.ours`.
+Rule of this file: one entrant has one configuration for all protocols; ours is made by `benchmarks.protocols.ours`. Who
+is called told knows of the world what the others do not: a bound to read beside them, not a rival.
 """
 
 from __future__ import annotations
 
-from benchmarks.protocols.contest import ChoiceLearner, ChoiceWorld, NewChoice, NewSplit, SplitLearner, SplitWorld
+import numpy as np
+
+from benchmarks.protocols.contest import (
+    F64,
+    I64,
+    ChoiceLearner,
+    ChoiceWorld,
+    NewChoice,
+    NewSplit,
+    SplitLearner,
+    SplitWorld,
+)
+from benchmarks.protocols.lots import LotWorld
 from benchmarks.protocols.references.choosers import Random, RidgeBank, RiverLinUcb
 from benchmarks.protocols.references.contextual import ProbabilityOfBest, WaterFilling
 from benchmarks.protocols.references.packages import MabWiser, VowpalWabbit
 from benchmarks.protocols.references.tails import BinnedHazard, KaplanMeier, ZeroBinPowerLaw
+from benchmarks.protocols.references.told import ToldChange, ToldFamily, ToldLaws, ToldRegime, stays
 from benchmarks.protocols.references.weights import ExpGrad, Multiplicative, StochasticSplit, Uniform
 from learners.lanes.shape import LaneSettings
+from router.domain.errors import ConfigError, bad_value
 
 OURS = LaneSettings()
 """The one configuration of ours, for every protocol."""
@@ -42,6 +57,26 @@ def our_choice(settings: LaneSettings = OURS) -> NewChoice:
     return new
 
 
+def _changes_s(world: SplitWorld) -> F64:
+    """Return when the laws of a world of lots change."""
+    return np.asarray((np.flatnonzero(np.diff(_lots(world).law)) + 1) * world.step_s)
+
+
+def _laws(world: SplitWorld) -> F64:
+    return _lots(world).tails
+
+
+def _lots(world: SplitWorld) -> LotWorld:
+    if not isinstance(world, LotWorld):
+        raise ConfigError(bad_value(f"$.{world.name}", "a world of lots", type(world).__name__))
+    return world
+
+
+def _told(world: ChoiceWorld, seed: int, name: str, memory: I64) -> ChoiceLearner:
+    _, lanes, dims = world.x.shape
+    return ToldRegime(name, lanes, dims, seed, memory, world.step_s)
+
+
 SPLITTERS: dict[str, NewSplit] = {
     "uniform": lambda world, seed: Uniform(world.lanes),
     "multiplicative": lambda world, seed: Multiplicative(world.lanes),
@@ -52,6 +87,7 @@ SPLITTERS: dict[str, NewSplit] = {
     "expgrad x10": lambda world, seed: ExpGrad(world.lanes, world.rounds, scale=10.0),
     "laruelle-lehalle-pages": lambda world, seed: StochasticSplit(world.lanes),
     "binned hazard": lambda world, seed: BinnedHazard(world.lanes, world.total),
+    "told the family": lambda world, seed: ToldFamily(world.lanes, world.total),
 }
 SWITCH_SPLITTERS: dict[str, NewSplit] = {
     "uniform": SPLITTERS["uniform"],
@@ -60,6 +96,8 @@ SWITCH_SPLITTERS: dict[str, NewSplit] = {
     "optimistic kaplan-meier": SPLITTERS["optimistic kaplan-meier"],
     "binned hazard": SPLITTERS["binned hazard"],
     "binned hazard, gamma .99": lambda world, seed: BinnedHazard(world.lanes, world.total, gamma=0.99),
+    "told the time": lambda world, seed: ToldChange(lambda: our_split()(world, seed), _changes_s(world)),
+    "told both laws": lambda world, seed: ToldLaws(_laws(world), 1.0 / world.rounds),
 }
 CONTEXT_SPLITTERS: dict[str, NewSplit] = {
     "equal": SPLITTERS["uniform"],
@@ -71,6 +109,8 @@ CHOOSERS: dict[str, NewChoice] = {
     "random": lambda world, seed: Random(world.x.shape[1], seed),
     "river LinUCB": lambda world, seed: RiverLinUcb(world.x.shape[1], world.x.shape[2], seed),
     "half-life bank": lambda world, seed: RidgeBank(world.x.shape[1], world.x.shape[2], seed),
+    "told the time": lambda world, seed: _told(world, seed, "told the time", stays(world.regime)),
+    "told the regime": lambda world, seed: _told(world, seed, "told the regime", world.regime),
 }
 PACKAGED: dict[str, tuple[str, NewChoice]] = {
     "vowpal wabbit": ("vowpalwabbit", lambda world, seed: VowpalWabbit(world.x.shape[1], seed)),

@@ -24,7 +24,7 @@ class LotWorld:
         self.rounds = len(law)
         self.lanes, self.dims = tails.shape[1], 1
         self.total, self.step_s, self.is_whole = float(tails.shape[2]), step_s, True
-        self.law = law
+        self.law, self.tails = law, tails
         draws = generator(seed, name, "hidden_size").random((self.rounds, self.lanes))
         self._hidden = _sizes(tails, law, draws)
         self._x = np.ones((self.lanes, 1))

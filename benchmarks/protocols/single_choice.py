@@ -73,6 +73,7 @@ def world(seed: int, rounds: int = ROUNDS) -> ChoiceWorld:
         fill_s=FILL_S * luck.standard_exponential(shape),
         price_bps=np.broadcast_to(price, shape),
         markout_bps=mark + NOISE_BPS * SCALE * luck.standard_normal(shape),
+        regime=regime,
     )
 
 
