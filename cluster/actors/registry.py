@@ -59,6 +59,14 @@ class ClusterRegistry:
         status: list[tuple[str, str, int]] = self._call("status")
         return status
 
+    def pid(self, name: str) -> int:
+        """Return the process of an actor, or of the supervisor, as it says itself."""
+        if name == SUPERVISOR:
+            own: int = self._call("health")
+            return own
+        said: tuple[str, int] = ray.get(self.where(name).handle.health.remote(), timeout=CALL_TIMEOUT_S)
+        return said[1]
+
     def close(self, name: str) -> None:
         """Let an actor end its work and write everything down; it stays until `stop`."""
         with suppress(RayActorError):

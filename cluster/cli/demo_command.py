@@ -28,4 +28,7 @@ def demo(
     from cluster.cli.runs import Request, perform
 
     request = Request(scenario, Runtime.RAY, None, seed, policy, data, out, config, is_report=True, is_strict=False)
-    return perform(request, is_json=json)
+    code = perform(request, is_json=json)
+    if not json and not code:
+        typer.echo("next: .venv/bin/anabranch up     # a live desk on this machine: orders over HTTP, docs at /docs")
+    return code

@@ -10,6 +10,7 @@ one thread, and others reach it through `hear`, `stop_trading` and `picture` alo
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -27,6 +28,8 @@ WAIT_MAX_S = 0.5
 
 PICTURE_EVERY_NS: Nanos = 50 * MILLISECOND
 """How old a picture of the market may be before another is made, by the market's time."""
+
+_logger = logging.getLogger("anabranch.market")
 
 UNTOLD_MAX = 10_000
 """Windows that the desk may not know of yet: beyond it a market waits for the desk."""
@@ -158,6 +161,8 @@ class Market:
 
     def _played(self, played: Played | None) -> None:
         if played is not None:
+            for child_id, reason in played.refused:
+                _logger.warning("second gate: %s", reason, extra={"fields": {"cl_ord_id": child_id}})
             self._log.settle()
             with self._bell:
                 self._untold.append(played.n)

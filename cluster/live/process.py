@@ -7,18 +7,23 @@ whoever asks, and one that is asked to close has written everything it was trust
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from cluster.actors.recipe import Recipe
+from cluster.live.logs import setup_logs
 from cluster.live.wire import Answering, Push
 
 CLOSE_TIMEOUT_S = 60.0
+
+_log = logging.getLogger("anabranch.live")
 
 
 class Running(Protocol):
@@ -41,6 +46,8 @@ class LiveProcess:
 
     def __init__(self, recipe: bytes) -> None:
         self._recipe = msgspec.msgpack.decode(recipe, type=Recipe)
+        name = self._recipe.name
+        self._logs = setup_logs(name, path=Path(self._recipe.journal).parent / "logs" / f"{name}.jsonl")
         self._opened: Future[tuple[str, int]] = Future()
         self._loop = asyncio.new_event_loop()
         self._running: Running | None = None
@@ -75,8 +82,10 @@ class LiveProcess:
             self._running = await STARTERS[self._recipe.role](self._recipe)
             self._door = Answering(self._running.answer, self._recipe.token)
             self._opened.set_result(await self._door.listen(_own_address()))
+            _log.info("started", extra={"fields": {"incarnation": self._recipe.incarnation}})
         except Exception as exc:
             # Whatever it is, who asks for the address must be told.
+            _log.error("cannot start: %s", exc)
             self._opened.set_exception(exc)
 
     async def _close(self) -> None:
@@ -84,6 +93,8 @@ class LiveProcess:
             await self._running.close()
         if self._door is not None:
             await self._door.close()
+        _log.info("closed")
+        self._logs.close()
 
 
 def _own_address() -> str:

@@ -7,6 +7,7 @@ order of decisions. Once the journal has failed, nothing is decided any more: wh
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from cluster.journal.group import GroupCommit
@@ -14,7 +15,7 @@ from router.domain import codec, facts
 from router.domain.errors import JournalBusyError
 from router.domain.facts import Fact
 from router.domain.played import Played, Reference
-from router.domain.requests import Answer, Request
+from router.domain.requests import Accepted, Answer, Denied, Request
 from router.domain.units import Nanos
 from router.intake.intake import Intake
 from router.orders.journal import Journal, Record
@@ -24,6 +25,8 @@ NEWS_MAX = 5_000
 
 WAITING_MAX = 1_000_000
 """Records that may wait in all: windows of a market in which a thousand orders act at once."""
+
+_log = logging.getLogger("anabranch.record")
 
 _HEARD = frozenset(kind.__name__ for kind in facts.HEARD)
 
@@ -39,8 +42,6 @@ class Desk:
         self.journal = journal
         self._now = now
         self.group = GroupCommit(journal, waiting_max=WAITING_MAX)
-        self.denied: dict[str, int] = {}
-        self.answered = 0
 
     async def ask(self, request: Request) -> Answer:
         """Decide a request and return its answer once it is durable.
@@ -55,7 +56,7 @@ class Desk:
         answered = self.intake.answer(request, self._now())
         # Also when nothing is recorded: what it speaks of may itself not be durable yet.
         await self.group.commit_entries(answered.entries)
-        self.answered += 1
+        _said(request, answered.answer)
         return answered.answer
 
     async def play(self, played: Played) -> None:
@@ -86,6 +87,19 @@ class Desk:
         """Write what waits and let go."""
         await self.group.close()
         self.journal.close()
+
+
+def _said(request: Request, answer: Answer) -> None:
+    """Log what a request came to, under the id that goes with it from the door to the venue and back."""
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    fields: dict[str, object] = {"answer": type(answer).__name__, "who": request.principal.name}
+    if isinstance(answer, Accepted):
+        fields["parent_id"] = answer.parent_id
+    elif isinstance(answer, Denied):
+        fields["codes"] = [denial.code for denial in answer.denials]
+    extra = {"correlation_id": request.correlation_id, "fields": fields}
+    _log.info("%s", type(request).__name__, extra=extra)
 
 
 def rebuild(intake: Intake, journal: Journal) -> None:

@@ -4,7 +4,7 @@ Rule of this file: one TOML file, checked once and whole before anything starts;
 the file and the key.
 
     [live]
-    scenario = "midcap_500k"   # whose market is traded: a library scenario or a file
+    scenario = "midcap_500k"   # whose market is traded: a library scenario or a file; default: cluster/live/desk.toml
     seed = 1
     policy = "censored"        # default: the scenario's own
     speed = 1.0                # seconds of the market in one of the wall clock
@@ -45,13 +45,16 @@ HOSTS_MAX = 64
 
 MICROS = 1_000_000
 
+DESK_MARKET = str(Path(__file__).with_name("desk.toml"))
+"""The market of a desk that is not told another: a day and a night on five venues."""
+
 Money = Annotated[str, Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,6})?$")]
 
 
 class LivePart(Part, frozen=True):
     """The `[live]` table."""
 
-    scenario: str = "midcap_500k"
+    scenario: str = DESK_MARKET
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     policy: str | None = None
     speed: Annotated[float, Meta(gt=0.0, le=SPEED_MAX)] = 1.0

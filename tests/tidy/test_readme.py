@@ -67,8 +67,16 @@ def test_program_block_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
-def test_operator_block_runs(tmp_path: Path) -> None:
+def test_live_block_runs(tmp_path: Path) -> None:
     printed = perform_sh(blocks("sh")[2], tmp_path)
+    assert '"is_ready":true' in printed
+    assert '"client_order_id":"first-1"' in printed
+    assert "equal: digest" in printed
+
+
+@pytest.mark.ray
+def test_operator_block_runs(tmp_path: Path) -> None:
+    printed = perform_sh(blocks("sh")[3], tmp_path)
     assert "smoke · censored · seed 3 · ray" in printed
 
 
@@ -80,12 +88,12 @@ def test_killed_actor_changes_nothing_as_the_readme_says(tmp_path: Path) -> None
 
 
 def test_simulator_is_examined_as_the_readme_says(tmp_path: Path) -> None:
-    printed = perform_sh(blocks("sh")[3], tmp_path)
+    printed = perform_sh(blocks("sh")[4], tmp_path)
     assert [part for part in ("cst.", "impact.", "free_lunch.", " failed") if part not in printed] == []
 
 
 def test_data_block_runs(tmp_path: Path, data: Path) -> None:
-    printed = perform_sh(blocks("sh")[4], tmp_path, data)
+    printed = perform_sh(blocks("sh")[5], tmp_path, data)
     assert "rows of fx, EURUSD" in printed
     assert (tmp_path / "eurusd.parquet").is_file()
     assert (tmp_path / "flow.toml").is_file()
@@ -93,7 +101,7 @@ def test_data_block_runs(tmp_path: Path, data: Path) -> None:
 
 
 def test_learning_block_runs(tmp_path: Path) -> None:
-    printed = perform_sh(blocks("sh")[5], tmp_path)
+    printed = perform_sh(blocks("sh")[6], tmp_path)
     assert "SMOKE-1.d12" in printed
     assert "DRS less logged" in printed
     assert (tmp_path / "smoke.arrow").is_file()

@@ -14,12 +14,14 @@ import pytest
 from learners.policies import censored
 from router.domain.errors import ScenarioError
 from router.schedule.arrival import Arrival
+from router.schedule.dark_only import DarkOnly
 from router.schedule.liquidity_seeking import LiquiditySeeking
 from router.schedule.parameters import COMMON
 from router.schedule.pov import Pov
+from router.schedule.sweep import Sweep
 from router.schedule.twap import Twap
 from router.schedule.vwap import Vwap
-from scenarios import frictions, learning_part, scenario
+from scenarios import frictions, learning_part, order_part, scenario
 from scenarios.runner import run
 from venues.models.latency import LatencyParameters
 from venues.models.reference import RegimeMultipliers
@@ -35,7 +37,8 @@ PARTS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("## The file", scenario.ScenarioFile),
     ('## market, kind = "synthetic"', scenario.SyntheticMarket),
     ('## market, kind = "tape"', scenario.TapeMarket),
-    ("## orders", scenario.OrderPart),
+    ("## orders\n", order_part.OrderPart),
+    ("## orders.replace", order_part.ReplacePart),
     ("## venues", scenario.VenuePart),
     ('## venue parameters, kind = "lit"', LitParameters),
     ('## venue parameters, kind = "dark"', DarkParameters),
@@ -113,7 +116,7 @@ def test_page_names_keys_of_the_inner_tables() -> None:
 def test_page_has_every_strategy_parameter_with_its_default() -> None:
     text = section("## orders")
     assert [name for name, of in COMMON.items() if f"`{name}` {of.default:g} " not in text] == []
-    for schedule in (Arrival, LiquiditySeeking, Pov, Twap, Vwap):
+    for schedule in (Arrival, DarkOnly, LiquiditySeeking, Pov, Sweep, Twap, Vwap):
         assert f"`{schedule.name}`" in text
         own = {name: of for name, of in schedule.ranges.items() if name not in COMMON}
         row = "".join(line for line in text.splitlines() if line.startswith(f"| `{schedule.name}` |"))
