@@ -233,14 +233,14 @@ def make_venue(assembly: Assembly, mic: str) -> Venue:
     return build_venue(spec, assembly.setup, part.parameters, assembly.seed)
 
 
-def make_network(assembly: Assembly) -> Network:
+def make_network(assembly: Assembly, kind: type[Network] = Network) -> Network:
     """Return the links of the run with their faults."""
     file = assembly.scenario.file
     parts = {part.mic: part.latency for part in file.venues}
     links = {s.mic: Latency(assembly.seed, s.mic, parts.get(s.mic, file.latency)) for s in assembly.specs}
     outages = [broken for broken in file.breaks if isinstance(broken, Outage)]
     unreliable = [broken for broken in file.breaks if isinstance(broken, Unreliable)]
-    return Network(links, outages, unreliable, assembly.setup.open_at, assembly.seed)
+    return kind(links, outages, unreliable, assembly.setup.open_at, assembly.seed)
 
 
 def make_impact(assembly: Assembly) -> OwnImpact:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from learners.policies.build import POLICIES
+from learners.policies.build import known_policies
 from learners.policies.policy import Policy
 from router.allocation.allocate import NO_EXPLORATION, allocate
 from router.domain.errors import BadInputError, bad_value
@@ -195,7 +195,7 @@ def _moves(log: DecisionLog, decision: RoutingDecision, since: RoutingDecision |
     counts = dict(zip((made.decision_id for made in log.decisions), log.known(), strict=True))
     known = counts[decision.decision_id]
     first = min(counts[since.decision_id], known) if since else 0
-    if decision.policy == FALL_BACK or decision.policy not in POLICIES:
+    if decision.policy == FALL_BACK or decision.policy not in known_policies():
         return [], known - first, False
     policy = make_policy(log.assembly, decision.policy)
     policy.learn(log.outcomes[:first])

@@ -43,6 +43,11 @@ class LocalLink:
         self._shells = shells
         self._replies: dict[str, Message] = {}
 
+    @property
+    def shells(self) -> dict[str, Shell]:
+        """The shells by name; another may be put in the place of one before the first batch."""
+        return self._shells
+
     def send(self, to: str, batch: Message) -> None:
         """Hand a batch to a shell of this process."""
         shell = self._shells.get(to)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from learners.features.names import FEATURES
-from learners.policies.build import NOT_LEARNING, POLICIES, build_policy
+from learners.policies.build import NOT_LEARNING, build_policy, known_policies
 from learners.policies.censored import CensoredPolicy
 from learners.policies.policy import Policy, PolicySetup
 from learners.state.checkpoint import Checkpoint
@@ -39,7 +39,7 @@ SEASONED_DAYS = QUARTER_DAYS
 
 def policy_names() -> tuple[str, ...]:
     """Return every policy a run may name; oracle and clairvoyant are for the evaluation."""
-    return (*POLICIES, SEASONED, *PAST, ORACLE, CLAIRVOYANT)
+    return (*known_policies(), SEASONED, *PAST, ORACLE, CLAIRVOYANT)
 
 
 def make_learner(assembly: Assembly, learner_id: str, name: str) -> Shell:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from router.domain import codec
-from router.domain.enums import OrdStatus, Tactic
+from router.domain.enums import OrdStatus, Side, Tactic
 from router.domain.events import (
     ChildIntended,
     ChildOut,
@@ -32,10 +32,11 @@ from router.domain.events import (
 from router.domain.fees import expected_rates, fee_of
 from router.domain.instruments import VenueSpec
 from router.domain.market import I64, PRINT_COLUMNS, MarketSnapshot, rows_from_bytes
-from router.domain.messages import LearnerReply, ReleaseStatus, VenueReply
-from router.domain.scores import Outcome, RoutingDecision
+from router.domain.messages import LearnerReply, Publication, ReleaseStatus, VenueReply
+from router.domain.scores import CHALLENGER, Outcome, RoutingDecision
 from router.domain.units import Micros, Nanos
 from router.orders.child import CLOSED
+from router.route import book_side
 
 Row = dict[str, Any]
 
@@ -59,6 +60,8 @@ class Recorder:
         self.outcomes: list[Outcome] = []
         self.probabilities: list[Row] = []
         self.prints: list[I64] = []
+        self._unshown: dict[Side, Publication] = {}
+        """By side the last publication whose probabilities nobody has been shown."""
         self.policy_versions = 0
         self.learner_digest = ""
         """What the learner last published calls its state."""
@@ -103,15 +106,19 @@ class Recorder:
             self._hash.update(codec.encode((reply.steered, reply.release)))
             self.steered.extend(reply.steered)
             self.release = reply.release
-        for p in reply.publications:
-            if p.routing_probabilities:
+        for publication in reply.publications:
+            self._unshown[book_side(Side(publication.side))] = publication
+        for policy in reply.policies:
+            # What was learned while nobody looked on is shown with the policy that somebody looks at next.
+            last = self._unshown.pop(policy.side, None) if policy.arm != CHALLENGER else None
+            if last is not None:
                 self.probabilities.append(
                     {
-                        "at": p.at,
-                        "side": str(p.side),
-                        "policy_version": p.policy_version,
-                        "cause": p.cause,
-                        "routing_probabilities": np.array(p.routing_probabilities),
+                        "at": last.at,
+                        "side": str(last.side),
+                        "policy_version": policy.policy_version,
+                        "cause": last.cause,
+                        "routing_probabilities": np.array(policy.routing_probabilities),
                     }
                 )
 

@@ -23,9 +23,10 @@ LEVELS = ("debug", "info", "warning", "error")
 class Logs:
     """The log of this process while it is set up."""
 
-    def __init__(self, front: BoundedQueueHandler, listener: logging.handlers.QueueListener) -> None:
+    def __init__(self, front: BoundedQueueHandler, listener: logging.handlers.QueueListener, before: int) -> None:
         self._front = front
         self._listener = listener
+        self._before = before
 
     @property
     def dropped(self) -> int:
@@ -37,6 +38,7 @@ class Logs:
         root = logging.getLogger()
         if self._front in root.handlers:
             root.removeHandler(self._front)
+            root.setLevel(self._before)
             self._listener.stop()
             for handler in self._listener.handlers:
                 handler.close()
@@ -67,6 +69,7 @@ def setup_logs(process: str, level: str = "info", path: Path | None = None) -> L
     listener = logging.handlers.QueueListener(lines, writer)
     listener.start()
     root = logging.getLogger()
+    before = root.level
     root.setLevel(level.upper())
     root.addHandler(front)
-    return Logs(front, listener)
+    return Logs(front, listener, before)

@@ -23,17 +23,32 @@ MU_MIN, MU_MAX = 1e-6, 1_000.0
 COST_MAX_BPS = 100.0
 """Costs are kept within plus and minus this."""
 
+ABREAST = 16
+"""Lanes are worked out side by side, in whole bundles of so many: what is left over would cost as much as a bundle."""
+
 
 class Posteriors(NamedTuple):
-    """What was last read of the sums: per component `theta` (lanes, half-lives, parameters) and the lower factor `chol`
-    of its precision; `changes` and `read` (components, lanes): what happened, and what of it was read; `ticks`
-    (components, half-lives): when."""
+    """What was last read of the sums: `theta` (components, half-lives, parameters, lanes) and the lower factor `chol`
+    of its precision, as wide as vectors want them; `changes` and `read` (components, lanes): what happened, and what of
+    it was read; `ticks` (components, half-lives): when."""
 
-    theta: tuple[F64, ...]
-    chol: tuple[F64, ...]
+    theta: F64
+    chol: F64
     changes: I64
     read: I64
     ticks: I64
+
+
+def nothing_read(lanes: int, half_lives: int, width: int) -> Posteriors:
+    """Return what holds nothing yet, of so many lanes, half-lives and parameters."""
+    components, abreast = len(COMPONENTS), lanes + -lanes % ABREAST
+    return Posteriors(
+        theta=np.zeros((components, half_lives, width, abreast)),
+        chol=np.zeros((components, half_lives, width, width, abreast)),
+        changes=np.ones((components, lanes), dtype=np.int64),
+        read=np.zeros((components, lanes), dtype=np.int64),
+        ticks=np.full((components, half_lives), -1, dtype=np.int64),
+    )
 
 
 class Sight(NamedTuple):
@@ -86,19 +101,21 @@ def look(
     """
     lanes, features = x.shape
     eta, none = np.empty(lanes), np.empty(0)
+    weights, across = np.empty((lanes, half_lives.shape[0] - 2)), np.zeros((features, held.theta.shape[3]))
+    across[:, :lanes] = x.T
     for c in range(asked.shape[0]):
         if not asked[c]:
             continue
         theta, chol = held.theta[c], held.chol[c]
         changes, read, ticks, is_sharing = held.changes[c], held.read[c], held.ticks[c], numbers[SHARING] > 0.0
-        width = theta.shape[2]
+        width = theta.shape[1] if c == FILL else features
         settle(sums, c, priors[c], groups, half_lives, now, width, is_sharing, changes, read, ticks, theta, chol)
         sd = out.sd[c] if with_sd[c] else none
-        mix(sums, c, half_lives, now, numbers[STEADY], theta, chol, x, features, eta, sd)
+        mix(sums, c, half_lives, now, numbers[STEADY], theta, chol, across, weights, eta, sd)
         if c == FILL:
-            fill_chances(sums, c, half_lives, now, theta, eta, sd, numbers, is_immediate, lengths, out.p)
+            fill_chances(features, theta, weights, eta, sd, numbers, is_immediate, lengths, out.p)
         elif c == SIZE:
-            size_tails(sums, groups, half_lives, now, theta, eta, sd, numbers, x, edges, tails, out.hazards)
+            size_tails(sums, groups, half_lives, now, theta, eta, sd, numbers, across, edges, tails, out.hazards)
             mean_sizes(out.hazards, edges, out.mu)
             for k in range(lanes):
                 out.mu[k] = min(max(out.mu[k], MU_MIN), MU_MAX) * standard

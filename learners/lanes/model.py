@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learners.lanes.clock import EPOCH_SPAN, epochs_at
-from learners.lanes.drift import empty_windows
+from learners.lanes.drift import Windows, empty_windows
 from learners.lanes.families import LINEAR, LOGISTIC, POISSON
-from learners.lanes.look import CHANCES_AND_SIZES, EVERYTHING, FILL_ONLY, Posteriors, Sight, empty_sight, look
+from learners.lanes.look import CHANCES_AND_SIZES, EVERYTHING, FILL_ONLY, Sight, empty_sight, look, nothing_read
+from learners.lanes.queue import QUEUE_MAX, empty_queue, take_all
 from learners.lanes.read import B8
 from learners.lanes.shape import (
     AGE_EDGES,
@@ -38,8 +39,9 @@ from learners.lanes.shape import (
     priors_of,
     widths_of,
 )
-from learners.lanes.sums import empty_sums, move_sums, row_digest
-from learners.lanes.take import exposures_of, refresh_group, refresh_lane, take, watch
+from learners.lanes.state_hash import U64, bits_of, hash_rows
+from learners.lanes.sums import Sums, empty_sums, move_sums
+from learners.lanes.take import refresh_group, refresh_lane, watch
 from router.domain.errors import FeatureError, bad_value
 from router.domain.market import F64, I64
 from router.domain.units import Nanos, seconds
@@ -88,24 +90,42 @@ class LaneModel:
         self._epoch_end: Nanos = 0
         self.is_held = False
         """Whether it only adds: see `learners.lanes.merge`."""
-        self.changes = [0] * len(COMPONENTS)
-        """How often each component was written to: what was predicted at one count still holds at the same count."""
         bank = len(settings.half_lives_s)
-        self.sums = empty_sums(shape, bank)
-        self.windows = empty_windows(2 * len(COMPONENTS) * shape.rows)
+        self._sums = empty_sums(shape, bank)
+        self._windows = empty_windows(2 * len(COMPONENTS) * shape.rows)
+        self._bits = bits_of(self._sums, self._windows)
+        self._queue, self._waiting = empty_queue(shape.features), 0
+        self._taken: Nanos = 0
+        """The latest event's time among those taken in."""
+        self._written: I64 = np.zeros(len(COMPONENTS), dtype=np.int64)
         self.priors = priors_of(shape, settings)
-        self._widths = widths_of(shape)
+        self._widths: I64 = np.array(widths_of(shape), dtype=np.int64)
         self._immediate = np.array(shape.immediate)
         self._numbers = numbers_of(settings, shape.features)
+        self._ones: F64 = np.ones(shape.features)
         self._tails = TAILS.index(settings.tails)
         self._head = repr((shape, settings))
-        self._gamma: F64 = np.empty(bank + 2)
-        self._xs: F64 = np.zeros((len(AGE_EDGES), shape.width))
-        self._bare: F64 = np.zeros((1, shape.features))
-        self._ys: F64 = np.zeros(len(AGE_EDGES))
-        self._exposures: F64 = np.ones(len(AGE_EDGES))
         self._begin_reading()
         self.refresh(0)
+
+    @property
+    def sums(self) -> Sums:
+        """All that is learned; whoever writes to it calls `touch` or `restore` after it."""
+        self._take_in()
+        return self._sums
+
+    @property
+    def windows(self) -> Windows:
+        """What the detectors of breaks hold."""
+        self._take_in()
+        return self._windows
+
+    @property
+    def changes(self) -> list[int]:
+        """How often each component was written to: what was predicted at one count still holds at the same count."""
+        self._take_in()
+        written: list[int] = self._written.tolist()
+        return written
 
     def trial(self, lane: int, at: Nanos, x: F64, filled: bool) -> None:
         """Learn that one child at an immediate lane filled, or did not; `x` is its context (features,).
@@ -114,10 +134,7 @@ class LaneModel:
             FeatureError: no such lane, or a context of another length or not finite; nothing is learned.
         """
         self._admit(lane, at, x, 0.0)
-        self._xs[0] = 0.0
-        self._xs[0, : self.shape.features] = x
-        self._ys[0], self._exposures[0] = float(filled), 1.0
-        self._take(FILL, lane, at, self._xs, LOGISTIC, 1)
+        self._hear(FILL, lane, at, x, LOGISTIC, (float(filled), 1.0, 0.0))
 
     def expose(self, lane: int, at: Nanos, x: F64, begin: float, end: float, filled: bool) -> None:
         """Learn that a child was exposed at a resting lane from `begin` to `end`, ages in standard lives, and whether
@@ -129,19 +146,8 @@ class LaneModel:
         self._admit(lane, at, x, begin + end)
         if not 0.0 <= begin <= end:
             raise FeatureError(bad_value("lanes.expose", "ages that do not run backwards", (begin, end)))
-        last = exposures_of(begin, end, _AGE_EDGES, self._exposures)
-        count = 0
-        for g in range(len(AGE_EDGES)):
-            is_event = filled and g == last
-            if self._exposures[g] <= 0.0 and not is_event:
-                continue
-            self._xs[count] = 0.0
-            self._xs[count, : self.shape.features] = x
-            self._xs[count, self.shape.features + g] = 1.0
-            self._ys[count], self._exposures[count] = float(is_event), self._exposures[g]
-            count += 1
-        if count:
-            self._take(FILL, lane, at, self._xs, POISSON, count)
+        if filled or end > begin:
+            self._hear(FILL, lane, at, x, POISSON, (float(filled), begin, end))
 
     def size(self, lane: int, at: Nanos, x: F64, sent: float, met: float) -> None:
         """Learn that `met` > 0 shares of `sent` were met: fewer than sent say how many there were, all of them only
@@ -153,10 +159,8 @@ class LaneModel:
         self._admit(lane, at, x, sent)
         if not 0.0 < met <= sent:
             raise FeatureError(bad_value("lanes.size", "a size met from above 0 to the size sent", (sent, met)))
-        self._bare[0] = x
         is_seen = met < sent or not self.settings.censoring
-        self._ys[0], self._exposures[0] = float(is_seen), met / self.shape.standard
-        self._take(SIZE, lane, at, self._bare, POISSON, 1)
+        self._hear(SIZE, lane, at, x, POISSON, (float(is_seen), met / self.shape.standard, 0.0))
 
     def markout(self, lane: int, at: Nanos, x: F64, horizon: int, adverse_bps: float) -> None:
         """Learn how the mid moved against us after a fill, at horizon 0, 1 or 2 (1, 10 and 60 s).
@@ -221,7 +225,7 @@ class LaneModel:
 
     def settled(self, c: int) -> F64:
         """Return the parameters of component `c` as they were last read, (lanes, half-lives, parameters)."""
-        return self._held.theta[c]
+        return self._held.theta[c, :, : self._widths[c], : self.lanes].transpose(2, 0, 1)
 
     def refresh(self, now: Nanos) -> None:
         """Look for breaks, and linearise from here on at what is known at `now`: for whoever holds or merges models."""
@@ -240,7 +244,7 @@ class LaneModel:
         """Note that sums were written to from outside: what was read of them does not hold any more."""
         self._held.changes[...] += 1
         self._is_stale[:] = True
-        self.changes = [count + 1 for count in self.changes]
+        self._written += 1
 
     def arrays(self) -> dict[str, F64 | I64]:
         """Return all state by name, in a fixed order: the arrays themselves, not copies."""
@@ -266,65 +270,61 @@ class LaneModel:
                 raise FeatureError(bad_value(f"lanes.restore.{name}", expected, got))
         for name, array in mine.items():
             array[...] = arrays[name]
-        self.latest = int(arrays["latest"][0])
+        self.latest = self._taken = int(arrays["latest"][0])
         self._begin_reading()
 
     def digest(self) -> str:
         """Return a sha256 of shape, settings and state. Only rows that changed since the last call are hashed again."""
-        for c, row in np.argwhere(self._is_stale).tolist():
-            self._row_digests[c * self.shape.rows + row] = row_digest(self.sums, self.windows, c, row)
-        self._is_stale[:] = False
-        head = f"{self._head}{self.latest}{self.sums.epochs.tolist()}".encode()
-        return hashlib.sha256(head + b"".join(self._row_digests)).hexdigest()
+        self._take_in()
+        hash_rows(*self._bits, self._widths, self._is_stale, self._row_words)
+        head = f"{self._head}{self.latest}{self._sums.epochs.tolist()}".encode()
+        return hashlib.sha256(head + self._row_words.tobytes()).hexdigest()
 
     def _learn_cost(self, c: int, lane: int, at: Nanos, x: F64, adverse_bps: float) -> None:
         self._admit(lane, at, x, adverse_bps)
-        self._bare[0] = x
-        self._ys[0], self._exposures[0] = adverse_bps / self.settings.markout_scale_bps, 1.0
-        self._take(c, lane, at, self._bare, LINEAR, 1)
+        self._hear(c, lane, at, x, LINEAR, (adverse_bps / self.settings.markout_scale_bps, 1.0, 0.0))
 
     def _admit(self, lane: int, at: Nanos, x: F64, number: float) -> None:
         if not 0 <= lane < self.lanes or at < 0:
             raise FeatureError(bad_value("lanes.lane", f"a lane under {self.lanes} and a time from 0", (lane, at)))
         # A sum is finite exactly when all of its parts are: the features are far from overflow.
-        if x.shape != (self.shape.features,) or not math.isfinite(float(x.sum()) + number):
+        if x.shape != (self.shape.features,) or not math.isfinite(float(x.dot(self._ones)) + number):
             expected = f"{self.shape.features} finite features and finite numbers"
             raise FeatureError(bad_value("lanes.x", expected, (np.shape(x), number)))
 
-    def _take(self, c: int, lane: int, at: Nanos, xs: F64, family: int, count: int) -> None:
+    def _hear(self, c: int, lane: int, at: Nanos, x: F64, family: int, numbers: tuple[float, float, float]) -> None:
+        """Let an observation wait to be taken in."""
+        if self._waiting == QUEUE_MAX or at >= self._epoch_end:
+            self._take_in()
         if at > self.latest:
             self.latest = at
             self._move_epochs(at)
-        is_alarm = take(
-            self.sums,
-            self.windows,
-            c,
-            lane,
+        n, queue = self._waiting, self._queue
+        queue.what[n], queue.xs[n], queue.numbers[n] = (c, lane, at, family), x, numbers
+        self._waiting = n + 1
+
+    def _take_in(self) -> None:
+        """Take in what waits: before anything is read, and before sums move to other epochs."""
+        if not self._waiting:
+            return
+        take_all(
+            self._sums,
+            self._windows,
+            self._queue,
+            self._waiting,
+            self._taken,
             self.groups,
-            at,
-            self.latest,
             self.half_lives,
-            self._gamma,
-            self.priors[c],
+            self.priors,
+            _AGE_EDGES,
             self.edges,
             self._numbers,
             self._held.changes,
-            family,
-            count,
-            xs,
-            self._ys,
-            self._exposures,
+            self._written,
+            self._is_stale,
             self.is_held,
         )
-        # An alarm for one of fill and size writes to both, and to other lanes.
-        for each in (FILL, SIZE) if is_alarm and c <= SIZE else (c,):
-            self.changes[each] += 1
-            self._is_stale[each, lane] = self._is_stale[each, self.lanes + self.shape.groups[lane]] = True
-            if is_alarm:
-                self._is_stale[each] = True
-        if c == SIZE:
-            # What sizes say of a break is kept with the fills.
-            self._is_stale[FILL, lane] = True
+        self._waiting, self._taken = 0, self.latest
 
     def _move_epochs(self, at: Nanos) -> None:
         if at < self._epoch_end:
@@ -336,14 +336,8 @@ class LaneModel:
 
     def _begin_reading(self) -> None:
         """Forget what was read: it is worked out anew from the sums."""
-        bank, lanes, components = len(self.half_lives) - 2, self.lanes, len(COMPONENTS)
+        rows = (len(COMPONENTS), self.shape.rows)
         self._epoch_end = int(((self.sums.epochs + EPOCH_SPAN) * self.half_lives).min())
-        self._held = Posteriors(
-            theta=tuple(np.zeros((lanes, bank, width)) for width in self._widths),
-            chol=tuple(np.zeros((lanes, bank, width, width)) for width in self._widths),
-            changes=np.ones((components, lanes), dtype=np.int64),
-            read=np.zeros((components, lanes), dtype=np.int64),
-            ticks=np.full((components, bank), -1, dtype=np.int64),
-        )
-        self._is_stale: B8 = np.ones((components, self.shape.rows), dtype=np.bool_)
-        self._row_digests = [b""] * (components * self.shape.rows)
+        self._held = nothing_read(self.lanes, len(self.half_lives) - 2, self.shape.width)
+        self._is_stale: B8 = np.ones(rows, dtype=np.bool_)
+        self._row_words: U64 = np.zeros((*rows, 2), dtype=np.uint64)

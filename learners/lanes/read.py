@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from learners.lanes.clock import decay
 from learners.lanes.families import ETA_MAX
-from learners.lanes.settle import bank_weights, spread
+from learners.lanes.settle import bank_weights, spreads
 from learners.lanes.shape import BIN_LEVEL, BIN_PRIOR, OPTIMISM, STEADY, TAIL_ODDS
 from learners.lanes.size_bins import lane_rates, stretch_of, stretched
 from learners.lanes.sums import Sums
@@ -38,11 +38,14 @@ NODE_WEIGHTS = (
 KNOWN_SD = 0.05
 """A predictor known this well is taken as it is."""
 
+WEIGHT_LEAST = 1e-40
+"""A memory of less weight changes no bit of a hazard, whose bounds are twenty powers of ten apart."""
+
 BINNED_LEAST = 0.01
 """Below this weight of the binned tail a lane's tail is called exponential, whose split is cheaper."""
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def mix(
     sums: Sums,
     c: int,
@@ -52,54 +55,50 @@ def mix(
     theta: F64,
     chol: F64,
     x: F64,
-    width: int,
+    weights: F64,
     eta: F64,
     sd: F64,
 ) -> None:
-    """Write each lane's linear predictor (lanes,) and its posterior standard deviation into `eta` and `sd`.
+    """Write the weights of each lane's bank (lanes, m), each lane's linear predictor (lanes,) and its posterior
+    standard deviation into `weights`, `eta` and `sd`.
 
-    `theta` (lanes, m, parameters) and `chol` are settled; `x` is (lanes, features). Parameters after the features (the
-    age bins') are left to the caller. A `sd` of length 0 is not asked for.
+    `theta` (m, parameters, lanes) and `chol` are settled; `x` is (features, lanes). All three are as wide as vectors
+    want them, with lanes that mean nothing at the end. Parameters after the features (the age bins') are left to the
+    caller. A `sd` of length 0 is not asked for.
     """
-    bank = theta.shape[1]
-    weights, half = np.empty(bank), np.empty(width)
+    features, abreast = x.shape
+    lanes = eta.shape[0]
     scale = decay(at, half_lives[-2], sums.epochs[-2])
-    for k in range(theta.shape[0]):
-        bank_weights(sums.score[c, k], scale, steady, weights)
-        eta[k], variance = 0.0, 0.0
-        for m in range(bank):
-            total = 0.0
-            for j in range(x.shape[1]):
-                total += theta[k, m, j] * x[k, j]
-            eta[k] += weights[m] * total
-            if sd.shape[0] > 0:
-                variance += weights[m] * spread(chol[k, m], x[k], x.shape[1], half)
+    total, half, variance = np.empty(abreast), np.empty((features, abreast)), np.zeros(lanes)
+    for k in range(lanes):
+        bank_weights(sums.score[c, k], scale, steady, weights[k])
+    eta[:] = 0.0
+    for m in range(theta.shape[0]):
+        total[:] = 0.0
+        for j in range(features):
+            for k in range(abreast):
+                total[k] += theta[m, j, k] * x[j, k]
+        for k in range(lanes):
+            eta[k] += weights[k, m] * total[k]
         if sd.shape[0] > 0:
-            sd[k] = math.sqrt(variance)
+            spreads(chol[m], x, half, total)
+            for k in range(lanes):
+                variance[k] += weights[k, m] * total[k]
+    if sd.shape[0] > 0:
+        for k in range(lanes):
+            sd[k] = math.sqrt(variance[k])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def fill_chances(
-    sums: Sums,
-    c: int,
-    half_lives: I64,
-    at: int,
-    theta: F64,
-    eta: F64,
-    sd: F64,
-    numbers: F64,
-    is_immediate: B8,
-    lengths: F64,
-    out: F64,
+    features: int, theta: F64, weights: F64, eta: F64, sd: F64, numbers: F64, is_immediate: B8, lengths: F64, out: F64
 ) -> None:
     """Write each lane's fill probability within a standard life into `out`, clipped to [P_MIN, P_MAX].
 
-    `eta` (lanes,) are the predictors without the age bins, `lengths` the bins' lengths in standard lives.
+    `theta`, `weights`, `eta` (the predictors without the age bins) and `sd` are those of `mix`, `lengths` the bins'
+    lengths in standard lives.
     """
-    bank, bins = theta.shape[1], lengths.shape[0]
-    d = theta.shape[2] - bins
-    weights = np.empty(bank)
-    scale = decay(at, half_lives[-2], sums.epochs[-2])
+    bank, bins = theta.shape[0], lengths.shape[0]
     for k in range(eta.shape[0]):
         lift = numbers[OPTIMISM] * sd[k] if sd.shape[0] > 0 else 0.0
         if is_immediate[k]:
@@ -108,18 +107,17 @@ def fill_chances(
             odds = math.exp(min(max(drawn, -ETA_MAX), ETA_MAX))
             p = odds / (1.0 + odds)
         else:
-            bank_weights(sums.score[c, k], scale, numbers[STEADY], weights)
             total = 0.0
             for g in range(bins):
                 shift = 0.0
                 for m in range(bank):
-                    shift += weights[m] * theta[k, m, d + g]
+                    shift += weights[k, m] * theta[m, features + g, k]
                 total += math.exp(min(max(eta[k] + lift + shift, -ETA_MAX), ETA_MAX)) * lengths[g]
             p = -math.expm1(-total)
         out[k] = min(max(p, P_MIN), P_MAX)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def expected_tail(eta: float, sd: float, edges: F64, out: F64) -> None:
     """Write the hazards per bin of E[exp(-v exp(η))], η normal with mean `eta` and deviation `sd`, into `out`.
 
@@ -127,18 +125,20 @@ def expected_tail(eta: float, sd: float, edges: F64, out: F64) -> None:
     """
     last = edges.shape[0] - 1
     before = 0.0
+    rates = np.empty(len(NODES))
+    for q in range(len(NODES)):
+        rates[q] = math.exp(min(max(eta + sd * NODES[q], -ETA_MAX), ETA_MAX))
     for j in range(last + 1):
         end = edges[j + 1] if j < last else 4.0 * edges[last]
         alive = 0.0
         for q in range(len(NODES)):
-            rate = math.exp(min(max(eta + sd * NODES[q], -ETA_MAX), ETA_MAX))
-            alive += NODE_WEIGHTS[q] * math.exp(-end * rate)
+            alive += NODE_WEIGHTS[q] * math.exp(-end * rates[q])
         depth = -math.log(max(alive, 1e-300))
         out[j] = max(depth - before, 0.0) / (end - edges[j])
         before = depth
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def size_tails(
     sums: Sums,
     groups: I64,
@@ -156,22 +156,23 @@ def size_tails(
     """Write the hazards per size bin (lanes, bins), per standard slice, of each lane's tail.
 
     A lane's tail is exponential with log rate `eta`, or binned, each as far as it has predicted better (`tails` 0), or
-    always the former (1) or the latter (2). `numbers` are those of `numbers_of`.
+    always the former (1) or the latter (2). `numbers` are those of `numbers_of`, `theta` and `x` as in `mix`.
     """
-    lanes, bank, bins = theta.shape[0], theta.shape[1], edges.shape[0]
+    lanes, bank, bins = eta.shape[0], theta.shape[0], edges.shape[0]
     weights, rates, own = np.empty(bank), np.empty(bins), np.empty(bins)
     smooth = np.empty(bins)
     score_scale = decay(at, half_lives[-2], sums.epochs[-2])
     tail_scale = decay(at, half_lives[-1], sums.epochs[-1])
     for k in range(lanes):
         lift = numbers[OPTIMISM] * sd[k] if sd.shape[0] > 0 else 0.0
-        rate = math.exp(min(max(eta[k] - lift, -ETA_MAX), ETA_MAX))
-        if sd.shape[0] > 0 and sd[k] > KNOWN_SD:
-            expected_tail(eta[k] - lift, sd[k], edges, smooth)
-        else:
-            smooth[:] = rate
         gap = numbers[TAIL_ODDS] + tail_scale * (sums.tail_score[k, 0] - sums.tail_score[k, 1])
         binned = 1.0 / (1.0 + math.exp(min(max(gap, -50.0), 50.0))) if tails == 0 else float(tails - 1)
+        if binned == 1.0:
+            smooth[:] = 0.0
+        elif sd.shape[0] > 0 and sd[k] > KNOWN_SD:
+            expected_tail(eta[k] - lift, sd[k], edges, smooth)
+        else:
+            smooth[:] = math.exp(min(max(eta[k] - lift, -ETA_MAX), ETA_MAX))
         for j in range(bins):
             hazards[k, j] = (1.0 - binned) * smooth[j]
         if binned < BINNED_LEAST:
@@ -180,17 +181,19 @@ def size_tails(
             continue
         bank_weights(sums.bin_score[k], score_scale, numbers[STEADY], weights)
         for m in range(bank):
+            if weights[m] < WEIGHT_LEAST:
+                continue
             scale = decay(at, half_lives[m], sums.epochs[m])
             group = sums.rates[lanes + groups[k], m]
             past, bins_now = sums.past_bins[k], sums.bins[k, m]
             events, level, lift = numbers[BIN_PRIOR], numbers[BIN_LEVEL], numbers[OPTIMISM]
             lane_rates(bins_now, scale, past, edges, events, level, lift, group, rates)
-            stretched(rates, edges, stretch_of(theta[k, m], x[k]), own)
+            stretched(rates, edges, stretch_of(theta[m, : x.shape[0], k], x[:, k]), own)
             for j in range(bins):
                 hazards[k, j] += binned * weights[m] * own[j]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def mean_sizes(hazards: F64, edges: F64, out: F64) -> None:
     """Write each lane's mean size, the integral of its survival, into `out`, in the unit of 1 / hazard."""
     last = edges.shape[0] - 1

@@ -86,27 +86,104 @@ def settle(
     theta: F64,
     chol: F64,
 ) -> bool:
-    """Bring `theta` (lanes, m, parameters) and `chol` up to date for component `c`; return whether anything moved.
+    """Bring `theta` (m, parameters, lanes) and `chol` (m, parameters, parameters, lanes) up to date for component `c`;
+    return whether anything moved. Both may hold more parameters and lanes: those are not used.
 
     `changes` and `known` (lanes,) count what happened to a lane and what of it was read; `ticks` (m,) are the ticks
     that were read. `priors` is (groups, 3, parameters); a lane leans on its group's base when `is_sharing`.
     """
     lanes, moved = groups.shape[0], False
+    one, out, least = np.empty((width, width)), np.empty(width), np.ones((width, theta.shape[2]))
     for m in range(half_lives.shape[0] - 2):
         now = tick(at, half_lives[m])
-        is_old = now != ticks[m]
-        ticks[m] = now
         scale = decay(at, half_lives[m], sums.epochs[m])
+        if now != ticks[m]:
+            ticks[m] = now
+            gather(sums, c, m, priors, groups, scale, is_sharing, theta[m], chol[m], least)
+            posteriors(theta[m], chol[m], least)
+            moved = True
+            continue
         for k in range(lanes):
-            if is_old or changes[k] != known[k]:
+            if changes[k] != known[k]:
                 prior = priors[groups[k]]
                 mean = sums.base[c, lanes + groups[k], m] if is_sharing else prior[1]
                 a, b, past_a, past_b = sums.a[c, k, m], sums.b[c, k, m], sums.past_a[c, k], sums.past_b[c, k]
-                posterior(a, b, scale, past_a, past_b, prior[2], mean, width, chol[k, m], theta[k, m])
+                posterior(a, b, scale, past_a, past_b, prior[2], mean, width, one, out)
+                theta[m, :width, k] = out
+                for i in range(width):
+                    chol[m, i, : i + 1, k] = one[i, : i + 1]
                 moved = True
     for k in range(lanes):
         known[k] = changes[k]
     return moved
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def gather(
+    sums: Sums,
+    c: int,
+    m: int,
+    priors: F64,
+    groups: I64,
+    scale: float,
+    is_sharing: bool,
+    right: F64,
+    left: F64,
+    least: F64,
+) -> None:
+    """Write what `posterior` would solve for each lane: the lower triangles of its P into `left` (parameters,
+    parameters, lanes), its right-hand sides into `right` (parameters, lanes), and what its pivots are at least into
+    `least` (parameters, lanes)."""
+    width, lanes = least.shape[0], groups.shape[0]
+    for k in range(lanes, least.shape[1]):
+        # Lanes that are there to fill a vector up are solved, too.
+        for i in range(width):
+            right[i, k], left[i, : i + 1, k] = 0.0, 1.0
+    for k in range(lanes):
+        prior = priors[groups[k]]
+        mean = sums.base[c, lanes + groups[k], m] if is_sharing else prior[1]
+        a, b, past_a, past_b = sums.a[c, k, m], sums.b[c, k, m], sums.past_a[c, k], sums.past_b[c, k]
+        for i in range(width):
+            right[i, k] = scale * b[i] + past_b[i] + prior[2, i] * mean[i]
+            for j in range(i + 1):
+                left[i, j, k] = scale * a[i, j] + past_a[i, j]
+            left[i, i, k] += prior[2, i]
+            least[i, k] = 0.5 * prior[2, i]
+
+
+# The model of errors is NumPy's: a division that is looked at first keeps lanes from being worked out side by side.
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
+def posteriors(right: F64, left: F64, least: F64) -> None:
+    """Do what `posterior` does for all lanes abreast, in the same order of operations, so that the same bits come out:
+    `right` and `left`, as `gather` wrote them, become the solutions and the lower factors."""
+    width, lanes = least.shape
+    total = np.empty(lanes)
+    for i in range(width):
+        for j in range(i):
+            for k in range(lanes):
+                total[k] = left[i, j, k]
+            for h in range(j):
+                for k in range(lanes):
+                    total[k] -= left[i, h, k] * left[j, h, k]
+            for k in range(lanes):
+                value = total[k] / left[j, j, k]
+                left[i, j, k] = value
+                right[i, k] -= value * right[j, k]
+        for k in range(lanes):
+            total[k] = left[i, i, k]
+        for h in range(i):
+            for k in range(lanes):
+                total[k] -= left[i, h, k] * left[i, h, k]
+        for k in range(lanes):
+            root = math.sqrt(max(total[k], least[i, k]))
+            left[i, i, k] = root
+            right[i, k] /= root
+    for i in range(width - 1, -1, -1):
+        for h in range(i + 1, width):
+            for k in range(lanes):
+                right[i, k] -= left[h, i, k] * right[h, k]
+        for k in range(lanes):
+            right[i, k] /= left[i, i, k]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -147,6 +224,23 @@ def spread(chol: F64, x: F64, width: int, half: F64) -> float:
         half[i] = value / chol[i, i]
         total += half[i] * half[i]
     return total
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
+def spreads(chol: F64, x: F64, half: F64, out: F64) -> None:
+    """Write what `spread` gives for each lane into `out` (lanes,): `chol` is (parameters, parameters, lanes), `x`
+    (features, lanes); `half` (features, lanes) is scratch."""
+    features, lanes = x.shape
+    out[:] = 0.0
+    for i in range(features):
+        for k in range(lanes):
+            half[i, k] = x[i, k]
+        for h in range(i):
+            for k in range(lanes):
+                half[i, k] -= chol[i, h, k] * half[h, k]
+        for k in range(lanes):
+            half[i, k] /= chol[i, i, k]
+            out[k] += half[i, k] * half[i, k]
 
 
 def settle_plain(

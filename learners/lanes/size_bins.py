@@ -50,7 +50,7 @@ def group_rates(bins: F64, scale: float, past: F64, events: float, first: float,
         prior = CARRY * out[j]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def lane_rates(
     bins: F64, scale: float, past: F64, edges: F64, events: float, level: float, optimism: float, group: F64, out: F64
 ) -> None:
@@ -87,15 +87,19 @@ def log_density(rates: F64, edges: F64, stretch: float, v: float, y: float) -> f
     return float(y * math.log(rate * stretch) - depth)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def stretched(rates: F64, edges: F64, stretch: float, out: F64) -> None:
     """Write into `out` (j,) the hazards per bin of v that have, at the edges, the survival of `rates` over u = v s."""
     last = edges.shape[0] - 1
-    before = 0.0
+    before, passed, i = 0.0, 0.0, 0
     for j in range(last + 1):
         # What comes after the last edge is read at four times it.
         end = 4.0 * edges[last] if j == last else edges[j + 1]
-        depth = -log_density(rates, edges, stretch, end, 0.0)
+        u = end * stretch
+        while i < last and u >= edges[i + 1]:
+            passed += rates[i] * (edges[i + 1] - edges[i])
+            i += 1
+        depth = passed + rates[i] * (u - edges[i])
         out[j] = (depth - before) / (end - edges[j])
         before = depth
 

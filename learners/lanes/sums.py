@@ -6,7 +6,6 @@ so that observations between two refreshes may come in any order, or in shards t
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import NamedTuple
 
@@ -14,7 +13,6 @@ import numpy as np
 from numba import njit
 
 from learners.lanes.clock import SHIFT_MAX
-from learners.lanes.drift import Windows
 from learners.lanes.families import weigh, weigh_plain
 from learners.lanes.shape import COMPONENTS, SIZE, SIZE_EDGES, LaneShape
 from router.domain.market import F64, I64
@@ -149,17 +147,3 @@ def move_sums(sums: Sums, epochs: I64) -> None:
     sums.bin_score[...] *= factors[-2]
     sums.tail_score[...] *= factors[-1]
     sums.epochs[...] = epochs
-
-
-def row_digest(sums: Sums, windows: Windows, c: int, row: int) -> bytes:
-    """Return the SHA-256 of all that a component knows of a row; the size's includes the row's bins and tails."""
-    whole = hashlib.sha256()
-    for array in (sums.a, sums.b, sums.base, sums.score, sums.fresh, sums.lead, sums.past_a, sums.past_b, sums.counts):
-        whole.update(array[c, row].tobytes())
-    if c == SIZE:
-        for array in (sums.bins, sums.rates, sums.bin_score, sums.tail_score, sums.mixes, sums.past_bins):
-            whole.update(array[row].tobytes())
-    first = 2 * (c * sums.tail_score.shape[0] + row)
-    for array in windows:
-        whole.update(array[first : first + 2].tobytes())
-    return whole.digest()

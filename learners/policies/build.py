@@ -1,13 +1,14 @@
 """Every policy by the name that scenarios and commands use.
 
-Rule of this file: a policy that is not in `POLICIES` does not exist; one that is passes `check_policy`.
+Rule of this file: a policy that `known_policies` does not name does not exist; one that it names passes `check_policy`.
+River is imported when it is asked for: a venue's process has no use for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
-from learners.policies.bandits import RiverBanditPolicy, river_policies
 from learners.policies.censored import CensoredPolicy
 from learners.policies.cont_kukanov import ContKukanovPolicy
 from learners.policies.policy import Policy, PolicySetup
@@ -18,16 +19,15 @@ from router.domain.errors import ConfigError, bad_value
 
 RIVER_PREFIX = "river:"
 
-POLICIES: tuple[str, ...] = (
+OUR_POLICIES: tuple[str, ...] = (
     CensoredPolicy.name,
     PrimaryOnly.name,
     VolumeProportional.name,
     Uniform.name,
     ContKukanovPolicy.name,
     ProgrammePolicy.name,
-    *(RIVER_PREFIX + name for name in river_policies()),
 )
-"""All names, ours first."""
+"""Those that are not River's."""
 
 QUARTERLY, DAILY, BEST_STATIC = "quarterly", "daily_reranked", "best_static"
 """Policies that go by past days, or in hindsight by the day itself: a shell has to find out what to tell them."""
@@ -45,17 +45,27 @@ NOT_LEARNING: tuple[str, ...] = (
 """Those whose choices no outcome changes: baselines."""
 
 
+@cache
+def known_policies() -> tuple[str, ...]:
+    """Return all names, ours first."""
+    from learners.policies.bandits import river_policies
+
+    return (*OUR_POLICIES, *(RIVER_PREFIX + name for name in river_policies()))
+
+
 def build_policy(name: str, setup: PolicySetup) -> Policy:
     """Return a new policy that has learned nothing.
 
     Raises:
         ConfigError: an unknown name (the known ones are listed) or parameters that the policy cannot have.
     """
-    if name not in POLICIES:
-        raise ConfigError(bad_value("policy", f"one of {', '.join(POLICIES)}", name))
-    if name.startswith(RIVER_PREFIX):
-        return RiverBanditPolicy(name.removeprefix(RIVER_PREFIX), setup)
-    return _OURS[name](setup)
+    if name in _OURS:
+        return _OURS[name](setup)
+    if name not in known_policies():
+        raise ConfigError(bad_value("policy", f"one of {', '.join(known_policies())}", name))
+    from learners.policies.bandits import RiverBanditPolicy
+
+    return RiverBanditPolicy(name.removeprefix(RIVER_PREFIX), setup)
 
 
 def build_ranked(name: str, setup: PolicySetup) -> Policy:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 
 import numpy as np
 
@@ -36,6 +35,7 @@ from router.domain.enums import AllocationMode, OutcomeKind, Tactic
 from router.domain.errors import ConfigError, FeatureError, bad_value
 from router.domain.instruments import lanes_of
 from router.domain.market import F64
+from router.domain.score_table import HAZARDS, LEAKAGE, MARKOUT, MU, SPREAD, P, scores_of_table
 from router.domain.scores import ContextFrame, LaneScore, Outcome
 from router.domain.units import SECOND, Nanos, seconds
 
@@ -166,30 +166,11 @@ class CensoredPolicy:
         Raises:
             FeatureError: the frame is not finite or has other lanes, names or lengths.
         """
-        table = self.table(frame)
-        p, mu, cost = table[:3].tolist()
-        # By bins, then by lanes: a lane's are a column.
-        hazards = zip(*table[3:].tolist(), strict=True) if self.size_edges else repeat((), len(p))
-        leaks = self._leaks().tolist()
-        spreads = self._spreads(frame, table).tolist()
-        return tuple(
-            LaneScore(
-                lane=lane,
-                p=p_k,
-                mu=mu_k,
-                markout_bps=cost_k - leak_k,
-                leakage_bps=leak_k,
-                hazards=hazards_k,
-                spread_bps=spread_k,
-            )
-            for lane, p_k, mu_k, cost_k, leak_k, hazards_k, spread_k in zip(
-                self._gate.lanes, p, mu, cost, leaks, hazards, spreads, strict=True
-            )
-        )
+        return scores_of_table(self._gate.lanes, self.table(frame))
 
     def table(self, frame: ContextFrame) -> F64:
-        """Return p, mu, adverse cost in bps (markout and leakage) and the hazards of each size bin, float64
-        (3 + bins, lanes). Read it, do not write it.
+        """Return what `scores` returns as one table, float64 (5 + bins, lanes), laid out as `router.domain.score_table`
+        says. Read it, do not write it.
 
         The same array again means that nothing it shows has changed.
 
@@ -199,7 +180,8 @@ class CensoredPolicy:
         x = self._gate.matrix(frame)[:, : self._seen_features]
         model, known, seen = self._model, self._known, self._sight
         at = max(frame.at, model.latest)
-        changes = [model.changes[c] for c in self._components]
+        written = model.changes
+        changes = [written[c] for c in self._components]
         is_same = known is not None and known[0] is frame and known[1] == at
         if known is not None and is_same and known[2] == changes:
             return known[3]
@@ -210,13 +192,13 @@ class CensoredPolicy:
             asked[c] = last is None or last[n] != changes[n]
         model.look(at, x, asked, self._with_sd, seen)
         bins = len(self.size_edges)
-        table: F64 = np.empty((3 + bins, len(seen.p)))
-        table[0] = seen.p
-        np.maximum(seen.mu, MU_MIN, out=table[1])
-        table[2] = seen.costs[self._scored]
-        if LEAK in self._components:
-            table[2] += self._leaks()
-        table[3:] = seen.hazards.T[:bins]
+        table: F64 = np.empty((HAZARDS + bins, len(seen.p)))
+        table[P] = seen.p
+        np.maximum(seen.mu, MU_MIN, out=table[MU])
+        table[MARKOUT] = seen.costs[self._scored]
+        table[LEAKAGE] = self._leaks() if LEAK in self._components else 0.0
+        table[SPREAD] = self._spreads(frame, table)
+        table[HAZARDS:] = seen.hazards.T[:bins]
         self._known = (frame, at, changes, table)
         return table
 
@@ -309,7 +291,8 @@ class CensoredPolicy:
     def _spreads(self, frame: ContextFrame, table: F64) -> F64:
         """Return the standard deviation of a share's worth on each lane, bps: of its chance and of its cost."""
         sds = self._sight.sd
-        p, worth = table[0], np.array(frame.price_bps) - np.array(frame.fee_bps) - table[2]
+        p, cost = table[P], table[MARKOUT] + table[LEAKAGE]
+        worth = np.array(frame.price_bps) - np.array(frame.fee_bps) - cost
         return np.asarray(np.hypot(p * (1.0 - p) * sds[FILL] * worth, p * sds[self._scored]))
 
 

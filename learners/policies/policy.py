@@ -67,8 +67,8 @@ class TablePolicy(Policy, Protocol):
     """A WATER_FILL policy that also gives its scores as one array, for those who ask after every outcome."""
 
     def table(self, frame: ContextFrame) -> F64:
-        """Return `scores` as float64 (3, lanes): p, mu and markout_bps. A policy with an attribute `size_edges`, where
-        its size bins start in shares, adds a row of hazards for each: (3 + bins, lanes). The same array again means
+        """Return `scores` as one table, float64 (5 + bins, lanes), laid out as `router.domain.score_table` says; a
+        policy with an attribute `size_edges`, where its size bins start in shares, has bins. The same array again means
         that nothing it shows has changed; the caller does not write to it.
 
         Raises:

@@ -28,14 +28,14 @@ def drawn(seed: int) -> tuple[int, list[tuple[float, float, int, int, int]], F64
     rng = np.random.Generator(np.random.Philox(seed))
     lanes = int(rng.integers(1, 12))
     hazards = rng.uniform(0.0, 0.02, (len(EDGES), lanes))
-    table = np.vstack([rng.random(lanes), rng.uniform(0, 900, lanes), rng.normal(0, 2, (2, lanes)), hazards[:1], hazards])
+    costs = rng.normal(0, 2, (2, lanes))
+    table = np.vstack([rng.random(lanes), rng.uniform(0, 900, lanes), costs, np.zeros(lanes), hazards])
     table[SPREAD] = rng.choice([0.0, 0.5], lanes) * (seed % 2)
     if seed % 3 == 0:
         table[int(rng.integers(0, len(table))), int(rng.integers(0, lanes))] = BAD[seed % len(BAD)]
-    rows = [
-        (float(rng.normal(0, 2)), 0.1, int(rng.choice([1, 100])), int(rng.choice([0, 0, 150])), int(rng.integers(0, 3_000)))
-        for _ in range(lanes)
-    ]
+    public = (rng.normal(0, 2, lanes), rng.choice([1, 100], lanes), rng.choice([0, 0, 150], lanes))
+    caps = rng.integers(0, 3_000, lanes).tolist()
+    rows = [(px, 0.1, lot, least, cap) for px, lot, least, cap in zip(*(p.tolist() for p in public), caps, strict=True)]
     return int(rng.choice([0, 1, 100, 150, 700, 5_000])), rows, np.ascontiguousarray(table)
 
 

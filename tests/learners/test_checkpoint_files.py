@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from cluster.cli import main
-from learners.policies.build import NOT_LEARNING, POLICIES, RIVER_PREFIX, build_policy
+from learners.policies.build import NOT_LEARNING, RIVER_PREFIX, build_policy, known_policies
 from learners.policies.check import example_outcomes, example_setup
 from learners.policies.policy import KeepingPolicy, Policy, PolicySetup
 from learners.state.checkpoint import Checkpoint, sealed
@@ -20,7 +20,7 @@ from scenarios.report.reading import read_run
 from scenarios.runner import run
 from scenarios.scenario import library, load_scenario, parse_scenario
 
-KEEPING = [n for n in POLICIES if n not in NOT_LEARNING and not n.startswith(RIVER_PREFIX)]
+KEEPING = [n for n in known_policies() if n not in NOT_LEARNING and not n.startswith(RIVER_PREFIX)]
 SMOKE = library()["smoke"].read_text(encoding="utf-8")
 
 
@@ -53,7 +53,7 @@ def test_every_policy_of_ours_that_learns_comes_back_from_a_file(name: str, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["one.arrow"]
 
 
-@pytest.mark.parametrize("name", [n for n in POLICIES if n not in KEEPING][:6])
+@pytest.mark.parametrize("name", [n for n in known_policies() if n not in KEEPING][:6])
 def test_others_say_that_they_keep_nothing(name: str) -> None:
     with pytest.raises(ConfigError, match="whose state can be written down"):
         made(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from learners.policies.build import NOT_LEARNING, POLICIES, build_policy
+from learners.policies.build import NOT_LEARNING, build_policy, known_policies
 from learners.policies.check import START, check_policy, example_frame, example_outcomes, example_setup
 from learners.policies.policy import Policy, PolicySetup
 from router.domain.enums import AllocationMode, OutcomeKind
@@ -17,7 +17,7 @@ from router.domain.scores import ContextFrame, LaneScore
 from router.domain.units import SECOND
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", known_policies())
 def test_every_policy_passes_the_examiner(name: str) -> None:
     check_policy(lambda setup: build_policy(name, setup), learns=name not in NOT_LEARNING)
     assert build_policy(name, example_setup()).name == name
@@ -83,7 +83,7 @@ def test_an_unknown_policy_is_refused_with_the_known_ones() -> None:
         build_policy("river:Oracle", example_setup())
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", known_policies())
 def test_an_unknown_parameter_is_refused_by_name(name: str) -> None:
     with pytest.raises(ConfigError, match="'half_live_s'"):
         build_policy(name, example_setup({"half_live_s": 60.0}))
@@ -115,7 +115,7 @@ def test_river_parameters_that_break_river_are_refused(name: str, key: str, valu
 
 def test_features_must_begin_with_the_bias() -> None:
     setup = example_setup()._replace(feature_names=("spread", "bias"))
-    for name in POLICIES:
+    for name in known_policies():
         with pytest.raises(ConfigError, match="bias"):
             build_policy(name, setup)
 
@@ -156,7 +156,7 @@ def test_static_weights_leave_lanes_that_cannot_be_used() -> None:
     assert by_volume["XNYS:POST"] == pytest.approx(0.25 / 0.30)
 
 
-@pytest.mark.parametrize("name", [name for name in POLICIES if name.startswith("river:")])
+@pytest.mark.parametrize("name", [name for name in known_policies() if name.startswith("river:")])
 def test_a_river_policy_probes_every_usable_lane_and_no_other(name: str) -> None:
     setup = example_setup({"probe_share": 0.12})
     policy = build_policy(name, setup)
@@ -185,7 +185,7 @@ def _trade(policy: Policy, setup: PolicySetup, rounds: int, filling: str) -> int
     return hits
 
 
-@pytest.mark.parametrize("name", [name for name in POLICIES if name.startswith("river:")])
+@pytest.mark.parametrize("name", [name for name in known_policies() if name.startswith("river:")])
 def test_a_river_policy_that_routes_comes_to_the_lane_that_fills(name: str) -> None:
     setup = example_setup({"gamma": 0.3} if name == "river:Exp3" else {})
     hits = _trade(build_policy(name, setup), setup, 1_000, "XCHI:POST")

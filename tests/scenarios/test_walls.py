@@ -14,7 +14,7 @@ import pytest
 from small_market import ListeningLink, small
 
 from learners.features.names import FEATURES
-from learners.policies.build import POLICIES, build_policy
+from learners.policies.build import build_policy, known_policies
 from learners.policies.policy import PolicySetup
 from router.domain import codec
 from router.domain.errors import ConfigError
@@ -103,7 +103,7 @@ def test_the_reach_that_is_asserted_here_is_real() -> None:
 
 @pytest.mark.parametrize("name", [ORACLE, CLAIRVOYANT])
 def test_who_sees_is_no_policy_of_the_learners(name: str) -> None:
-    assert name not in POLICIES
+    assert name not in known_policies()
     assert name in policy_names()
     setup = PolicySetup(
         specs=small().specs, feature_names=FEATURES, standard_qty=100, standard_life_ns=1, seed=1, parameters={}
