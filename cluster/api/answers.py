@@ -69,7 +69,8 @@ class Order(Said, frozen=True, kw_only=True):
 
 
 class OrderPage(Said, frozen=True, kw_only=True):
-    """A page of orders, newest first; `next` is the cursor of the next page, none on the last."""
+    """A page of orders, newest first; `next` is the cursor of the next page, none on the last. A page that was long
+    looked for may hold fewer than asked for and still have a next."""
 
     orders: tuple[Order, ...]
     next: str | None

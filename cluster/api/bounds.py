@@ -124,14 +124,13 @@ def _walk(body: bytes, depth_max: int, values_max: int) -> str:
         # The byte 0xC1 is never used; the decoder says so.
         if waiting:
             waiting[-1] -= 1
+        is_container = 0x80 <= byte < 0xA0 or 0xDC <= byte < 0xE0
+        if is_container and len(waiting) >= depth_max:
+            return f"expected arrays and maps up to {depth_max} deep, got more - at byte {began}"
+        if held > end - at:
+            return f"expected up to {max(0, end - at)} values in the bytes that follow, got {held} - at byte {began}"
         if held:
             waiting.append(held)
-            if len(waiting) > depth_max:
-                return f"expected arrays and maps up to {depth_max} deep, got more - at byte {began}"
-            if held > end - at:
-                return (
-                    f"expected up to {max(0, end - at)} values in the bytes that follow, got {held} - at byte {began}"
-                )
         while waiting and not waiting[-1]:
             waiting.pop()
     return ""

@@ -52,51 +52,21 @@ def outcome_of(
     Raises:
         BadInputError: it could not have been an outcome of ours; names the place.
     """
-    at = now if given.time is None else nanos_of(given.time, f"{where}.time")
-    age_from_ns, age_to_ns = round(given.age_from_ms * MILLISECOND), round(given.age_to_ms * MILLISECOND)
     order_qty = qty_of(given.qty, f"{where}.qty", 1)
-    leaves_qty = qty_of(given.leaves_qty, f"{where}.leaves_qty")
-    filled_qty = qty_of(given.filled_qty, f"{where}.filled_qty")
-    cum_qty = qty_of(given.cum_qty, f"{where}.cum_qty")
-    width = len(picture.frames[0].names)
-    rules: tuple[tuple[bool, str, str, object], ...] = (
-        (given.lane in lanes, "lane", f"one of {', '.join(lanes)}", given.lane),
-        (len(given.context) == width, "context", f"{width} numbers, as the dry run gave them", len(given.context)),
-        (
-            picture.open_at <= at <= now,
-            "time",
-            f"a time from {time_text(picture.open_at)} to {time_text(now)}",
-            time_text(at),
-        ),
-        (age_from_ns <= age_to_ns, "age_to_ms", f"an age from {given.age_from_ms:g} on", given.age_to_ms),
-        (leaves_qty <= order_qty, "leaves_qty", f"a quantity up to {order_qty}", given.leaves_qty),
-        (cum_qty <= order_qty, "cum_qty", f"a quantity up to {order_qty}", given.cum_qty),
-        (filled_qty <= cum_qty, "filled_qty", f"a quantity up to cum_qty {cum_qty}", given.filled_qty),
-        ((given.kind == "fill") == (filled_qty > 0), "filled_qty", "a quantity with fill alone", given.filled_qty),
-        (
-            (given.kind == "markout") == (given.horizon_ms > 0),
-            "horizon_ms",
-            "a span with markout alone",
-            given.horizon_ms,
-        ),
-    )
-    for holds, key, expected, got in rules:
-        if not holds:
-            raise BadInputError(bad_value(f"{where}.{key}", expected, got))
-    return Outcome(
+    made = Outcome(
         kind=OutcomeKind(given.kind.upper()),
-        at=at,
+        at=now if given.time is None else nanos_of(given.time, f"{where}.time"),
         parent_id=f"{who}/{given.reference}",
         decision_id=f"{who}/{given.decision_id}",
         cl_ord_id=f"{who}/{given.child_id}",
         lane=given.lane,
         side=book_side(SIDES[given.side]),
         order_qty=order_qty,
-        leaves_qty=leaves_qty,
-        filled_qty=filled_qty,
-        cum_qty=cum_qty,
-        age_from_ns=age_from_ns,
-        age_to_ns=age_to_ns,
+        leaves_qty=qty_of(given.leaves_qty, f"{where}.leaves_qty"),
+        filled_qty=qty_of(given.filled_qty, f"{where}.filled_qty"),
+        cum_qty=qty_of(given.cum_qty, f"{where}.cum_qty"),
+        age_from_ns=round(given.age_from_ms * MILLISECOND),
+        age_to_ns=round(given.age_to_ms * MILLISECOND),
         is_final=given.is_final,
         exec_id=given.exec_id,
         price_bps=given.price_bps,
@@ -105,3 +75,27 @@ def outcome_of(
         markout_bps=given.markout_bps,
         x=given.context,
     )
+    return _checked(made, where, lanes, picture, now)
+
+
+def _checked(made: Outcome, where: str, lanes: tuple[str, ...], picture: MarketPicture, now: Nanos) -> Outcome:
+    """Return an outcome that could have been one of ours."""
+    width, first = len(picture.frames[0].names), picture.open_at
+    kind, most = made.kind, made.order_qty
+    is_fill, is_markout = kind is OutcomeKind.FILL, kind is OutcomeKind.MARKOUT
+    times = f"a time from {time_text(first)} to {time_text(now)}"
+    rules: tuple[tuple[bool, str, str, object], ...] = (
+        (made.lane in lanes, "lane", f"one of {', '.join(lanes)}", made.lane),
+        (len(made.x) == width, "context", f"{width} numbers, as the dry run gave them", len(made.x)),
+        (first <= made.at <= now, "time", times, time_text(made.at)),
+        (made.age_from_ns <= made.age_to_ns, "age_to_ms", "an age from age_from_ms on", made.age_to_ns / MILLISECOND),
+        (made.leaves_qty <= most, "leaves_qty", f"a quantity up to {most}", made.leaves_qty),
+        (made.cum_qty <= most, "cum_qty", f"a quantity up to {most}", made.cum_qty),
+        (made.filled_qty <= made.cum_qty, "filled_qty", f"a quantity up to {made.cum_qty}", made.filled_qty),
+        (is_fill == (made.filled_qty > 0), "filled_qty", "a quantity with fill alone", made.filled_qty),
+        (is_markout == (made.horizon_ns > 0), "horizon_ms", "a span with markout alone", made.horizon_ns / MILLISECOND),
+    )
+    for holds, key, expected, got in rules:
+        if not holds:
+            raise BadInputError(bad_value(f"{where}.{key}", expected, got))
+    return made

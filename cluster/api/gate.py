@@ -20,7 +20,7 @@ from cluster.api.keys import ApiKey, KeyRing, Secret
 from cluster.api.metrics import DoorMetrics
 from cluster.api.options import ApiOptions, is_loopback
 from cluster.api.rates import Rates
-from cluster.api.route import CANCELS, CONTROL, READ_ONLY, STREAMS, UNLIMITED, Route
+from cluster.api.route import CANCELS, CONTROL, OPEN, READ_ONLY, STREAMS, UNLIMITED, Route
 from cluster.api.security import KEY, NONCE, SIGNATURE, TIMESTAMP, Refusal, Signatures
 from cluster.api.sessions import CSRF, SAFE_METHODS, Session, Sessions, is_csrf_right, is_origin_right, take_password
 from router.domain.errors import BadInputError, ConfigError
@@ -43,6 +43,11 @@ _PORT: Final = re.compile(r":[0-9]*\Z")
 _log: Final = logging.getLogger("anabranch.api")
 
 
+_NOTHING: Final = Refusal(
+    "unauthenticated", f"expected {KEY}, {TIMESTAMP}, {NONCE} and {SIGNATURE}, or a session, got none"
+)
+
+
 class Identity(NamedTuple):
     """Who asks, and by which session where it came by one."""
 
@@ -62,8 +67,8 @@ class Gate:
         self.sessions = Sessions(options.session_s)
         self.rates = Rates(options.rates)
         self.is_closing = False
-        self.held_back = 0
-        """Refusals that are being held back."""
+        self.held_back: dict[str, int] = {}
+        """Refusals that are being held back, by who asked; at most one for each connection."""
         self.cookie = "__Host-anabranch" if options.has_tls else "anabranch"
         self.streams: dict[str, int] = {}
         """Clients of streams, by key."""
@@ -124,6 +129,9 @@ class Gate:
         """
         if not request.can_read_body:
             return b""
+        if request.content.is_eof():
+            # It came with its header: nothing is waited for, and the server's own bound holds.
+            return await request.read()
         most = self.options.body_bytes_max
         length = request.content_length
         if length is not None and length > most:
@@ -147,7 +155,8 @@ class Gate:
             return self._open_refusal(request)
         key_id = request.headers.get(KEY)
         if key_id is None or self.signatures is None:
-            return None
+            is_other = self.cookie in request.cookies or hdrs.AUTHORIZATION in request.headers
+            return None if is_other or route.roles == OPEN else _NOTHING
         signed = self.signatures.headers(request.headers, time.time())
         if isinstance(signed, Refusal):
             return signed
@@ -194,6 +203,18 @@ class Gate:
         """Take one from the bucket of whoever asks, or say when there will be one."""
         wait = self.rates.take(identity.principal.session, route.rate_class, time.monotonic())
         return _limited(route.rate_class, wait) if wait else None
+
+    def charge(self, principal: Principal, rate_class: str, tokens: int) -> None:
+        """Take more from the bucket of whoever asks: his one request holds as many."""
+        self.rates.charge(principal.session, rate_class, time.monotonic(), tokens)
+
+    def is_in(self, principal: Principal, session: Session | None) -> bool:
+        """Whether who came in a while ago still would: his key is there, and his session is not over."""
+        if self.ring is None:
+            return True
+        if session is not None and not self.sessions.is_open(session, time.time()):
+            return False
+        return self.ring.find(principal.session) is not None
 
     def count_stranger(self, request: web.Request, refusal: Refusal) -> Refusal:
         """Count a failure by its address: one too many is told to come later."""

@@ -30,7 +30,7 @@ MARK_EVERY: Final = 64
 PAGE: Final = 500
 """Records of the past read at once."""
 
-APPLY_AT_ONCE: Final = 1_000
+APPLY_AT_ONCE: Final = 100
 """Records applied before others get their turn."""
 
 RETRY_S: Final = 0.5

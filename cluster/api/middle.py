@@ -31,10 +31,12 @@ from cluster.api.route import OPEN, UNLIMITED, Route
 from cluster.api.security import KEY, Refusal
 
 TARPIT_S: Final = 0.2
-"""How long a refusal for its rate is held back at most: a flooder's connection is slow, and costs nothing meanwhile."""
+"""How long a refusal for its rate is held back: a flooder's connection is slow, and costs nothing meanwhile."""
 
-HELD_BACK_MAX: Final = 2_000
-"""Refusals held back at once; more than that are answered directly."""
+TARPIT_STEP: Final = 40
+TARPIT_MAX_S: Final = 2.0
+"""With every so many refusals of one key held back at once it takes `TARPIT_S` longer, up to this: a flood over many
+connections comes to some two hundred requests a second."""
 
 HEADERS: Final = (
     (
@@ -126,7 +128,7 @@ async def _pass(gate: Gate, request: web.Request, route: Route) -> Refusal | Non
         return None
     refusal = gate.claimed(request, route)
     if refusal is not None:
-        return refusal
+        return gate.count_stranger(request, refusal) if refusal.code == "unauthenticated" else refusal
     body = await gate.body(request)
     if isinstance(body, Refusal):
         return body
@@ -161,17 +163,25 @@ async def _refuse(gate: Gate, request: web.Request, route: Route, refusal: Refus
         headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after_s)))
     if refusal.code == "unauthenticated":
         headers["WWW-Authenticate"] = f'Anabranch-HMAC-SHA256 key="{KEY}"'
-    if refusal.code == "rate_limited" and gate.held_back < HELD_BACK_MAX:
-        gate.held_back += 1
-        try:
-            await asyncio.sleep(min(refusal.retry_after_s, TARPIT_S))
-        finally:
-            gate.held_back -= 1
+    if refusal.code == "rate_limited":
+        await _hold_back(gate, request)
     response = refuse(request, refusal.code, refusal.text, headers=headers)
     if refusal.code in ("too_large", "too_slow"):
         # What is still on its way belongs to no request that anybody will read.
         response.force_close()
     return response
+
+
+async def _hold_back(gate: Gate, request: web.Request) -> None:
+    # Only a connection waits: nothing is held for it but this.
+    who = request.headers.get(KEY) or request.remote or ""
+    held = gate.held_back[who] = gate.held_back.get(who, 0) + 1
+    try:
+        await asyncio.sleep(min(TARPIT_MAX_S, TARPIT_S * (1 + held // TARPIT_STEP)))
+    finally:
+        gate.held_back[who] -= 1
+        if not gate.held_back[who]:
+            del gate.held_back[who]
 
 
 async def _sign_off(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,12 +1,14 @@
 """The resources of operators: venues, learners, limits and parameters, kills, approvals, accounts.
 
-Rule of this file: what a person changes carries his reason and is answered once it is recorded; a kill is told to the
-markets first, and directly.
+Rule of this file: what a person changes carries his reason and is answered once it is recorded; a kill that the
+journal does not take at once is told to the markets directly.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -41,12 +43,13 @@ from cluster.api.schemas import (
 from cluster.api.translate import order_said
 from cluster.api.verdicts import missing, respond
 from cluster.api.wire import body_of, reply
-from router.domain.errors import BadInputError, JournalError, bad_value
+from router.domain.errors import BadInputError, JournalError, LinkError, bad_value
 from router.domain.facts import LimitSet, ModelSteered
 from router.domain.instruments import VenueSpec
 from router.domain.requests import (
     JudgeApproval,
     Kill,
+    Principal,
     Rearm,
     ReenableStrategy,
     SetAccountState,
@@ -56,6 +59,7 @@ from router.domain.requests import (
 )
 from router.domain.score_table import names_of
 from router.domain.scores import PolicySnapshot
+from router.risk.kill import KillLevel
 from router.risk.limits import RULES, RiskLimits
 
 _STATES: Final = {"enable": "ENABLED", "disable": "DISABLED", "drain": "DRAINING"}
@@ -68,6 +72,10 @@ ACTS: Final = {
     "unpin": "unpin",
 }
 """What the path calls an act, and what the desk does."""
+
+KILL_WITHIN_S: Final = 0.1
+"""A kill that is not recorded by then is told to the markets directly: they hear of a recorded one by the journal, and
+of one that is told twice they would hear again after it was lifted."""
 
 
 def pictures_of(door: Door) -> list[MarketPicture]:
@@ -187,7 +195,7 @@ def _learner(door: Door, picture: MarketPicture, learner_id: str, policies: list
 
 async def list_limits(request: web.Request) -> web.Response:
     """GET /v1/risk/limits"""
-    return reply(request, ParameterList(parameters=tuple(_limits(door_of(request)))))
+    return reply(request, ParameterList(parameters=tuple(_limits(door_of(request), principal_of(request)))))
 
 
 async def list_parameters(request: web.Request) -> web.Response:
@@ -198,7 +206,7 @@ async def list_parameters(request: web.Request) -> web.Response:
         for key, value in door.options.parameters.items()
         for changed in (door.views.limits.get(key),)
     ]
-    return reply(request, ParameterList(parameters=(*_limits(door), *others)))
+    return reply(request, ParameterList(parameters=(*_limits(door, principal_of(request)), *others)))
 
 
 async def set_parameter(request: web.Request) -> web.Response:
@@ -214,7 +222,7 @@ async def set_parameter(request: web.Request) -> web.Response:
     return respond(request, await door_of(request).backend.ask(asked))
 
 
-def _limits(door: Door) -> Iterable[Parameter]:
+def _limits(door: Door, principal: Principal) -> Iterable[Parameter]:
     risk: RiskLimits = door.views.risk
     changes = door.views.limits
     for key, rule in RULES.items():
@@ -223,6 +231,8 @@ def _limits(door: Door) -> Iterable[Parameter]:
     yield _parameter("restricted", restricted, "symbols", "5", "not to be traded", changes.get("restricted"))
     for scope in ("by_account", "by_strategy", "by_symbol"):
         for name, override in sorted(getattr(risk, scope).items()):
+            if scope == "by_account" and not principal.may_act_for(name):
+                continue
             for inner, value in sorted(override.items()):
                 rule, key = RULES[inner], f"{scope}.{name}.{inner}"
                 yield _parameter(key, str(value), rule.unit, rule.checks, rule.sentence, changes.get(key))
@@ -243,9 +253,11 @@ def _parameter(key: str, value: str, unit: str, check: str, text: str, changed: 
 
 async def list_kills(request: web.Request) -> web.Response:
     """GET /v1/kill"""
-    views = door_of(request).views
+    views, principal = door_of(request).views, principal_of(request)
     kills = []
     for (level, target), fact in views.kills.items():
+        if level == KillLevel.ACCOUNT and not principal.may_act_for(target):
+            continue
         asked = views.rearms.get((level, target))
         kills.append(
             KillSaid(
@@ -260,6 +272,7 @@ async def list_kills(request: web.Request) -> web.Response:
     stopped = [
         StoppedSaid(account=account, strategy=strategy, time=time_text(fact.at), why=fact.why)
         for (account, strategy), fact in views.stopped.items()
+        if principal.may_act_for(account)
     ]
     return reply(request, KillList(kills=tuple(kills), stopped_strategies=tuple(stopped)))
 
@@ -268,9 +281,7 @@ async def kill_trading(request: web.Request) -> web.Response:
     """POST /v1/kill"""
     body = await body_of(request, KillBody)
     _check_target(body)
-    door, principal = door_of(request), principal_of(request)
-    level = body.level.upper()
-    await door.backend.kill_now(level, body.target, principal.name, body.why)
+    backend, principal, level = door_of(request).backend, principal_of(request), body.level.upper()
     asked = Kill(
         principal=principal,
         correlation_id=correlation_of(request),
@@ -278,9 +289,18 @@ async def kill_trading(request: web.Request) -> web.Response:
         target=body.target,
         why=body.why,
     )
+    recorded = asyncio.ensure_future(backend.ask(asked))
+    await asyncio.wait((recorded,), timeout=KILL_WITHIN_S)
+    is_told = False
+    if not recorded.done() or isinstance(recorded.exception(), JournalError | LinkError):
+        with suppress(LinkError):
+            await backend.kill_now(level, body.target, principal.name, body.why)
+            is_told = True
     try:
-        return respond(request, await door.backend.ask(asked))
-    except JournalError as exc:
+        return respond(request, await recorded)
+    except (JournalError, LinkError) as exc:
+        if not is_told:
+            raise
         return refuse(request, "kill_not_recorded", f"The markets were told to stop; not recorded: {exc}")
 
 

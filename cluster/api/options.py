@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -243,6 +244,7 @@ def check_options(options: ApiOptions, where: str) -> ApiOptions:
     return options
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether nobody but this machine can reach what listens on `host`: a literal address, or `localhost`.
 

@@ -74,7 +74,8 @@ async def list_decisions(request: web.Request) -> web.Response:
     query = query_of(request, PageQuery)
     page, more = _page(fold.decisions, query)
     made = await door_of(request).parents.decisions(view.order.parent_id, page)
-    said = tuple(decision_said(decision, fold, unit) for decision in made)
+    children = fold.by_decision()
+    said = tuple(decision_said(decision, children.get(decision.decision_id, ()), fold, unit) for decision in made)
     return reply(request, DecisionPage(decisions=said, next=more))
 
 
@@ -144,9 +145,8 @@ def _execution_said(fill: Fill, fold: ParentFold, unit: str) -> Execution:
     )
 
 
-def decision_said(decision: RoutingDecision, fold: ParentFold, unit: str) -> Decision:
+def decision_said(decision: RoutingDecision, children: Sequence[ChildState], fold: ParentFold, unit: str) -> Decision:
     """Return a decision with everything that it looked at, and what became of its children since."""
-    children = [state for state in fold.children() if state.child.decision_id == decision.decision_id]
     style = decision.style
     return Decision(
         decision_id=decision.decision_id,

@@ -104,6 +104,8 @@ class OrderBook:
         self._archive: OrderedDict[str, Archived] = OrderedDict()
         self._archive_max = archive_max
         self._told: OrderedDict[str, OrderView] = OrderedDict()
+        self.waiting: dict[str, OrderView] = {}
+        """The orders that wait for a person, oldest first."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -151,6 +153,8 @@ class OrderBook:
             return
         was_open = view.is_open
         _APPLY[type(fact)](view, fact)
+        if not view.waits_for_approval:
+            self.waiting.pop(fact.parent_id, None)
         view.updated_at = fact.at
         view.version += 1
         if was_open and not view.is_open:
@@ -186,6 +190,8 @@ class OrderBook:
         account = self._accounts.setdefault(fact.account, _Account())
         account.offsets.append(offset)
         account.open[offset] = view
+        if view.waits_for_approval:
+            self.waiting[parent_id] = view
 
     def _close(self, view: OrderView) -> None:
         self._accounts[view.order.account].open.pop(view.offset, None)

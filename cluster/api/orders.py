@@ -10,7 +10,6 @@ import asyncio
 import base64
 from collections.abc import Iterable
 from contextlib import suppress
-from itertools import islice
 from typing import Final
 
 import msgspec
@@ -19,8 +18,10 @@ from aiohttp import web
 from cluster.api.answers import BatchAnswer, BatchResult, ErrorSaid, OrderPage
 from cluster.api.decimals import DEFAULT_PX_UNIT
 from cluster.api.door import Door, correlation_of, door_of, principal_of
+from cluster.api.gate import GATE
 from cluster.api.order_views import OrderView
-from cluster.api.problems import TABLE, code_of, error_of, problem_of, refuse
+from cluster.api.problems import TABLE, fault_of, problem_of, refuse
+from cluster.api.route import ORDERS
 from cluster.api.schemas import (
     BatchBody,
     CancelAllQuery,
@@ -33,10 +34,13 @@ from cluster.api.translate import Hours, in_clients_words, order_said, replace_o
 from cluster.api.verdicts import Refused, missing, respond
 from cluster.api.wire import body_of, query_of, reply
 from router.domain import codec, facts
-from router.domain.errors import AnabranchError, BadInputError, bad_value
+from router.domain.errors import BadInputError, bad_value
 from router.domain.requests import Accepted, CancelAll, CancelOrder, Principal, SubmitOrder
 from router.orders.journal import Record
 from router.orders.parent import ParentState
+
+LOOKED_AT_MAX: Final = 5_000
+"""Orders looked at for one page: a page may hold fewer than asked for, and none, and still have a next."""
 
 SEEN_WITHIN_S: Final = 0.25
 """How long an answer waits for the order's own record to come by: it is on its way when the desk answers."""
@@ -61,6 +65,7 @@ async def submit_order(request: web.Request) -> web.Response:
 async def submit_batch(request: web.Request) -> web.Response:
     """POST /v1/orders/batch"""
     batch = await body_of(request, BatchBody)
+    request.app[GATE].charge(principal_of(request), ORDERS, len(batch.orders) - 1)
     # Handed in side by side, in their order: the desk takes them in turn and makes them durable together.
     results = await asyncio.gather(
         *(_one_of_batch(request, body, f"$.orders[{i}]") for i, body in enumerate(batch.orders))
@@ -79,15 +84,19 @@ async def list_orders(request: web.Request) -> web.Response:
         accounts = (query.account,)
     before = None if query.after is None else place_of(query.after)
     is_open = query.status == "open" or (query.status or "") in _OPEN
-    found = (
-        view
-        for view in door.views.orders.newest(accounts, before, is_open)
-        if (query.symbol is None or view.order.symbol == query.symbol) and _has_status(view, query.status)
-    )
-    page = list(islice(found, query.limit + 1))
-    said = tuple(order_said(view, px_unit_of(door, view.order.symbol)) for view in page[: query.limit])
-    more = cursor_of(page[query.limit - 1].offset) if len(page) > query.limit else None
-    return reply(request, OrderPage(orders=said, next=more))
+    found = door.views.orders.newest(accounts, before, is_open)
+    page: list[OrderView] = []
+    last: int | None = None
+    for looked, view in enumerate(found):
+        if len(page) == query.limit or looked == LOOKED_AT_MAX:
+            break
+        last = view.offset
+        if (query.symbol is None or view.order.symbol == query.symbol) and _has_status(view, query.status):
+            page.append(view)
+    else:
+        last = None
+    said = tuple(order_said(view, px_unit_of(door, view.order.symbol)) for view in page)
+    return reply(request, OrderPage(orders=said, next=None if last is None else cursor_of(last)))
 
 
 async def get_order(request: web.Request) -> web.Response:
@@ -240,9 +249,9 @@ async def _one_of_batch(request: web.Request, body: OrderBody, where: str) -> Ba
             code, detail, found = refused.code, refused.text, refused.errors
         else:
             code, detail = "not_ready", f"expected the market of {body.symbol} to have opened, got none yet"
-    except AnabranchError as exc:
-        code, detail = code_of(exc), str(exc)
-        found = (error_of(code, detail),)
+    except Exception as exc:
+        # Whatever happened to one, the others are answered for.
+        code, detail, found = fault_of(exc, correlation_of(request))
     problem = problem_of(code, detail, instance=request.path, correlation_id=correlation_of(request), found=found)
     return BatchResult(client_order_id=body.client_order_id, status=problem.status, problem=problem)
 
@@ -251,7 +260,7 @@ async def _accepted(door: Door, asked: SubmitOrder, answer: Accepted) -> OrderVi
     """Return the order as its record has it; where that does not come in time, as it was asked for."""
     views, parent_id = door.views, answer.parent_id
     view = views.orders.get(parent_id)
-    if view is None:
+    if view is None and views.orders.archived(parent_id) is None:
         seen = asyncio.Event()
         call = seen.set
         views.call_when_seen(parent_id, call)
@@ -261,7 +270,9 @@ async def _accepted(door: Door, asked: SubmitOrder, answer: Accepted) -> OrderVi
                     await seen.wait()
         finally:
             views.forget(parent_id, call)
-        view = views.orders.get(parent_id) or await _from_journal(door, parent_id)
+        view = views.orders.get(parent_id)
+    if view is None:
+        view = await _from_journal(door, parent_id)
     if view is None:
         order = msgspec.structs.replace(asked.order, parent_id=parent_id)
         view = OrderView(

@@ -116,11 +116,13 @@ class ParentFold:
             status="inferred" if event.is_inferred else "executed",
         )
         left = event.replaces_inferred_qty
-        for one in self.fills:
-            if left and one.status == "inferred" and one.cl_ord_id == event.cl_ord_id:
+        for one in self.fills if left else ():
+            if one.status == "inferred" and one.cl_ord_id == event.cl_ord_id:
                 taken = min(left, one.qty)
                 one.qty -= taken
                 left -= taken
+                if not left:
+                    break
         self.fills.append(fill)
         self._fill_of[event.cl_ord_id, event.exec_id] = fill
 
@@ -134,6 +136,13 @@ class ParentFold:
     def children(self) -> list[ChildState]:
         """Return the parent's children, oldest first."""
         return [] if self.state is None else list(self.state.children.values())
+
+    def by_decision(self) -> dict[str, list[ChildState]]:
+        """Return the parent's children by the decision that made them."""
+        found: dict[str, list[ChildState]] = {}
+        for state in self.children():
+            found.setdefault(state.child.decision_id, []).append(state)
+        return found
 
     def child(self, child_id: str) -> ChildState:
         """Return one of the parent's children."""

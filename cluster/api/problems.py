@@ -180,17 +180,24 @@ def refuse_exception(request: web.BaseRequest, exc: Exception) -> web.Response:
     """Return the answer to a request that an exception ended; what nobody foresaw is our fault, and logged."""
     if isinstance(exc, web.HTTPException):
         return _refuse_http(request, exc)
+    code, text, found = fault_of(exc, request.get(CORRELATION_ID, ""))
+    return refuse(request, code, text, found)
+
+
+def fault_of(exc: Exception, correlation_id: str) -> tuple[str, str, tuple[ErrorSaid, ...]]:
+    """Return the code, the words and the errors for an exception that ended a request.
+
+    What is wrong with a request is for its sender; what is wrong with us is for the log.
+    """
     code, text = code_of(exc), str(exc)
-    if TABLE[code].status < 500:
-        # What is wrong with a request is for its sender; what is wrong with us is for the log.
-        found = (error_of(code, text),) if code in ("malformed", "invalid") else ()
-        return refuse(request, code, text if found else TABLE[code].meaning, found)
-    extra = {"correlation_id": request.get(CORRELATION_ID, "")}
+    if code in ("malformed", "invalid"):
+        return code, text, (error_of(code, text),)
+    extra = {"correlation_id": correlation_id}
     if code == "internal":
         _log.error("unexpected %s", type(exc).__name__, exc_info=exc, extra=extra)
-    else:
+    elif TABLE[code].status >= 500:
         _log.warning("%s: %s", code, text, extra=extra)
-    return refuse(request, code, TABLE[code].meaning)
+    return code, TABLE[code].meaning, ()
 
 
 def code_of(exc: Exception) -> str:

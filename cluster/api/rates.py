@@ -44,6 +44,10 @@ class Rates:
         bucket.tokens -= tokens
         return 0.0
 
+    def charge(self, who: str, rate_class: str, now: float, tokens: int) -> None:
+        """Take tokens that may not be there: what was let in as one turned out to be many, and the next one waits."""
+        self._bucket(who, rate_class, now)[0].tokens -= tokens
+
     def look(self, who: str, rate_class: str, now: float) -> float:
         """Return what `take` would, and take nothing."""
         bucket, rate = self._bucket(who, rate_class, now)
@@ -52,7 +56,7 @@ class Rates:
     def _bucket(self, who: str, rate_class: str, now: float) -> tuple[_Bucket, Rate | None]:
         rate = self._rates.get(rate_class)
         if rate is None:
-            return _UNCOUNTED, None
+            return _Bucket(0.0, now), None
         key = (who, rate_class)
         # Taken out and put back: the dictionary's order is the order of use.
         bucket = self._buckets.pop(key, None) or _Bucket(float(rate.burst), now)
@@ -62,6 +66,3 @@ class Rates:
             del self._buckets[next(iter(self._buckets))]
         self._buckets[key] = bucket
         return bucket, rate
-
-
-_UNCOUNTED = _Bucket(0.0, 0.0)

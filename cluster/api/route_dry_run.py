@@ -21,7 +21,6 @@ from cluster.api.schemas import RouteBody
 from cluster.api.translate import ORDER_TYPES, SIDES
 from cluster.api.verdicts import missing
 from cluster.api.wire import body_of, reply
-from router.allocation.limits import UNLIMITED, Limits
 from router.domain.enums import Side, Tactic
 from router.domain.errors import BadInputError
 from router.domain.instruments import lanes_of
@@ -30,12 +29,17 @@ from router.domain.scores import CHALLENGER, ContextFrame, PolicySnapshot
 from router.domain.snapshot import fault_of
 from router.domain.units import SECOND, Px
 from router.orders.desk import HostSetup
+from router.risk.kill import KillLevel
 from router.route import Routed, Surroundings, book_side, fall_back_policy, route
 from router.schedule.pacing import BASE_MIN_BPS
 from router.schedule.schedule import Portion
 
 _DEFAULTS: Final = HostSetup._field_defaults
 _TACTICS: Final = tuple(Tactic)
+
+
+VenueStates = tuple[tuple[str, str], ...]
+"""ENABLED, DISABLED, DRAINING or KILLED by MIC."""
 
 
 class Scene(NamedTuple):
@@ -54,7 +58,11 @@ async def route_slice(request: web.Request) -> web.Response:
         if body.symbol not in door.backend.symbols():
             return missing(request, f"symbol {body.symbol}")
         return _no_market(request, body.symbol)
-    scene = request.app[SCENES].of(picture, book_side(SIDES[body.side]), UNLIMITED)
+    views = door.views
+    changed = tuple((mic, fact.state) for mic, fact in views.venue_states.items())
+    if views.kills:
+        changed += tuple((target, "KILLED") for level, target in views.kills if level == KillLevel.VENUE)
+    scene = request.app[SCENES].of(picture, book_side(SIDES[body.side]), changed)
     if scene is None:
         return _no_market(request, body.symbol)
     portion, parent = portion_of(body, scene.taking_bps), parent_of(body, picture)
@@ -66,36 +74,39 @@ class Scenes:
     """The last scene of each symbol and side: a picture of the market lasts for many requests."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, Side], tuple[MarketPicture, Limits, Scene | None]] = {}
+        self._held: dict[tuple[str, Side], tuple[MarketPicture, VenueStates, Scene | None]] = {}
 
-    def of(self, picture: MarketPicture, side: Side, limits: Limits) -> Scene | None:
-        """Return what decisions of a side look at; None while there is no market to look at."""
+    def of(self, picture: MarketPicture, side: Side, changed: VenueStates = ()) -> Scene | None:
+        """Return what decisions of a side look at; None while there is no market to look at.
+
+        `changed` are the states of venues that are recorded, and perhaps later than the picture.
+        """
         held = self._held.get((picture.symbol, side))
-        if held is None or held[0] is not picture or held[1] is not limits:
-            held = self._held[picture.symbol, side] = (picture, limits, _scene(picture, side, limits))
+        if held is None or held[0] is not picture or held[1] != changed:
+            held = self._held[picture.symbol, side] = (picture, changed, _scene(picture, side, changed))
         return held[2]
 
 
 SCENES: Final = web.AppKey("scenes", Scenes)
 
 
-def _scene(picture: MarketPicture, side: Side, limits: Limits) -> Scene | None:
+def _scene(picture: MarketPicture, side: Side, changed: VenueStates) -> Scene | None:
     frame = next((frame for frame in picture.frames if frame.side is side), None)
     if frame is None or not picture.market.mid:
         return None
     policy, fall_back = _policy(picture, side)
+    states = {**dict(picture.venue_states), **dict(changed)}
     around = Surroundings(
         now=picture.at,
         market=picture.market,
         frame=frame,
         policy=policy,
         specs=picture.specs,
-        unavailable={mic: f"VENUE_{state}" for mic, state in picture.venue_states if state != "ENABLED"},
+        unavailable={mic: f"VENUE_{state}" for mic, state in states.items() if state != "ENABLED"},
         exploration=_DEFAULTS["exploration"],
         seed=picture.seed,
         life_ns=_DEFAULTS["life_ns"],
         fall_back=fall_back,
-        limits=limits,
     )
     return Scene(around, _taking_bps(picture, frame))
 

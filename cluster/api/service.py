@@ -14,6 +14,7 @@ from cluster.api.decimals import time_text
 from cluster.api.desk_answers import Actor, Clock, Cluster, Health, Readiness
 from cluster.api.docs_page import DOCS, STATIC
 from cluster.api.door import door_of
+from cluster.api.hub import HUB
 from cluster.api.verdicts import missing
 from cluster.api.wire import reply
 from router.domain.errors import AnabranchError
@@ -33,6 +34,8 @@ async def get_readiness(request: web.Request) -> web.Response:
         waits_for = (await door_of(request).backend.status()).waits_for
     except AnabranchError as exc:
         waits_for = (f"desk: {exc}",)
+    hub = request.app[HUB]
+    waits_for += ("closing",) if hub.is_closing else (f"follower: {hub.fault}",) if hub.fault else ()
     return reply(request, Readiness(is_ready=not waits_for, waits_for=waits_for), 503 if waits_for else 200)
 
 

@@ -72,6 +72,10 @@ class Sessions:
             return None
         return session
 
+    def is_open(self, session: Session, now: float) -> bool:
+        """Whether a session is neither signed out nor over."""
+        return session.id in self._sessions and now < session.expires
+
     def close(self, session: Session) -> None:
         """Sign out; signing out twice changes nothing."""
         self._sessions.pop(session.id, None)

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from aiohttp import WSMsgType, web
 
+from cluster.api.asked import SESSION
 from cluster.api.decimals import time_text
 from cluster.api.disconnects import DISCONNECTS
 from cluster.api.door import correlation_of, principal_of
@@ -39,8 +40,9 @@ SNAPSHOT_CHUNK: Final = 200
 PLACES_MAX: Final = 64
 """Accounts of one stream up to which every server-sent event says where all of them stand."""
 
-TOO_SLOW: Final = 4008
-GOING_AWAY: Final = 1001
+CODES: Final = {"too_slow": 4008, "going_away": 1001, "signed_out": 4001}
+"""With which code a WebSocket is closed after the last frame of a kind."""
+
 CLOSE_TIMEOUT_S: Final = 2.0
 MESSAGE_MAX: Final = 1_024
 MESSAGES_MAX: Final = 100
@@ -71,6 +73,8 @@ class Listening(NamedTuple):
     accounts: tuple[str, ...] | None
     after: dict[str, int] | None
     query: StreamQuery
+    is_in: Callable[[], bool]
+    """Whether the client still may listen: its key is there, and its session is not over."""
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -82,6 +86,8 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 async def stream_sse(request: web.Request) -> web.StreamResponse:
     """Serve server-sent events."""
+    if request.method == "HEAD":
+        return web.Response(content_type="text/event-stream")
     return await _serve(request, "sse", _server_sent)
 
 
@@ -147,7 +153,8 @@ def _listening(request: web.Request, gate: Gate, hub: Hub) -> Listening | Refusa
         return Refusal("unavailable", f"expected up to {options.streams_max} clients of streams, got more", 1.0)
     if gate.streams.get(principal.session, 0) >= options.streams_per_key:
         return Refusal("rate_limited", f"expected up to {options.streams_per_key} streams of one key, got more", 1.0)
-    return Listening(accounts, after, query)
+    session = request.get(SESSION)
+    return Listening(accounts, after, query, lambda: gate.is_in(principal, session))
 
 
 def _may_cancel(gate: Gate, role: str) -> bool:
@@ -176,6 +183,9 @@ async def frames(hub: Hub, listening: Listening, options: ApiOptions) -> AsyncGe
         yield first
         while True:
             await subscription.wait(options.heartbeat_s)
+            if not listening.is_in():
+                yield [Frame("signed_out", dict(seqs), body=_notice("signed_out", seqs))]
+                return
             fresh = []
             for event in subscription.take():
                 if event.seq > seqs.get(event.account, -1):
@@ -252,10 +262,9 @@ async def _websocket(request: web.Request, listening: Listening) -> web.StreamRe
                     async with asyncio.timeout(options.write_timeout_s):
                         await socket.send_frame(frame.encode(is_json=is_json), opcode)
                 last = batch[-1]
-                if last.kind in ("too_slow", "going_away"):
-                    code = TOO_SLOW if last.kind == "too_slow" else GOING_AWAY
+                if last.kind in CODES:
                     _count_slow(hub.metrics, last.kind)
-                    await socket.close(code=code, message=id_of(last.seqs).encode()[:123])
+                    await socket.close(code=CODES[last.kind], message=id_of(last.seqs).encode()[:123])
 
     with _present(request, listening):
         sending, hearing = asyncio.create_task(send()), asyncio.create_task(_hear(socket))

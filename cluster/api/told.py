@@ -33,6 +33,8 @@ EVENTS: Final[dict[type, str]] = {
     facts.OrderExecuted: "order_executed",
     facts.ExecutionBusted: "execution_busted",
     facts.OrderSuspended: "order_suspended",
+    facts.ResumeAsked: "resume_asked",
+    facts.OrderResumed: "order_resumed",
     facts.OrderEnded: "order_ended",
     facts.AccountStateSet: "account_state_set",
     facts.StrategyStopped: "strategy_stopped",

@@ -80,7 +80,7 @@ class Views:
 
     def approvals(self) -> Iterator[OrderView]:
         """Yield the orders that wait for a person, oldest first."""
-        return (order for order in self.orders.open_orders() if order.waits_for_approval)
+        return iter(self.orders.waiting.values())
 
     def _take(self, record: Record, fact: Any) -> None:
         if record.stream.startswith(_ACCOUNT):

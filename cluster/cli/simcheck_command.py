@@ -1,6 +1,8 @@
-"""`anabranch simcheck`: is the simulator credible? One row for each published or stated fact it must show.
+"""`anabranch simcheck`: is the simulator credible? One row for each published or stated fact it must show. With
+`--faults`: does every order end right whatever goes wrong, over so many drawn days?
 
-Rule of this file: it measures nothing; `scenarios.simcheck` does. A row that fails is printed as it is.
+Rule of this file: it measures nothing; `scenarios.simcheck` and `scenarios.fault_sweep` do. A row that fails is printed
+as it is.
 """
 
 from __future__ import annotations
@@ -14,17 +16,24 @@ from cluster.cli.console import print_json, progress_bar, stdout, stdout_for_res
 from cluster.cli.exits import CHECK_FAILED
 
 if TYPE_CHECKING:
+    from scenarios.fault_sweep import SweepReport
     from venues.flow.checks import CheckRow
+
+SEEDS_MAX = 1_000_000
 
 
 def simcheck(
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes: wider of the mark, within seconds.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 when a row fails.")] = False,
+    faults: Annotated[bool, typer.Option("--faults", help="The fault sweep: everything that goes wrong.")] = False,
+    seeds: Annotated[int, typer.Option(min=1, max=SEEDS_MAX, metavar="N", help="--faults: seeds 0 to N-1.")] = 200,
     data: options.Data = None,
     config: options.Config = None,
     json: options.Json = False,
 ) -> int:
     """Examine the simulator: published probabilities, impact, no free lunch, stylised facts beside recordings."""
+    if faults:
+        return _faults(seeds, strict=strict, json=json)
     from cluster.cli.places import chosen_data
     from cluster.config import load_config
     from scenarios.simcheck import simcheck as examine
@@ -37,6 +46,43 @@ def simcheck(
     else:
         _print_table(rows)
     return CHECK_FAILED if strict and any(row.verdict != "pass" for row in rows) else 0
+
+
+def _faults(seeds: int, *, strict: bool, json: bool) -> int:
+    from scenarios.fault_sweep import sweep
+
+    with stdout_for_result(), progress_bar("simcheck --faults") as progress:
+        report = sweep(range(seeds), progress)
+    if json:
+        print_json(_plain(report))
+    else:
+        _print_sweep(report)
+    return CHECK_FAILED if strict and report.violations else 0
+
+
+def _plain(report: SweepReport) -> dict[str, object]:
+    """Return a sweep's report for JSON: rows of the tables as `STATE x Event`."""
+    return report._asdict() | {
+        "child_rows": {" x ".join(row): n for row, n in report.child_rows.items()},
+        "parent_rows": {" x ".join(row): n for row, n in report.parent_rows.items()},
+        "never_child": [" x ".join(row) for row in report.never_child],
+        "never_parent": [" x ".join(row) for row in report.never_parent],
+        "violations": {str(seed): broken for seed, broken in report.violations.items()},
+    }
+
+
+def _print_sweep(report: SweepReport) -> None:
+    out = stdout()
+    out.print(f"{report.seeds} seeds, {len(report.violations)} with violations")
+    out.print("faults: " + ", ".join(f"{n:,} {kind}" for kind, n in report.faults.items()), highlight=False)
+    for name, rows, never in (
+        ("child", report.child_rows, report.never_child),
+        ("parent", report.parent_rows, report.never_parent),
+    ):
+        out.print(f"{name} table: {len(rows)} of {len(rows) + len(never)} rows used", highlight=False)
+        out.print("".join(f"  never: {' x '.join(row)}\n" for row in never), end="", highlight=False)
+    for seed, broken in report.violations.items():
+        out.print(f"seed {seed}: {'; '.join(broken)}", highlight=False, markup=False)
 
 
 def _print_table(rows: list[CheckRow]) -> None:

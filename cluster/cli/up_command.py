@@ -49,7 +49,7 @@ def up(
     with hold_up(settings, at, folder, address, configuration.ray) as desk:
         _wait_ready(desk.url)
         typer.echo(f"ready: {desk.opened.symbol} at {desk.url} (documentation: {desk.url}/docs; Ctrl-C ends it)")
-        wait_for_end()
+        wait_for_end(desk)
         typer.echo("closing ...")
 
 

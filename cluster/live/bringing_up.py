@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import secrets
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +55,7 @@ class Up(NamedTuple):
     opened: SessionOpened
     registry: ClusterRegistry
     url: str
+    token: str
 
 
 def check_cluster_token(address: str | None) -> None:
@@ -99,7 +100,7 @@ def up(
                 pid=os.getpid(), url=url, namespace=namespace, symbol=opened.symbol, opened_at=opened.open_at
             )
             (settings.state / STATUS_FILE).write_bytes(msgspec.json.encode(status))
-            yield Up(opened, registry, url)
+            yield Up(opened, registry, url, token)
             for name in ("gateway", "market", "record"):
                 registry.close(name)
         finally:
@@ -125,12 +126,13 @@ def ask_down(state: Path) -> UpStatus | None:
     return status
 
 
-def wait_for_end() -> None:
-    """Return when this process is interrupted or asked to end."""
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    ended.wait()
+def wait_for_end(desk: Up) -> None:
+    """Return when this process is interrupted or asked to end; SIGHUP lets the door read its keys again."""
+    told: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: told.put(number))
+    while told.get() == signal.SIGHUP:
+        desk.registry.ask("gateway", "reload", desk.token)
 
 
 def _open_session(settings: LiveSettings, data: Path | None) -> SessionOpened:

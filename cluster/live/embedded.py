@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.api.backend import ActorStatus, DeskStatus, MarketPicture
+from cluster.journal.open import open_journal
 from cluster.journal.sqlite import SqliteJournal
 from cluster.live.clock import LiveClock
 from cluster.live.log import MarketLog
@@ -34,10 +35,12 @@ FOLLOW_MAX = 1_000
 """Records that are read from the journal at once by who follows it."""
 
 STOP_TIMEOUT_S = 30.0
+SQLITE = "sqlite:"
 
 
 class EmbeddedDesk:
-    """A `Backend` that is the desk itself. With `state` None everything is in memory and ends with the process.
+    """A `Backend` that is the desk itself. With `state` None everything is in memory and ends with the process;
+    otherwise journals lie there, and the record where the settings say, unless they say SQLite.
 
     Raises:
         BadInputError: settings, scenario or data that cannot be used.
@@ -172,6 +175,9 @@ class EmbeddedDesk:
         if self._state is None:
             return MemoryJournal()
         self._state.mkdir(parents=True, exist_ok=True)
+        url = self._settings.journal_url
+        if name == "record" and not url.startswith(SQLITE):
+            return open_journal(url)
         return SqliteJournal(self._state / f"{name}.sqlite", durability="power" if name == "record" else "process")
 
     def _run(self) -> None:

@@ -69,6 +69,10 @@ class LedgerShell:
             self._ledger.write(line_of(batch, reply))
         return reply
 
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._ledger.close()
+
 
 class Ledger:
     """The writing side: one file, each batch once.

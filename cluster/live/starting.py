@@ -100,6 +100,8 @@ class _Server(Protocol):
     @property
     def url(self) -> str: ...
 
+    def reload_keys(self) -> None: ...
+
     async def stop(self, drain_s: float | None = None) -> bool: ...
 
 
@@ -111,7 +113,9 @@ class _Gateway:
 
     async def answer(self, word: str, body: bytes, push: Push) -> bytes:
         """Answer where the door is."""
-        if word != "url":
+        if word == "reload":
+            self._server.reload_keys()
+        elif word != "url":
             raise LinkError(f"expected a word that a gateway knows, got {word!r}")
         return codec.encode(self._server.url)
 

@@ -183,12 +183,11 @@ def limit_value(text: str) -> Any:
 
 
 def _stream_of(fact: Fact) -> str:
-    if isinstance(fact, facts.OrderDenied):
-        return facts.DESK
+    """Return where a fact stands: what has an account is told to its owner, in the order of that stream."""
     if isinstance(fact, facts.WindowPlayed | facts.SessionOpened | facts.SessionClosed | facts.OutcomesReported):
         return market_stream(fact.symbol)
-    parent_id = getattr(fact, "parent_id", "")
-    return account_stream(fact.account) if parent_id else facts.DESK  # type: ignore[union-attr]
+    account = getattr(fact, "account", "")
+    return account_stream(account) if account else facts.DESK
 
 
 _TAKERS: dict[type, Callable[[DeskState, Any, str], None]] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,18 @@ from cluster.api.serve import serve
 from cluster.live.embedded import EmbeddedDesk
 from cluster.live.settings import live_settings
 
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 120.0
+"""Kernels that nobody has compiled yet are compiled first."""
+
 JSON = dict[str, Any]
 
-RISK = "shape_repeats_max = 10_000\nmessages_per_s = 100_000\nmessages_burst = 100_000"
-"""Tests send alike orders, and fast."""
+RISK = """
+shape_repeats_max = 10_000
+messages_per_s = 100_000
+messages_burst = 100_000
+reference_stale_ns = 60_000_000_000
+"""
+"""Tests send alike orders, and fast; and a market that compiles its kernels stands still meanwhile."""
 
 
 class ServedDesk:
@@ -54,9 +61,10 @@ class ServedDesk:
 
     def __enter__(self) -> ServedDesk:
         self._thread.start()
-        self._started.wait(READY_WITHIN_S)
+        is_started = self._started.wait(READY_WITHIN_S)
         if self._fault is not None:
             raise self._fault
+        assert is_started
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,6 +79,10 @@ class ServedDesk:
             return work()
 
         return asyncio.run_coroutine_threadsafe(done(), self._loop).result(READY_WITHIN_S)
+
+    def wait_for(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Let a coroutine run on the door's own loop and return what it gave."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(READY_WITHIN_S)
 
     def _run(self) -> None:
         try:

@@ -184,6 +184,21 @@ async def test_pages_follow_each_other_without_gap_or_repeat(served: ServedDesk)
     assert seen == [f"page-{i}" for i in (4, 3, 2, 1, 0)]
 
 
+async def test_long_look_ends_a_page_early_and_goes_on(served: ServedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(5):
+        assert (await submit(served, f"look-{i}", account="LOOKS")).status == 201
+    monkeypatch.setattr("cluster.api.orders.LOOKED_AT_MAX", 2)
+    pages, query = 0, "account=LOOKS&status=rejected"
+    while True:
+        page = (await ask(served.url, "GET", f"/v1/orders?{query}")).json()
+        pages += 1
+        assert page["orders"] == []
+        if page["next"] is None:
+            break
+        query = f"account=LOOKS&status=rejected&after={page['next']}"
+    assert pages == 3
+
+
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=1001", "limit=x", "status=odd", "after=zzz", "colour=red", "limit=1&limit=2"]
 )
