@@ -275,8 +275,12 @@ class LiveConductor(Conductor):
         self._line.steer(SteerLearner(at=now, act=fact.act, who=fact.who, why=fact.why))
 
     def _outcomes(self, fact: OutcomesReported, now: Nanos) -> None:
-        if fact.symbol == self.plan.symbol:
-            self._line.tell(fact.outcomes)
+        if fact.symbol == self.plan.symbol and self._frames:
+            # What does not fit would be refused by the learner, and the market with it.
+            frame = self._frames[0]
+            lanes, widths = set(frame.lanes), (0, len(frame.names))
+            fitting = [outcome for outcome in fact.outcomes if outcome.lane in lanes and len(outcome.x) in widths]
+            self._line.tell(fitting)
 
     # what happened, and what leaves
 

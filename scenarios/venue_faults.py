@@ -19,9 +19,12 @@ from scenarios.shells import VenueShell
 
 BUST, CORRECT, OVER_FILL = "bust", "correction", "over-fill"
 
+LATER_NS: Nanos = 10 * SECOND
+"""The longest that a venue takes to see what it did wrong; mostly it takes much less."""
+
 
 class WrongVenue:
-    """A venue's shell that is wrong about executions from `from_at` on, with these probabilities, a second later.
+    """A venue's shell that is wrong about executions from `from_at` on, with these probabilities, and says so later.
 
     Before that, reports may be lost: an execution that nobody heard of cannot be taken back from anybody.
     """
@@ -68,9 +71,9 @@ class WrongVenue:
             self.paid[report.cl_ord_id] += report.last_qty * report.last_px
         more = self.more.get(report.cl_ord_id, 0)
         if report.exec_type is ExecType.TRADE and report.transact_time >= self._from_at and not more:
-            draw = uniforms(self._seed, report.mic, report.exec_id, 0)[0]
+            draw, _, wait, _ = uniforms(self._seed, report.mic, report.exec_id, 0)
             if draw < self._bounds[2]:
-                self._due.append((report.transact_time + SECOND, report))
+                self._due.append((report.transact_time + 1 + int(wait**3 * LATER_NS), report))
         return report if not more else msgspec.structs.replace(report, cum_qty=report.cum_qty + more)
 
     def _wrong(self, traded: ExecutionReport, at: Nanos) -> ExecutionReport:

@@ -11,6 +11,7 @@ from cluster.api import answers as said
 from cluster.api import feedback, order_details, orders, route_dry_run, schemas
 from cluster.api.route import (
     CANCELS,
+    CONTROL,
     EVERYBODY,
     OPERATOR,
     ORDERS,
@@ -146,6 +147,20 @@ ORDER_ROUTES: Final = (
         answers=(NOTED,),
         description="Its children are cancelled first; what was executed by then stands.",
         problems=("order_closed", "denied", "message_rate", *CHANGES),
+    ),
+    Route(
+        method="POST",
+        path="/v1/orders/{order_id}/resume",
+        handler=orders.resume_order,
+        roles=(OPERATOR, RISK),
+        rate_class=CONTROL,
+        tag="orders",
+        summary="Let a suspended order go on",
+        answers=(NOTED,),
+        description="An order that a venue over-filled sends nothing new until a person has looked at it.",
+        body=schemas.WhyBody,
+        problems=("conflict", *CHANGES),
+        example={"why": "agreed with the venue"},
     ),
 )
 

@@ -29,13 +29,14 @@ from cluster.api.schemas import (
     OrderBody,
     OrdersQuery,
     ReplaceBody,
+    WhyBody,
 )
 from cluster.api.translate import Hours, in_clients_words, order_said, replace_of, status_of, submit_of
 from cluster.api.verdicts import Refused, missing, respond
 from cluster.api.wire import body_of, query_of, reply
 from router.domain import codec, facts
 from router.domain.errors import BadInputError, bad_value
-from router.domain.requests import Accepted, CancelAll, CancelOrder, Principal, SubmitOrder
+from router.domain.requests import Accepted, CancelAll, CancelOrder, Principal, ResumeOrder, SubmitOrder
 from router.orders.journal import Record
 from router.orders.parent import ParentState
 
@@ -147,6 +148,18 @@ async def cancel_order(request: web.Request) -> web.Response:
         principal=principal_of(request),
         correlation_id=correlation_of(request),
         parent_id=request.match_info["order_id"],
+    )
+    return respond(request, await door_of(request).backend.ask(asked))
+
+
+async def resume_order(request: web.Request) -> web.Response:
+    """POST /v1/orders/{order_id}/resume"""
+    body = await body_of(request, WhyBody)
+    asked = ResumeOrder(
+        principal=principal_of(request),
+        correlation_id=correlation_of(request),
+        parent_id=request.match_info["order_id"],
+        why=body.why,
     )
     return respond(request, await door_of(request).backend.ask(asked))
 

@@ -3,7 +3,7 @@
 Rule of this file: it shares no code with journals, hosts or exposure: a line of text, a checksum of its own, and sums
 made from the lines alone. A batch is written once, before its answer leaves, however often it is asked for again.
 
-    2f1c9a07 {"batch":12,"got":[["new","P1.d1.1",100]],"said":[["TRADE","P1.d1.1","XLTA-7",100,400100]]}
+    2f1c9a07 {"batch":12,"got":[["new","P1.d1.1",100]],"said":[["TRADE","P1.d1.1","XLTA-7",100,400100]],"wall_at":17}
 
 A line survives the death of its process, as the kernel has it by then; a line that was cut off in the middle is the
 last one, and its batch is answered, and written, again.
@@ -12,6 +12,7 @@ last one, and its batch is answered, and written, again.
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -33,11 +34,12 @@ _ENDS = ("CANCELED", "EXPIRED", "REJECTED")
 
 class Line(NamedTuple):
     """One batch in which a venue was sent something or did something. `got` are (kind, id, quantity), `said` are
-    (what happened, id, execution's id, quantity, price)."""
+    (what happened, id, execution's id, quantity, price), `wall_at` when it was written, in ns of the wall clock."""
 
     batch: int
     got: tuple[tuple[str, str, Qty], ...]
     said: tuple[tuple[str, str, str, Qty, Px], ...]
+    wall_at: int = 0
 
 
 @dataclass
@@ -66,7 +68,7 @@ class LedgerShell:
         """Answer, once what is answered is in the ledger."""
         reply = self._shell.handle(batch)
         if isinstance(batch, VenueBatch) and isinstance(reply, VenueReply):
-            self._ledger.write(line_of(batch, reply))
+            self._ledger.write(line_of(batch, reply, time.time_ns()))
         return reply
 
     def close(self) -> None:
@@ -106,12 +108,13 @@ class Ledger:
         self._file.close()
 
 
-def line_of(batch: VenueBatch, reply: VenueReply) -> Line:
+def line_of(batch: VenueBatch, reply: VenueReply, wall_at: int) -> Line:
     """Return what a batch and its answer come to."""
     return Line(
         batch.seq,
         tuple(_sent(arrival.command) for arrival in batch.arrivals),
         tuple(_done(report) for report in reply.reports),
+        wall_at,
     )
 
 
@@ -161,7 +164,7 @@ def _lines(path: Path) -> Iterator[tuple[Line, int]]:
         if crc != b"%08x" % zlib.crc32(text):
             raise JournalCorruptError(f"expected a line of checksum {crc.decode()} - at {path} byte {start}")
         said = json.loads(text)
-        line = Line(said["batch"], tuple(map(tuple, said["got"])), tuple(map(tuple, said["said"])))
+        line = Line(said["batch"], tuple(map(tuple, said["got"])), tuple(map(tuple, said["said"])), said.get("wall_at", 0))
         start = end + 1
         yield line, start
 

@@ -88,7 +88,9 @@ class Intake:
         if played.n <= self.played(played.symbol):
             return ()
         for kill in played.aside:
-            state.decide(kill)
+            # By now it may be known, or people may have lifted it already.
+            if kill.at > state.lifted.get((kill.level, kill.target), -1):
+                state.decide(kill)
         for event in played.events:
             entry = state.book.orders.get(event.parent_id)
             correlation_id = entry.correlation_id if entry else ""

@@ -54,6 +54,8 @@ class DeskState:
         self.references: dict[str, Reference] = {}
         self.windows: dict[str, int] = {}
         """The last window of each symbol that is recorded."""
+        self.lifted: dict[tuple[str, str], Nanos] = {}
+        """When each kill was last lifted, by (level, target)."""
         self.entries: list[tuple[str, Draft]] = []
 
     def decide(self, fact: Fact, correlation_id: str = "") -> None:
@@ -145,6 +147,8 @@ class DeskState:
 
     def _rearmed(self, fact: facts.RearmAsked, correlation_id: str) -> None:
         self.gate.board.rearm(KillLevel(fact.level), fact.target, fact.who, fact.at)
+        if fact.is_lifted:
+            self.lifted[fact.level, fact.target] = fact.at
 
     def _venue_set(self, fact: facts.VenueStateSet, correlation_id: str) -> None:
         self.gate.board.set_venue(fact.mic, VenueState(fact.state), fact.who, fact.why, fact.at)

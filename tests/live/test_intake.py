@@ -9,7 +9,14 @@ from live_material import OPEN_AT, OPERATOR, OTHER_TRADER, RISK_OFFICER, TRADER,
 from router.domain import codec, facts
 from router.domain.enums import OrdStatus, OrdType, Side, Tactic
 from router.domain.errors import BadInputError
-from router.domain.events import ChildIntended, ChildTradeCanceled, ChildTraded, ParentDone
+from router.domain.events import (
+    ChildIntended,
+    ChildTradeCanceled,
+    ChildTraded,
+    ParentDone,
+    ParentResumed,
+    ParentSuspended,
+)
 from router.domain.orders import ChildOrder
 from router.domain.played import Played
 from router.domain.requests import (
@@ -25,6 +32,7 @@ from router.domain.requests import (
     Rearm,
     ReplaceOrder,
     Request,
+    ResumeOrder,
     SetLimit,
     SetVenueState,
     SteerModel,
@@ -50,7 +58,7 @@ class Recorded:
         self._append(answered.entries)
         return answered.answer
 
-    def play(self, *events: object, n: int = 0) -> None:
+    def play(self, *events: object, n: int = 0, aside: tuple[facts.KillSet, ...] = ()) -> None:
         played = Played(
             symbol=self.opened.symbol,
             n=n,
@@ -61,6 +69,7 @@ class Recorded:
             digest="d",
             policy_version=1,
             model_digest="m",
+            aside=aside,
         )
         self._append(self.intake.play(played))
 
@@ -272,3 +281,29 @@ def test_a_desk_rebuilt_from_any_part_of_its_journal_stands_where_it_stood_then(
 
 def _fact(record: object) -> facts.Fact:
     return codec.decode(record.payload, facts.Fact)  # type: ignore[attr-defined,arg-type]
+
+
+def test_a_suspended_order_goes_on_when_a_person_says_why_and_no_other_does() -> None:
+    desk_ = Recorded()
+    desk_.ask(submit(1, desk_.opened))
+    asked = ResumeOrder(principal=OPERATOR, parent_id="P1", why="agreed with the venue")
+    refused = desk_.ask(asked)
+    assert isinstance(refused, Conflicting)
+    assert refused.code == "ORDER_IS_NOT_SUSPENDED"
+    desk_.play(ParentSuspended(parent_id="P1", at=NOW, reason="over-filled by P1.0"), n=0)
+    assert desk_.ask(asked) == Noted()
+    desk_.play(ParentResumed(parent_id="P1", at=NOW), n=1)
+    assert not desk_.rebuilt().book.orders["P1"].is_suspended
+    assert [type(fact).__name__ for fact in desk_.told()][1:] == ["OrderSuspended", "ResumeAsked", "OrderResumed"]
+
+
+def test_a_kill_that_comes_aside_after_people_have_lifted_it_kills_nothing_again() -> None:
+    desk_ = Recorded()
+    desk_.ask(Kill(principal=OPERATOR, level="symbol", target=desk_.opened.symbol, why="drill"))
+    aside = facts.KillSet(at=NOW, level="SYMBOL", target=desk_.opened.symbol, who="ann", why="drill")
+    desk_.ask(Rearm(principal=OPERATOR, level="symbol", target=desk_.opened.symbol, why="ok"))
+    desk_.play(n=0, aside=(aside,))
+    assert isinstance(desk_.ask(submit(1, desk_.opened)), Accepted)
+    later = msgspec.structs.replace(aside, at=NOW + 1)
+    desk_.play(n=1, aside=(later,))
+    assert isinstance(desk_.ask(submit(2, desk_.opened)), Denied)

@@ -20,7 +20,7 @@ from small_market import SMOKE, ListeningLink, small
 from cluster.actors.placement import HOSTS_MAX, place
 from cluster.actors.recipe import Recipe, RecordedShell, build
 from learners.features.market import MarketFeatures
-from learners.policies.build import POLICIES
+from learners.policies.build import known_policies
 from router.domain import codec
 from router.domain.enums import Side
 from router.domain.errors import ConfigError, FeatureError, LinkError
@@ -209,7 +209,7 @@ def _spoiled(frame: ContextFrame, name: str) -> ContextFrame:
 
 
 @pytest.mark.parametrize("spoiled", ["x", "price_bps", "fee_bps", "lanes", "max_qty"])
-@pytest.mark.parametrize("policy", [*POLICIES[:4], POLICIES[-1]])
+@pytest.mark.parametrize("policy", [*known_policies()[:4], known_policies()[-1]])
 def test_a_frame_that_cannot_be_is_refused_and_the_next_one_is_answered(policy: str, spoiled: str) -> None:
     shell, undisturbed = learner_shell(policy), learner_shell(policy)
     frame = good_frame()
@@ -284,7 +284,7 @@ def test_not_looking_between_outcomes_changes_no_policy() -> None:
 
 
 def test_probabilities_are_one_share_for_each_lane() -> None:
-    for policy in (*POLICIES, ORACLE):
+    for policy in (*known_policies(), ORACLE):
         shell = learner_shell(policy)
         frame = good_frame()
         (snapshot,) = shell.handle(LearnerBatch(seq=1, now=frame.at, outcomes=(), frames=(frame,))).policies

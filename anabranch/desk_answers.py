@@ -1,0 +1,192 @@
+"""What operators are told about the desk, as structs.
+
+Rule of this file: the same as `anabranch.answers`, beside which it stands.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from anabranch.answers import Order, Said
+
+
+class Venue(Said, frozen=True, kw_only=True):
+    """A venue as the routers of one symbol see it."""
+
+    mic: str
+    symbol: str
+    venue_type: str
+    state: str
+    """enabled, disabled or draining."""
+    session: str
+    """up or down: the link to it."""
+    tactics: tuple[str, ...]
+    tick: Decimal
+    lot: Decimal
+    volume_share: float
+    bid_price: Decimal | None
+    bid_qty: Decimal
+    ask_price: Decimal | None
+    ask_qty: Decimal
+    state_since: datetime | None
+    state_who: str
+    state_why: str
+
+
+class VenueList(Said, frozen=True, kw_only=True):
+    """Every venue of every symbol."""
+
+    venues: tuple[Venue, ...]
+
+
+class LearnerSide(Said, frozen=True, kw_only=True):
+    """What a learner publishes for one side of the book."""
+
+    side: str
+    policy_version: int
+    model_digest: str
+    published_time: datetime
+    outcomes_applied: int
+    routing_probabilities: dict[str, float]
+    """By lane, summing to 1."""
+
+
+class Learner(Said, frozen=True, kw_only=True):
+    """A learner, by what it published last."""
+
+    learner_id: str
+    symbol: str
+    policy: str
+    arm: str
+    arm_share: float
+    is_frozen: bool
+    outcomes_waiting: int
+    last_act: str
+    last_who: str
+    last_why: str
+    sides: tuple[LearnerSide, ...]
+
+
+class LearnerList(Said, frozen=True, kw_only=True):
+    """Every learner."""
+
+    learners: tuple[Learner, ...]
+
+
+class Parameter(Said, frozen=True, kw_only=True):
+    """A value that may be changed at run time, and who changed it last."""
+
+    key: str
+    value: str
+    unit: str
+    check: str
+    """The risk check that it belongs to."""
+    text: str
+    changed_time: datetime | None
+    changed_who: str
+    changed_why: str
+
+
+class ParameterList(Said, frozen=True, kw_only=True):
+    """Every limit and parameter in force."""
+
+    parameters: tuple[Parameter, ...]
+
+
+class KillSaid(Said, frozen=True, kw_only=True):
+    """A kill in force. `rearm_who` has asked to lift it, where a second person is waited for."""
+
+    level: str
+    target: str
+    time: datetime
+    who: str
+    why: str
+    rearm_who: str
+
+
+class StoppedSaid(Said, frozen=True, kw_only=True):
+    """A strategy of an account that the repeated-execution throttle stopped."""
+
+    account: str
+    strategy: str
+    time: datetime
+    why: str
+
+
+class KillList(Said, frozen=True, kw_only=True):
+    """What is stopped."""
+
+    kills: tuple[KillSaid, ...]
+    stopped_strategies: tuple[StoppedSaid, ...]
+
+
+class Approval(Said, frozen=True, kw_only=True):
+    """An order that waits for a person."""
+
+    approval_id: str
+    order: Order
+
+
+class ApprovalList(Said, frozen=True, kw_only=True):
+    """Every order that waits for a person, oldest first."""
+
+    approvals: tuple[Approval, ...]
+
+
+class Actor(Said, frozen=True, kw_only=True):
+    """One actor: its role, which life of it this is, its process and its node."""
+
+    name: str
+    role: str
+    incarnation: int
+    is_alive: bool
+    pid: int
+    node: str
+
+
+class Cluster(Said, frozen=True, kw_only=True):
+    """How the desk is. It is ready when `waits_for` is empty."""
+
+    is_ready: bool
+    waits_for: tuple[str, ...]
+    symbols: tuple[str, ...]
+    build: str
+    market_time: datetime
+    wall_time: datetime
+    speed: float
+    journal_size: int
+    journal_lag: int
+    actors: tuple[Actor, ...]
+    metrics: dict[str, float]
+
+
+class Clock(Said, frozen=True, kw_only=True):
+    """The market's time, the wall clock's, and how many seconds of the market pass in one of the wall clock."""
+
+    market_time: datetime
+    wall_time: datetime
+    speed: float
+
+
+class Health(Said, frozen=True, kw_only=True):
+    """This process answers."""
+
+    status: str
+
+
+class Readiness(Said, frozen=True, kw_only=True):
+    """Whether an order would be accepted, and what keeps it from being."""
+
+    is_ready: bool
+    waits_for: tuple[str, ...]
+
+
+class SessionSaid(Said, frozen=True, kw_only=True):
+    """Who you are here. Without a session there is no token and no end."""
+
+    name: str
+    role: str
+    accounts: tuple[str, ...]
+    csrf_token: str
+    expires_time: datetime | None

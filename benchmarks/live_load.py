@@ -1,0 +1,322 @@
+"""What a desk carries: durable orders a second, dry runs beside a bare server, a thousand live orders, and a flood.
+
+Rule of this file: client and server are two processes on loopback, callers are a closed loop, and every answer is
+counted by its status: a figure of answers that were refused is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count, repeat
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.http_caller import Measured, call, request
+from benchmarks.kill_drill import ACCOUNT, SYMBOL, write_drill
+from benchmarks.live_server import Running, server
+from benchmarks.rows import Row, Settings, measured
+from router.domain.errors import RunError
+
+CONNECTIONS = (1, 16, 64)
+MEDIA = {"json": "application/json", "msgpack": "application/msgpack"}
+SECONDS, SECONDS_QUICK = 5.0, 0.5
+ROUTE_RATIO_MIN, ORDERS_MIN, ACCEPT_MS_MAX, MEMORY_MB_MAX = 0.35, 1_000.0, 10.0, 8_000.0
+LIVE, LIVE_QUICK = 1_000, 50
+READY_S = 120.0
+_numbers = count()
+
+ROOM = """
+[risk]
+shape_repeats_max = 10_000
+repeated_executions_max = 100_000
+adv_share_max = 1_000.0
+messages_per_s = 1_000_000
+messages_burst = 1_000_000
+cancels_per_s = 1_000_000
+cancels_burst = 1_000_000
+open_orders_symbol_max = 1_000_000
+open_orders_account_max = 1_000_000
+position_max = 1_000_000_000
+leaves_notional_symbol_max = 1_000_000_000_000_000_000
+leaves_notional_account_max = 1_000_000_000_000_000_000
+gross_max = 1_000_000_000_000_000_000
+net_max = 1_000_000_000_000_000_000
+"""
+"""No limit of a client is in the way of what is measured: the desk's own are."""
+
+RATES = (
+    "\n[api.rates]\norders = { per_s = 1_000_000, burst = 1_000_000 }\n"
+    "dry_runs = { per_s = 1_000_000, burst = 1_000_000 }\nreads = { per_s = 1_000_000, burst = 1_000_000 }\n"
+    "cancels = { per_s = 1_000_000, burst = 1_000_000 }\n"
+)
+
+
+def desk_config(folder: Path, *, rates: str = RATES, api: str = "is_open = true") -> str:
+    """Write the configuration of a desk for measuring, and return its path."""
+    config = write_drill(folder, 0)
+    live = config.read_text(encoding="utf-8").partition("[risk]")[0]
+    config.write_text(f"{live}{ROOM}\n[api]\nport = 0\n{api}\n{rates}", encoding="utf-8")
+    return str(config)
+
+
+@contextmanager
+def desk_alone(rates: str = RATES, keys: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """Run a desk in a folder of its own; with secrets of `keys` by id, nobody else comes in."""
+    with tempfile.TemporaryDirectory(prefix="anabranch-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        api = "is_open = true" if keys is None else _keys(folder, keys)
+        with server("desk", desk_config(folder, rates=rates, api=api)) as desk:
+            yield desk
+
+
+def order_body(media: str, *, is_later: bool = True, qty: int = 100, strategy: str = "twap") -> bytes:
+    """Return the body of a new order; one for later waits in the desk, so that its work is in no figure."""
+    body: dict[str, object] = {
+        "client_order_id": f"load-{next(_numbers)}",
+        "account": ACCOUNT,
+        "symbol": SYMBOL,
+        "side": "buy",
+        "type": "market",
+        "qty": str(qty),
+        "routing": {"strategy": strategy},
+    }
+    if is_later:
+        body["start_time"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 7_200))
+    return msgspec.json.encode(body) if media == "json" else msgspec.msgpack.encode(body)
+
+
+def _orders(media: str) -> Iterator[bytes]:
+    while True:
+        yield request("POST", "/v1/orders", order_body(media), MEDIA[media])
+
+
+def route_body(media: str) -> bytes:
+    """Return the body of a dry run."""
+    body = {"symbol": SYMBOL, "side": "buy", "qty": "1000"}
+    return msgspec.json.encode(body) if media == "json" else msgspec.msgpack.encode(body)
+
+
+async def ready(running: Running, more: Callable[[str, str], str] = lambda method, path: "") -> None:
+    """Return when the desk would accept an order.
+
+    Raises:
+        RunError: it does not.
+    """
+    for _ in range(int(READY_S * 10)):
+        found = await call(running.port, [iter([request("GET", "/readyz", more=more("GET", "/readyz"))])])
+        if 200 in found.statuses:
+            return
+        await asyncio.sleep(0.1)
+    raise RunError(f"expected the desk to be ready within {READY_S:.0f} s, got {found.statuses}")
+
+
+def _all(found: Measured, *statuses: int) -> Measured:
+    """Return what was measured, if every answer was one of these.
+
+    Raises:
+        RunError: some were not.
+    """
+    if set(found.statuses) - set(statuses):
+        raise RunError(f"expected answers of status {statuses}, got {found.statuses}")
+    return found
+
+
+def accepts(settings: Settings) -> list[Row]:
+    """Measure durable accepts at 1, 16 and 64 connections, in JSON and MessagePack."""
+    rows = []
+    with desk_alone() as desk:
+        asyncio.run(ready(desk))
+        for media in MEDIA:
+            for n in CONNECTIONS:
+                settings.progress(0.0, f"orders, {media}, {n} connections")
+                runs = [asyncio.run(_accept(desk, media, n, settings.is_quick)) for _ in range(settings.rounds)]
+                what = f"POST /v1/orders, {media}, {n} connections"
+                rate = ORDERS_MIN if n > 1 else None
+                wait = ACCEPT_MS_MAX if n == 16 else None
+                id = f"load.orders.{media}.{n}"
+                rows += [
+                    measured(f"{id}.per_s", f"{what}: durable", [r.per_s for r in runs], "orders/s", at_least=rate),
+                    measured(f"{id}.p50_ms", f"{what}: median", [r.ms(50) for r in runs], "ms", at_most=wait),
+                    measured(f"{id}.p99_ms", f"{what}: 99th percentile", [r.ms(99) for r in runs], "ms"),
+                ]
+    return rows
+
+
+async def _accept(desk: Running, media: str, n: int, is_quick: bool) -> Measured:
+    seconds = SECONDS_QUICK if is_quick else SECONDS
+    _all(await call(desk.port, [_orders(media) for _ in range(n)], seconds / 5), 201)
+    return _all(await call(desk.port, [_orders(media) for _ in range(n)], seconds), 201)
+
+
+def dry_runs(settings: Settings) -> list[Row]:
+    """Measure dry runs, in turn with a bare server that answers as many bytes."""
+    rows = []
+    seconds = SECONDS_QUICK if settings.is_quick else SECONDS
+    with desk_alone() as desk:
+        asyncio.run(ready(desk))
+        for media in MEDIA:
+            data = request("POST", "/v1/route", route_body(media), MEDIA[media])
+            size = _all(asyncio.run(call(desk.port, [repeat(data, 100)])), 200).body_bytes
+            for n in CONNECTIONS:
+                settings.progress(0.0, f"dry runs, {media}, {n} connections")
+                ours, raw = [], []
+                with server("raw", str(size)) as bare:
+                    for _ in range(settings.rounds):
+                        raw.append(_all(asyncio.run(call(bare.port, [repeat(data)] * n, seconds)), 200))
+                        ours.append(_all(asyncio.run(call(desk.port, [repeat(data)] * n, seconds)), 200))
+                rows += _dry_run_rows(media, n, size, ours, raw)
+    return rows
+
+
+def _dry_run_rows(media: str, n: int, size: int, ours: list[Measured], raw: list[Measured]) -> list[Row]:
+    what = f"POST /v1/route, {media}, {n} connections, {size} bytes"
+    row = measured(
+        f"load.route.{media}.{n}.per_s",
+        what,
+        [r.per_s for r in ours],
+        "requests/s",
+        references={"bare aiohttp": [r.per_s for r in raw]},
+    )
+    row = msgspec.structs.replace(row, bound=ROUTE_RATIO_MIN, holds=(row.ratio or 0.0) >= ROUTE_RATIO_MIN)
+    return [
+        row,
+        measured(f"load.route.{media}.{n}.p50_ms", f"{what}: median", [r.ms(50) for r in ours], "ms"),
+        measured(f"load.route.{media}.{n}.p99_ms", f"{what}: 99th percentile", [r.ms(99) for r in ours], "ms"),
+    ]
+
+
+def live_orders(settings: Settings) -> list[Row]:
+    """Measure a desk in which a thousand orders are worked at once: memory, windows and how far they are behind."""
+    n = LIVE_QUICK if settings.is_quick else LIVE
+    with desk_alone() as desk:
+        asyncio.run(ready(desk))
+        settings.progress(0.0, f"{n} live orders")
+        bodies = [order_body("json", is_later=False, qty=20_000) for _ in range(n)]
+        handed = (request("POST", "/v1/orders", body) for body in bodies)
+        _all(asyncio.run(call(desk.port, [handed] * 16)), 201)
+        figures = [desk.figures()]
+        for _ in range(4 if settings.is_quick else 20):
+            time.sleep(0.5)
+            figures.append(desk.figures())
+    lags = [f["lag_s"] for f in figures[1:]]
+    windows = (figures[-1]["windows"] - figures[0]["windows"]) / (0.5 * len(lags))
+    open_orders = f"{figures[-1]['open']:.0f} open orders"
+    return [
+        measured(
+            "load.live.rss_mb",
+            f"{open_orders}: memory of the process",
+            [figures[-1]["rss_mb"]],
+            "MB",
+            at_most=MEMORY_MB_MAX,
+        ),
+        measured("load.live.windows_s", f"{open_orders}: windows", [windows], "windows/s"),
+        measured("load.live.lag_ms", f"{open_orders}: market behind its clock, median", [m * 1e3 for m in lags], "ms"),
+        measured("load.live.lag_max_ms", f"{open_orders}: at the most", [max(lags) * 1e3], "ms"),
+    ]
+
+
+SECRETS = {"flooder": "f" * 32, "other": "e" * 32}
+FLOOD_RATE = 200
+"""Orders a second that a key may send; the flood sends as fast as it can."""
+
+FLOODERS = 32
+P99_RATIO_MAX = 2.0
+
+
+def _signed(key: str, method: str, path: str, body: bytes = b"") -> bytes:
+    at, nonce = f"{time.time():.6f}", f"{next(_numbers):032x}"
+    text = f"{at}\n{method}\n{path}\n{hashlib.sha256(body).hexdigest()}\n{nonce}"
+    signature = hmac.digest(SECRETS[key].encode(), text.encode(), "sha256").hex()
+    more = (
+        f"X-Anabranch-Key: {key}\r\nX-Anabranch-Timestamp: {at}\r\nX-Anabranch-Nonce: {nonce}\r\n"
+        f"X-Anabranch-Signature: {signature}\r\n"
+    )
+    return request(method, path, body, more=more)
+
+
+def _keys(folder: Path, secrets: Mapping[str, str]) -> str:
+    keys = folder / "keys.toml"
+    lines = [
+        f'[[keys]]\nid = "{key}"\nname = "{key}"\nrole = "trader"\naccounts = ["*"]\nsecret = "{secret}"\n'
+        for key, secret in secrets.items()
+    ]
+    keys.write_text("\n".join(lines), encoding="utf-8")
+    keys.chmod(0o600)
+    return 'keys = "keys.toml"'
+
+
+def flood(settings: Settings) -> list[Row]:
+    """Measure one key's reads and cancels before another key floods the desk with orders, and while it does."""
+    seconds = SECONDS_QUICK * 2 if settings.is_quick else SECONDS * 2
+    rates = f"\n[api.rates]\norders = {{ per_s = {FLOOD_RATE}, burst = {FLOOD_RATE} }}\n"
+    with desk_alone(rates, SECRETS) as desk:
+        settings.progress(0.0, "flood")
+        return asyncio.run(_flood(desk, seconds))
+
+
+async def _flood(desk: Running, seconds: float) -> list[Row]:
+    await ready(desk)
+    body = order_body("json")
+    first = await call(desk.port, [iter([_signed("other", "POST", "/v1/orders", body)])])
+    _all(first, 201)
+
+    def reads() -> Iterator[bytes]:
+        while True:
+            yield _signed("other", "GET", "/v1/orders/P1")
+
+    def cancels() -> Iterator[bytes]:
+        while True:
+            yield _signed("other", "DELETE", "/v1/orders?account=NONE")
+
+    def orders() -> Iterator[bytes]:
+        while True:
+            yield _signed("flooder", "POST", "/v1/orders", order_body("json"))
+
+    quiet = [await _paced(desk, each(), seconds) for each in (reads, cancels)]
+    async with asyncio.TaskGroup() as group:
+        flooding = group.create_task(call(desk.port, [orders() for _ in range(FLOODERS)], 2 * seconds + 1.0))
+        await asyncio.sleep(0.5)
+        loud = [await _paced(desk, each(), seconds) for each in (reads, cancels)]
+    sent = flooding.result()
+    rows = [
+        measured(
+            "load.flood.sent_per_s", f"orders that one key sends; it may send {FLOOD_RATE}", [sent.per_s], "requests/s"
+        ),
+        measured(
+            "load.flood.refused", "of them refused with 429", [sent.statuses.get(429, 0) / len(sent.waits)], "share"
+        ),
+    ]
+    for name, before, during in zip(("reads", "cancels"), quiet, loud, strict=True):
+        row = measured(
+            f"load.flood.{name}.p99_ms",
+            f"another key's {name}, 99th percentile",
+            [during.ms(99)],
+            "ms",
+            references={"before the flood": [before.ms(99)]},
+        )
+        rows.append(msgspec.structs.replace(row, bound=P99_RATIO_MAX, holds=(row.ratio or 9.9) <= P99_RATIO_MAX))
+    return rows
+
+
+async def _paced(desk: Running, requests: Iterator[bytes], seconds: float) -> Measured:
+    """Call a hundred times a second, as a person's program does, and not as fast as it goes."""
+    waits: list[float] = []
+    statuses: dict[int, int] = {}
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        found = await call(desk.port, [iter([next(requests)])])
+        waits += found.waits
+        for status, n in found.statuses.items():
+            statuses[status] = statuses.get(status, 0) + n
+        await asyncio.sleep(0.01)
+    return _all(Measured(statuses, waits, time.perf_counter() - began, 0), 200, 202)
+
+
+GROUPS: tuple[Callable[[Settings], list[Row]], ...] = (accepts, dry_runs, live_orders, flood)
