@@ -67,6 +67,8 @@ class Assembly(NamedTuple):
     parents: tuple[ParentOrder, ...]
     volume_curve: tuple[float, ...] = ()
     """Cumulative share of a past day's volume, by equal bins of the session."""
+    limits: Limits | None = None
+    """Limits on learning in place of the scenario's."""
 
     @property
     def is_tape(self) -> bool:
@@ -260,6 +262,8 @@ def make_reactions(assembly: Assembly) -> Reactions:
 
 def make_limits(assembly: Assembly) -> Limits:
     """Return how far the policies of the run may go."""
+    if assembly.limits is not None:
+        return assembly.limits
     learning = assembly.scenario.file.learning
     budget, change = learning.exploration_budget_bps, learning.probability_change_max
     return Limits(

@@ -14,6 +14,7 @@ import msgspec
 
 from cluster.journal.sqlite import SqliteJournal
 from cluster.live.ledger import SUFFIX, LedgerShell
+from router.allocation.limits import Limits
 from router.domain import codec
 from router.domain.errors import AnabranchError, JournalCorruptError, JournalError
 from router.domain.facts import SessionOpened
@@ -22,7 +23,7 @@ from router.orders.host import OrderHost
 from router.orders.journal import Draft, Journal
 from scenarios.assembly import Assembly, assemble, make_host_setup, make_venue
 from scenarios.policies import make_learner
-from scenarios.scenario import DAY_OPEN, Scenario, parse_scenario
+from scenarios.scenario import Scenario, parse_scenario
 from scenarios.shells import HostShell, Shell, VenueShell
 
 Role = Literal["venue", "host", "learner", "record", "market", "gateway"]
@@ -137,8 +138,16 @@ def _host(recipe: Recipe, journal: Journal) -> Shell:
 
 
 def _assembly(recipe: Recipe) -> Assembly:
-    open_at = codec.decode(recipe.opened, SessionOpened).open_at if recipe.opened else DAY_OPEN
-    return assemble(recipe.scenario(), recipe.seed, Path(recipe.data) if recipe.data else None, open_at)
+    data = Path(recipe.data) if recipe.data else None
+    if not recipe.opened:
+        return assemble(recipe.scenario(), recipe.seed, data)
+    opened = codec.decode(recipe.opened, SessionOpened)
+    return assemble(recipe.scenario(), recipe.seed, data, opened.open_at)._replace(limits=learning_limits(opened))
+
+
+def learning_limits(opened: SessionOpened) -> Limits:
+    """Return the limits on learning that hold in a live session."""
+    return Limits(opened.exploration_budget_bps, opened.probability_change_max, opened.venue_share_max)
 
 
 _BUILDERS: dict[str, Callable[[Recipe, Journal], Shell]] = {"venue": _venue, "learner": _learner, "host": _host}

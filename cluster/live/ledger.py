@@ -164,7 +164,9 @@ def _lines(path: Path) -> Iterator[tuple[Line, int]]:
         if crc != b"%08x" % zlib.crc32(text):
             raise JournalCorruptError(f"expected a line of checksum {crc.decode()} - at {path} byte {start}")
         said = json.loads(text)
-        line = Line(said["batch"], tuple(map(tuple, said["got"])), tuple(map(tuple, said["said"])), said.get("wall_at", 0))
+        line = Line(
+            said["batch"], tuple(map(tuple, said["got"])), tuple(map(tuple, said["said"])), said.get("wall_at", 0)
+        )
         start = end + 1
         yield line, start
 

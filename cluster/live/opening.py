@@ -45,7 +45,7 @@ def opened_of(
             found = codec.decode(record.payload, SessionOpened)
     if found is not None:
         return found, False
-    live = settings.live
+    live, learning = settings.live, settings.limits.learning()
     scenario = load_scenario(live.scenario)
     policy = live.policy or scenario.file.learning.policy
     if policy not in policy_names():
@@ -70,6 +70,9 @@ def opened_of(
         build=build_text(),
         tick_ns=settings.tick_ns,
         window_ns=settings.window_ns,
+        exploration_budget_bps=learning.exploration_budget_bps,
+        probability_change_max=learning.probability_change_max,
+        venue_share_max=learning.venue_share_max,
     )
     return opened, True
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cluster.actors.recipe import RecordedShell
+from cluster.actors.recipe import RecordedShell, learning_limits
 from router.domain.errors import ConfigError
 from router.domain.facts import SessionOpened
 from router.orders.host import OrderHost
@@ -58,7 +58,7 @@ def assembly_of(opened: SessionOpened, data: Path | None) -> Assembly:
     scenario = scenario_of(opened)
     if any(isinstance(broken, HostCrash) for broken in scenario.file.breaks):
         raise ConfigError(f"expected a scenario without host_crash for a live session, got {opened.scenario_name}")
-    return assemble(scenario, opened.seed, data, opened.open_at)
+    return assemble(scenario, opened.seed, data, opened.open_at)._replace(limits=learning_limits(opened))
 
 
 def conductor_of(opened: SessionOpened, assembly: Assembly, link: Link) -> LiveConductor:

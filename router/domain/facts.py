@@ -233,6 +233,10 @@ class SessionOpened(_Fact, frozen=True, tag=True):
     """The shortest window."""
     window_ns: Nanos
     """The longest one."""
+    exploration_budget_bps: float
+    """The limits on learning that hold in it, as in `router.allocation.limits`."""
+    probability_change_max: float
+    venue_share_max: float
 
 
 class WindowPlayed(_Fact, frozen=True, tag=True):

@@ -48,6 +48,9 @@ def session(hosts: int = 2, seed: int = 1) -> SessionOpened:
         build="test",
         tick_ns=5 * MILLISECOND,
         window_ns=250 * MILLISECOND,
+        exploration_budget_bps=1.0,
+        probability_change_max=0.5,
+        venue_share_max=1.0,
     )
     return msgspec.structs.replace(opened, close_at=assembly_of(opened, None).setup.close_at)
 

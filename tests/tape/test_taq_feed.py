@@ -219,7 +219,11 @@ def test_a_day_is_read_from_the_folder_it_is_said_to_be_in(write_day, tmp_path):
         load_taq(root)
 
 
-@pytest.mark.parametrize("data", [b"", b"not gzip", gzip.compress(b""), gzip.compress((QUOTE_HEADER + "\n").encode())])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"not gzip", gzip.compress(b""), gzip.compress((QUOTE_HEADER + "\n").encode())],
+    ids=["empty", "not gzip", "gzip of nothing", "header alone"],
+)
 def test_a_file_without_records_is_refused(write_day, data):
     root = write_day()
     taq_files(root)[0].write_bytes(data)
