@@ -36,7 +36,7 @@ from router.domain.enums import AllocationMode, Side, Tactic
 from router.domain.instruments import Lane, VenueSpec, lane_names_of, lanes_of
 from router.domain.market import F64, MarketSnapshot
 from router.domain.orders import ChildOrder, ParentOrder
-from router.domain.score_table import scores_of_table, table_of
+from router.domain.score_table import table_of
 from router.domain.scores import ContextFrame, Exclusion, LaneScore, PolicySnapshot, RoutingDecision
 from router.domain.tactics import StyleChoice
 from router.domain.units import Nanos, Qty
@@ -271,7 +271,8 @@ def _decision(
         context=x[kept].tobytes(),
         candidates=tuple(lanes),
         exclusions=excluded,
-        scores=scores_of_table(lanes, scores) if isinstance(scores, np.ndarray) else tuple(scores),
+        scored=() if isinstance(scores, np.ndarray) else tuple(scores),
+        table=scores.tobytes() if isinstance(scores, np.ndarray) else b"",
         values_bps=allocation.values_bps,
         routing_probabilities=allocation.routing_probabilities,
         quantities=allocation.quantities,

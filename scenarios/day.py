@@ -75,6 +75,10 @@ def _seldom_collecting() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():
+            # All that the run has made is old by now: without this, what comes next would pay for looking through it.
+            gc.freeze()
+            gc.unfreeze()
         gc.set_threshold(*before)
 
 

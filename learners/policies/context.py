@@ -6,6 +6,7 @@ Rule of this file: what is refused is refused whole, before anything is applied.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -57,9 +58,9 @@ class ContextGate:
             raise FeatureError(bad_value("frame", f"{count} prices, fees and sizes", lengths))
         x: F64 = np.frombuffer(frame.x, dtype=np.float64).reshape(count, self.width)
         if not np.maximum.reduce(np.abs(x), axis=None) <= X_ABS_MAX:
-            raise FeatureError(bad_value("frame.x", f"finite numbers within ±{X_ABS_MAX:g}", _worst(x.ravel())))
+            raise FeatureError(bad_value("frame.x", f"finite numbers within ±{X_ABS_MAX:g}", _worst(x.ravel().tolist())))
         for name, values in (("price_bps", frame.price_bps), ("fee_bps", frame.fee_bps)):
-            if not all(-BPS_ABS_MAX <= value <= BPS_ABS_MAX for value in values):
+            if not _are_within(values, BPS_ABS_MAX):
                 for value in values:
                     _check_bps(value, f"frame.{name}")
         self._passed = (frame, x)
@@ -77,9 +78,8 @@ class ContextGate:
             raise FeatureError(bad_value("outcome.lane", f"one of {self.lanes}", outcome.lane))
         if len(outcome.x) != self.width:
             raise FeatureError(bad_value("outcome.x", f"{self.width} features", len(outcome.x)))
-        for value in outcome.x:
-            if not -X_ABS_MAX <= value <= X_ABS_MAX:
-                raise FeatureError(bad_value("outcome.x", f"finite numbers within ±{X_ABS_MAX:g}", value))
+        if not _are_within(outcome.x, X_ABS_MAX):
+            raise FeatureError(bad_value("outcome.x", f"finite numbers within ±{X_ABS_MAX:g}", _worst(outcome.x)))
         _check_bps(outcome.price_bps, "outcome.price_bps")
         _check_bps(outcome.fee_bps, "outcome.fee_bps")
         _check_bps(outcome.markout_bps, "outcome.markout_bps")
@@ -97,9 +97,13 @@ def _check_bps(value: float, where: str) -> None:
         raise FeatureError(bad_value(where, f"a finite number within ±{BPS_ABS_MAX:g}", value))
 
 
-def _worst(x: F64) -> float:
-    bad: list[float] = [value for value in x.tolist() if not math.isfinite(value) or abs(value) > X_ABS_MAX]
-    return bad[0]
+def _are_within(values: Sequence[float], most: float) -> bool:
+    """Whether all are finite and within ±`most`. A sum is no number where one of its parts is none."""
+    return not values or (min(values) >= -most and max(values) <= most and not math.isnan(sum(values)))
+
+
+def _worst(values: Sequence[float]) -> float:
+    return next(value for value in values if not -X_ABS_MAX <= value <= X_ABS_MAX)
 
 
 def read_parameters(given: dict[str, float], known: dict[str, tuple[float, float, float]]) -> dict[str, float]:

@@ -8,15 +8,17 @@ A table is float64 (5 + bins, lanes): p, mu, markout_bps, leakage_bps and spread
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from router.domain.market import F64
+from router.domain.scores import HAZARDS as HAZARDS
+from router.domain.scores import LEAKAGE as LEAKAGE
+from router.domain.scores import MARKOUT as MARKOUT
+from router.domain.scores import MU as MU
+from router.domain.scores import SPREAD as SPREAD
 from router.domain.scores import LaneScore, PolicySnapshot
-
-P, MU, MARKOUT, LEAKAGE, SPREAD, HAZARDS = range(6)
-"""The rows of a table; the hazards' is the first of theirs."""
+from router.domain.scores import P as P
+from router.domain.scores import scores_of_table as scores_of_table
 
 
 def table_of(snapshot: PolicySnapshot) -> F64:
@@ -41,12 +43,3 @@ def names_of(snapshot: PolicySnapshot) -> tuple[str, ...]:
 def lane_scores(snapshot: PolicySnapshot) -> tuple[LaneScore, ...]:
     """Return a snapshot's scores, one a lane, whichever way they were published."""
     return scores_of_table(snapshot.lanes, table_of(snapshot)) if snapshot.lanes else snapshot.scores
-
-
-def scores_of_table(lanes: Sequence[str], table: F64) -> tuple[LaneScore, ...]:
-    """Return the columns of a table as scores of `lanes`."""
-    hazards = table[HAZARDS:].T.tolist()
-    return tuple(
-        LaneScore(lane=lane, p=p, mu=mu, markout_bps=m, leakage_bps=leak, spread_bps=sd, hazards=tuple(falls))
-        for lane, p, mu, m, leak, sd, falls in zip(lanes, *table[:HAZARDS].tolist(), hazards, strict=True)
-    )

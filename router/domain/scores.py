@@ -6,9 +6,14 @@ are in basis points, positive is good.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import msgspec
+import numpy as np
 
 from router.domain.enums import AllocationMode, OutcomeKind, Side
+from router.domain.market import F64
 from router.domain.tactics import StyleChoice
 from router.domain.units import Nanos, Qty
 
@@ -57,6 +62,25 @@ class LaneScore(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     spread_bps: float = 0.0
     """Standard deviation of what the policy believes a share sent to the lane to be worth: what a choice of one lane
     is drawn with."""
+
+
+P, MU, MARKOUT, LEAKAGE, SPREAD, HAZARDS = range(6)
+"""The rows of a table of scores, float64 (5 + bins, lanes); the hazards' is the first of theirs."""
+
+
+def scores_of_table(lanes: Sequence[str], table: F64) -> tuple[LaneScore, ...]:
+    """Return the columns of a table as scores of `lanes`."""
+    hazards = table[HAZARDS:].T.tolist()
+    return tuple(
+        LaneScore(lane=lane, p=p, mu=mu, markout_bps=m, leakage_bps=leak, spread_bps=sd, hazards=tuple(falls))
+        for lane, p, mu, m, leak, sd, falls in zip(lanes, *table[:HAZARDS].tolist(), hazards, strict=True)
+    )
+
+
+@lru_cache(maxsize=16)
+def _scores_of(lanes: tuple[str, ...], table: bytes) -> tuple[LaneScore, ...]:
+    """Return the scores in a table's bytes: who explains a decision asks for them again and again."""
+    return scores_of_table(lanes, np.frombuffer(table, dtype=np.float64).reshape(-1, len(lanes)))
 
 
 class PolicySnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -117,7 +141,8 @@ class RoutingDecision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     context: bytes
     candidates: tuple[str, ...]
     exclusions: tuple[Exclusion, ...]
-    scores: tuple[LaneScore, ...]
+    scored: tuple[LaneScore, ...] = msgspec.field(default=(), name="scores")
+    """The candidates' scores; empty where the policy gave a table."""
     values_bps: tuple[float, ...]
     routing_probabilities: tuple[float, ...]
     quantities: tuple[Qty, ...]
@@ -150,6 +175,13 @@ class RoutingDecision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Of the model that `policy_version` names."""
     style: StyleChoice | None = None
     """How passive it was to be; none: no learner of styles was asked."""
+    table: bytes = b""
+    """The candidates' scores as numbers, where the policy gave them so: see `router.domain.score_table`."""
+
+    @property
+    def scores(self) -> tuple[LaneScore, ...]:
+        """The candidates' scores, one a lane, whichever way they are kept."""
+        return _scores_of(self.candidates, self.table) if self.table else self.scored
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):

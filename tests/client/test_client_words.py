@@ -45,9 +45,6 @@ JSON = dict[str, Any]
 NOT_FOR_PROGRAMS = {"SignIn"}
 """People at a browser sign in; a program signs."""
 
-OF_THE_DESK = {"risk_px"}
-"""Keys of events that are the desk's own figures and mean nothing to a client."""
-
 QUERIES = {
     "list_orders": words.OrdersQuery,
     "cancel_all_orders": words.CancelAllQuery,
@@ -218,10 +215,10 @@ def test_every_event_is_read_whole(fact: Any, is_json: bool) -> None:
     assert (found.account, found.seq, found.event, found.correlation_id) == ("A", 41, event.body["event"], "cor")
     struct = events.KINDS[found.event]
     assert type(found.data) is struct
-    assert set(fields(struct)) == set(event.body["data"]) - OF_THE_DESK
+    assert set(fields(struct)) == set(event.body["data"])
     back = {key: getattr(found.data, key) for key in fields(struct)}
     assert {key for key, value in back.items() if value is None} == {
-        key for key, value in event.body["data"].items() if value is None and key not in OF_THE_DESK
+        key for key, value in event.body["data"].items() if value is None
     }
 
 

@@ -117,7 +117,7 @@ def decision(**changes: object) -> RoutingDecision:
         context=b"",
         candidates=("A:POST", "B:POST"),
         exclusions=(Exclusion("C:POST", "NO_QUOTE"),),
-        scores=(LaneScore(lane="A:POST", p=0.5, mu=100.0), LaneScore(lane="B:POST", p=0.5, mu=100.0)),
+        scored=(LaneScore(lane="A:POST", p=0.5, mu=100.0), LaneScore(lane="B:POST", p=0.5, mu=100.0)),
         values_bps=(2.0, 2.0),
         routing_probabilities=(1.0, 0.0),
         quantities=(100, 0),
@@ -140,8 +140,8 @@ def decision(**changes: object) -> RoutingDecision:
         ({"min_qty": (0, 500)}, "BELOW_MIN_QTY"),
         ({"values_bps": (2.0, -1.0)}, "NO_VALUE"),
         ({"values_bps": (2.0, float("nan"))}, "NO_VALUE"),
-        ({"scores": (LaneScore(lane="A", p=0.5, mu=100.0), LaneScore(lane="B", p=0.0, mu=100.0))}, "NO_FILL_EXPECTED"),
-        ({"scores": (LaneScore(lane="A", p=0.5, mu=100.0), LaneScore(lane="B", p=0.1, mu=100.0))}, "BELOW_WATER_LEVEL"),
+        ({"scored": (LaneScore(lane="A", p=0.5, mu=100.0), LaneScore(lane="B", p=0.0, mu=100.0))}, "NO_FILL_EXPECTED"),
+        ({"scored": (LaneScore(lane="A", p=0.5, mu=100.0), LaneScore(lane="B", p=0.1, mu=100.0))}, "BELOW_WATER_LEVEL"),
         ({}, "NO_PART"),
         ({"routing_probabilities": (0.9, 0.1), "min_qty": (0, 20)}, "BELOW_MIN_QTY"),
         ({"routing_probabilities": (0.996, 0.004)}, "ROUNDED_AWAY"),
@@ -169,7 +169,7 @@ def test_the_water_level_is_the_worth_of_the_last_share() -> None:
 def test_the_last_share_follows_the_tail_of_the_score() -> None:
     edges = (0.0, 50.0)
     scores = (LaneScore(lane="A", p=0.5, mu=100.0, hazards=(0.0, 0.02)), LaneScore(lane="B", p=0.5, mu=100.0))
-    binned = decision(scores=scores, rules=codec.encode(Rules(size_edges=edges)))
+    binned = decision(scored=scores, rules=codec.encode(Rules(size_edges=edges)))
     assert last_share_bps(binned, 0, 50.0) == pytest.approx(1.0)
     assert last_share_bps(binned, 0, 100.0) == pytest.approx(2.718281828 ** (-1.0))
     assert last_share_bps(binned, 1, 100.0) == pytest.approx(2.718281828 ** (-1.0))

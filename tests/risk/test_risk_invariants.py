@@ -98,7 +98,7 @@ def decided(n: int = 2, excluded: str = "") -> DecisionMade:
         context=b"",
         candidates=(),
         exclusions=(Exclusion(excluded, "SESSION_DOWN"),) if excluded else (),
-        scores=(),
+        scored=(),
         values_bps=(),
         routing_probabilities=(),
         quantities=(),
