@@ -27,7 +27,7 @@ WAIT_MAX_S = 0.5
 """The longest sleep: a market that is stopped is gone within it."""
 
 PICTURE_EVERY_NS: Nanos = 50 * MILLISECOND
-"""How old a picture of the market may be before another is made, by the market's time."""
+"""How old a picture of the market may be before another is made, by the wall clock."""
 
 _logger = logging.getLogger("anabranch.market")
 
@@ -56,7 +56,7 @@ class Market:
         self._untold: deque[int] = deque()
         self._bell = threading.Condition()
         self._is_stopping = False
-        self._pictured_at: Nanos = -PICTURE_EVERY_NS
+        self._pictured_at: Nanos = -(2**62)
 
     @property
     def heard(self) -> int:
@@ -169,8 +169,8 @@ class Market:
             self._tell(played)
 
     def _show(self) -> None:
-        now = self._conductor.now
-        if now - self._pictured_at >= PICTURE_EVERY_NS:
+        now = self._clock.now()
+        if now - self._pictured_at >= PICTURE_EVERY_NS * self._clock.speed:
             self._pictured_at = now
             self._see(self._picture(), self._conductor.reference())
 

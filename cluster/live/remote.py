@@ -97,6 +97,8 @@ class RemoteDesk:
             queue: asyncio.Queue[list[Record]] = asyncio.Queue(GROUPS_MAX)
 
             def news(topic: str, body: bytes, queue: asyncio.Queue[list[Record]] = queue) -> None:
+                if queue.full():
+                    raise LinkError(f"expected a follower that reads, got {GROUPS_MAX} groups waiting for it")
                 queue.put_nowait(codec.decode(body, list[Record]))
 
             line = Asking("record", Finder(self._registry, "record"), self._token, news)

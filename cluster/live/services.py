@@ -62,7 +62,7 @@ class RecordService:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._bells: set[asyncio.Event] = set()
+        self._followers: set[_Follower] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         desk.group.on_durable(self._ring)
 
@@ -112,31 +112,59 @@ class RecordService:
         }
 
     async def _follow(self, start: int, is_hearing: bool, push: Push) -> None:
-        """Push everything from an offset on, until who asked is gone."""
-        bell = asyncio.Event()
-        self._bells.add(bell)
+        """Push everything from an offset on, until who asked is gone: from the journal until it has caught up, and
+        then each group as it becomes durable."""
+        follower = _Follower(start, is_hearing, push)
+        self._followers.add(follower)
         try:
-            while True:
-                bell.clear()
-                records = await self._desk.read(start, None, BATCH)
-                if not records:
-                    await bell.wait()
-                    continue
-                start = records[-1].offset + 1
-                if is_hearing:
-                    news = news_of(records)
-                    push("facts", codec.encode(news))
-                else:
-                    push("records", codec.encode(records))
+            while not follower.is_gone:
+                follower.bell.clear()
+                records = await self._desk.read(follower.start, None, BATCH)
+                if records:
+                    follower.take(records, _news(is_hearing, records))
+                elif not follower.bell.is_set():
+                    follower.is_abreast = True
+                    await follower.bell.wait()
+                    follower.is_abreast = False
         except AnabranchError:
             # Its stream is closed, or the journal is: either way it asks again.
             return
         finally:
-            self._bells.discard(bell)
+            self._followers.discard(follower)
 
     def _ring(self, records: Sequence[Record]) -> None:
-        for bell in self._bells:
-            bell.set()
+        """Hand a group to whoever has all before it, encoded once for all of them; wake the others."""
+        made: dict[bool, bytes] = {}
+        for follower in tuple(self._followers):
+            if not (follower.is_abreast and follower.start == records[0].offset):
+                follower.bell.set()
+                continue
+            kind = follower.is_hearing
+            if kind not in made:
+                made[kind] = _news(kind, records)
+            try:
+                follower.take(records, made[kind])
+            except LinkError:
+                follower.is_gone = True
+                follower.bell.set()
+
+
+class _Follower:
+    """Who follows the journal: what it has, and whether that is all there is."""
+
+    def __init__(self, start: int, is_hearing: bool, push: Push) -> None:
+        self.start, self.is_hearing, self._push = start, is_hearing, push
+        self.bell = asyncio.Event()
+        self.is_abreast = self.is_gone = False
+
+    def take(self, records: Sequence[Record], news: bytes) -> None:
+        """Push records that follow what it has."""
+        self._push("facts" if self.is_hearing else "records", news)
+        self.start = records[-1].offset + 1
+
+
+def _news(is_hearing: bool, records: Sequence[Record]) -> bytes:
+    return codec.encode(news_of(records) if is_hearing else tuple(records))
 
 
 class MarketService:
