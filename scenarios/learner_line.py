@@ -37,6 +37,11 @@ class LearnerLine:
         self._ended: list[ParentEnded] = []
         self._slices: list[SliceRouted] = []
 
+    @property
+    def waiting(self) -> int:
+        """How many outcomes the learner has not heard of."""
+        return len(self._outcomes) + len(self._told)
+
     def next_word(self, after: Nanos) -> list[Nanos]:
         """Return when somebody next steers; empty when nobody will."""
         return [command.at for command in self._steering[:1] if command.at > after]

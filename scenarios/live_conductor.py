@@ -36,7 +36,7 @@ from router.domain.played import Played, Reference
 from router.domain.reports import ExecutionReport, OrderCancelReject, Report
 from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
 from router.domain.units import MILLISECOND, SECOND, Nanos
-from router.orders.venue_gate import VenueGate, facts_of
+from router.orders.venue_gate import VenueGate, VenueGateLimits, facts_of
 from scenarios.conductor import Conductor
 from scenarios.impact import OwnImpact
 from scenarios.link import Link
@@ -64,9 +64,10 @@ class LiveConductor(Conductor):
         reactions: Reactions,
         hosts: tuple[str, ...],
         tick_ns: Nanos = TICK_NS,
+        limits: VenueGateLimits | None = None,
     ) -> None:
         self.heard_by = LiveRecorder(self._hear_events)
-        self.gate = VenueGate([spec.mic for spec in plan.specs])
+        self.gate = VenueGate([spec.mic for spec in plan.specs], limits)
         super().__init__(plan, link, network, impact, self.heard_by, None, reactions)  # type: ignore[arg-type]
         self._hosts = hosts
         self.tick_ns = tick_ns
@@ -79,6 +80,7 @@ class LiveConductor(Conductor):
         self._published_at: Nanos = -PUBLISH_NS
         self.venue_states: dict[str, str] = {spec.mic: "ENABLED" for spec in plan.specs}
         self._kills: set[tuple[str, str]] = set()
+        self._lifted: dict[tuple[str, str], Nanos] = {}
         self._replaces = 0
 
     @property
@@ -90,6 +92,11 @@ class LiveConductor(Conductor):
     def heard(self) -> int:
         """The offset up to which (exclusive) the journal has been heard."""
         return self._heard
+
+    @property
+    def outcomes_waiting(self) -> int:
+        """How many outcomes the learner has not heard of."""
+        return self._line.waiting
 
     @property
     def market(self) -> MarketSnapshot:
@@ -185,11 +192,15 @@ class LiveConductor(Conductor):
             self._add(order)
 
     def _add(self, order: ParentOrder) -> None:
+        if order.parent_id in self._parents:
+            return
         host = self._hosts[len(self._parents) % len(self._hosts)]
         self._parents[order.parent_id] = self._open[order.parent_id] = order
         self.plan.host_of[order.parent_id] = host
         self.gate.open_parent(facts_of(order, order.account))
         insort(self._waiting, order, key=_start)
+        if self._is_killed(order):
+            self._end(order.parent_id, self._now)
 
     def _cancel(self, fact: CancelAsked, now: Nanos) -> None:
         if fact.parent_id in self._open:
@@ -197,6 +208,12 @@ class LiveConductor(Conductor):
 
     def _end(self, parent_id: str, now: Nanos) -> None:
         """Ask for a parent's end until it is over; one that has not started yet starts now, and ends."""
+        order = self._parents[parent_id]
+        if order in self._waiting:
+            self._waiting.remove(order)
+            order = msgspec.structs.replace(order, start_at=min(order.start_at, now))
+            self._parents[parent_id] = self._open[parent_id] = order
+            insort(self._waiting, order, key=_start)
         self._cancels.append((now, parent_id))
 
     def _is_publishing(self) -> bool:
@@ -235,6 +252,9 @@ class LiveConductor(Conductor):
             self.gate.free_busted(fact.parent_id)
 
     def _kill(self, fact: KillSet, now: Nanos) -> None:
+        if fact.at <= self._lifted.get((fact.level, fact.target), -1):
+            # It comes late: people have lifted it already.
+            return
         self._kills.add((fact.level, fact.target))
         if fact.level == "VENUE":
             self.gate.close_venue(fact.target, "killed")
@@ -248,6 +268,7 @@ class LiveConductor(Conductor):
     def _rearm(self, fact: RearmAsked, now: Nanos) -> None:
         if fact.is_lifted:
             self._kills.discard((fact.level, fact.target))
+            self._lifted[fact.level, fact.target] = fact.at
             self.gate.open_venue(fact.target, "killed")
             self.gate.unblock(fact.level, fact.target)
             self._close_venues()

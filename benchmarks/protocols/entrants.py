@@ -25,6 +25,7 @@ from benchmarks.protocols.references.packages import MabWiser, VowpalWabbit
 from benchmarks.protocols.references.tails import BinnedHazard, KaplanMeier, ZeroBinPowerLaw
 from benchmarks.protocols.references.told import ToldChange, ToldFamily, ToldLaws, ToldRegime, stays
 from benchmarks.protocols.references.weights import ExpGrad, Multiplicative, StochasticSplit, Uniform
+from learners.lanes.regimes import REGIMES
 from learners.lanes.shape import LaneSettings
 from router.domain.errors import ConfigError, bad_value
 
@@ -57,6 +58,23 @@ def our_choice(settings: LaneSettings = OURS) -> NewChoice:
     return new
 
 
+def regime_split(world: SplitWorld, seed: int) -> SplitLearner:
+    """Return our splitter with a memory of past regimes: what the router could have, not what it has."""
+    from benchmarks.protocols.ours import OurSplit
+
+    learner: SplitLearner = OurSplit(world.lanes, world.dims, world.total, seed, regimes=REGIMES)
+    return learner
+
+
+def regime_choice(world: ChoiceWorld, seed: int) -> ChoiceLearner:
+    """Return our chooser with a memory of past regimes."""
+    from benchmarks.protocols.ours import OurChoice
+
+    _, lanes, dims = world.x.shape
+    learner: ChoiceLearner = OurChoice(lanes, dims, seed, regimes=REGIMES)
+    return learner
+
+
 def _changes_s(world: SplitWorld) -> F64:
     """Return when the laws of a world of lots change."""
     return np.asarray((np.flatnonzero(np.diff(_lots(world).law)) + 1) * world.step_s)
@@ -77,6 +95,8 @@ def _told(world: ChoiceWorld, seed: int, name: str, memory: I64) -> ChoiceLearne
     return ToldRegime(name, lanes, dims, seed, memory, world.step_s)
 
 
+PAST_REGIMES = "anabranch, past regimes"
+
 SPLITTERS: dict[str, NewSplit] = {
     "uniform": lambda world, seed: Uniform(world.lanes),
     "multiplicative": lambda world, seed: Multiplicative(world.lanes),
@@ -87,6 +107,7 @@ SPLITTERS: dict[str, NewSplit] = {
     "expgrad x10": lambda world, seed: ExpGrad(world.lanes, world.rounds, scale=10.0),
     "laruelle-lehalle-pages": lambda world, seed: StochasticSplit(world.lanes),
     "binned hazard": lambda world, seed: BinnedHazard(world.lanes, world.total),
+    PAST_REGIMES: regime_split,
     "told the family": lambda world, seed: ToldFamily(world.lanes, world.total),
 }
 SWITCH_SPLITTERS: dict[str, NewSplit] = {
@@ -96,6 +117,7 @@ SWITCH_SPLITTERS: dict[str, NewSplit] = {
     "optimistic kaplan-meier": SPLITTERS["optimistic kaplan-meier"],
     "binned hazard": SPLITTERS["binned hazard"],
     "binned hazard, gamma .99": lambda world, seed: BinnedHazard(world.lanes, world.total, gamma=0.99),
+    PAST_REGIMES: regime_split,
     "told the time": lambda world, seed: ToldChange(lambda: our_split()(world, seed), _changes_s(world)),
     "told both laws": lambda world, seed: ToldLaws(_laws(world), 1.0 / world.rounds),
 }
@@ -104,11 +126,13 @@ CONTEXT_SPLITTERS: dict[str, NewSplit] = {
     "P(best)": lambda world, seed: ProbabilityOfBest(world.lanes, world.dims, world.total, seed),
     "water-filling, no context": lambda world, seed: WaterFilling(world.lanes, world.dims, world.total, False),
     "water-filling": lambda world, seed: WaterFilling(world.lanes, world.dims, world.total, True),
+    PAST_REGIMES: regime_split,
 }
 CHOOSERS: dict[str, NewChoice] = {
     "random": lambda world, seed: Random(world.x.shape[1], seed),
     "river LinUCB": lambda world, seed: RiverLinUcb(world.x.shape[1], world.x.shape[2], seed),
     "half-life bank": lambda world, seed: RidgeBank(world.x.shape[1], world.x.shape[2], seed),
+    PAST_REGIMES: regime_choice,
     "told the time": lambda world, seed: _told(world, seed, "told the time", stays(world.regime)),
     "told the regime": lambda world, seed: _told(world, seed, "told the regime", world.regime),
 }

@@ -1,7 +1,7 @@
 """Our learner as the protocols play it: the lane model and the router's own allocation kernel, nothing between.
 
-Rule of this file: one configuration, `DEFAULTS`, for every protocol; an ablation is handed a changed one. The seed is
-used by Thompson's draws alone.
+Rule of this file: one configuration, `DEFAULTS`, for every protocol; an ablation is handed a changed one, and who is
+handed `regimes` plays with a memory of past regimes instead. The seed is used by Thompson's draws alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.protocols.contest import F64
 from learners.lanes.model import LaneModel
+from learners.lanes.regimes import RegimeModel, RegimeSettings
 from learners.lanes.shape import AGE_EDGES, DEFAULTS, FILL, MARK_10, LaneSettings, LaneShape
 from router.allocation.tails import pour_tails
 from router.domain.chance import generator
@@ -40,8 +41,9 @@ class OurSplit:
         standard: float,
         seed: int = 0,
         settings: LaneSettings = DEFAULTS,
+        regimes: RegimeSettings | None = None,
     ) -> None:
-        self.model = _model(lanes, d, standard, settings)
+        self.model = _model(lanes, d, standard, settings, regimes)
 
     def split(self, at_s: float, x: F64, total: float) -> F64:
         """Return what to send per lane, (lanes,)."""
@@ -74,8 +76,9 @@ class OurChoice:
         seed: int = 0,
         settings: LaneSettings = DEFAULTS,
         draw: float = DRAW,
+        regimes: RegimeSettings | None = None,
     ) -> None:
-        self.model = _model(lanes, d, 1.0, settings, is_immediate=False, prior_p=0.5)
+        self.model = _model(lanes, d, 1.0, settings, regimes, is_immediate=False, prior_p=0.5)
         self._open: dict[tuple[int, int], tuple[F64, float]] = {}
         self._draws = generator(seed, "anabranch", "thompson")
         self._draw = draw
@@ -120,8 +123,9 @@ def _model(
     d: int,
     standard: float,
     settings: LaneSettings,
+    regimes: RegimeSettings | None,
     is_immediate: bool = True,
     prior_p: float = PRIOR_P,
-) -> LaneModel:
+) -> LaneModel | RegimeModel:
     shape = LaneShape((0,) * lanes, (is_immediate,) * lanes, d, standard, (prior_p,), (PRIOR_MU,), (0.0,), (0.0,))
-    return LaneModel(shape, settings)
+    return LaneModel(shape, settings) if regimes is None else RegimeModel(shape, regimes=regimes)

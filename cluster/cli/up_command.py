@@ -6,6 +6,7 @@ Rule of this file: `up` holds the desk until it is asked to end; what the others
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -137,7 +138,9 @@ def _wait_ready(url: str) -> None:
 
 def _get(url: str) -> dict[str, Any]:
     try:
-        with urllib.request.urlopen(url, timeout=5.0) as answer:
+        # The desk's own door on this machine: its certificate is for the names that others know it by.
+        context = ssl._create_unverified_context() if url.startswith("https:") else None
+        with urllib.request.urlopen(url, timeout=5.0, context=context) as answer:
             said: dict[str, Any] = json.load(answer)
     except urllib.error.HTTPError as exc:
         said = json.loads(exc.read() or b"{}")

@@ -7,6 +7,7 @@ lies in the state folder. Going down, the door closes first and the record last.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import queue
 import secrets
@@ -28,13 +29,15 @@ from cluster.live.settings import LiveSettings
 from cluster.live.starting import SettingsAt
 from cluster.replay import local_ray
 from router.domain import codec
-from router.domain.errors import ConfigError, JournalError
+from router.domain.errors import AnabranchError, ConfigError, JournalError
 from router.domain.facts import SessionOpened
 from router.orders.journal import Draft
 from scenarios.day import LEARNER
 
 STATUS_FILE = "up.json"
 """In the state folder: who holds the desk up, and where its door is."""
+
+LOOK_EVERY_S = 2.0
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -84,28 +87,36 @@ def up(
         LinkError: an actor cannot be started.
     """
     check_cluster_token(address)
-    settings.state.mkdir(parents=True, exist_ok=True)
-    opened = _open_session(settings, data)
-    assembly_of(opened, data)
-    with _only_one(settings.state), local_ray(address, options):
-        namespace, token = f"anabranch-live-{secrets.token_hex(4)}", secrets.token_hex(32)
-        supervisor_journal = settings.state / "supervisor.sqlite"
-        # What should live is of one life of the desk: the next one starts from the journals, not from that list.
-        supervisor_journal.unlink(missing_ok=True)
-        registry = ClusterRegistry(namespace, str(supervisor_journal))
-        try:
-            registry.start(_recipes(settings, at, opened, data, namespace, token))
-            url: str = registry.ask("gateway", "url", token)
-            status = UpStatus(
-                pid=os.getpid(), url=url, namespace=namespace, symbol=opened.symbol, opened_at=opened.open_at
-            )
-            (settings.state / STATUS_FILE).write_bytes(msgspec.json.encode(status))
-            yield Up(opened, registry, url, token)
-            for name in ("gateway", "market", "record"):
+    # What lies in the state folder opens every door inside the desk: nobody else may read it.
+    os.umask(0o077)
+    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _only_one(settings.state):
+        opened = _open_session(settings, data)
+        assembly_of(opened, data)
+        with local_ray(address, options):
+            yield from _held_up(settings, at, opened, data)
+
+
+def _held_up(settings: LiveSettings, at: SettingsAt, opened: SessionOpened, data: Path | None) -> Iterator[Up]:
+    """Start every actor, give the desk, and end what was started."""
+    namespace, token = f"anabranch-live-{secrets.token_hex(4)}", secrets.token_hex(32)
+    supervisor_journal = settings.state / "supervisor.sqlite"
+    # What should live is of one life of the desk: the next one starts from the journals, not from that list.
+    supervisor_journal.unlink(missing_ok=True)
+    registry = ClusterRegistry(namespace, str(supervisor_journal))
+    try:
+        registry.start(_recipes(settings, at, opened, data, namespace, token))
+        url: str = registry.ask("gateway", "url", token)
+        status = UpStatus(pid=os.getpid(), url=url, namespace=namespace, symbol=opened.symbol, opened_at=opened.open_at)
+        (settings.state / STATUS_FILE).write_bytes(msgspec.json.encode(status))
+        yield Up(opened, registry, url, token)
+        for name in ("gateway", "market", "record"):
+            # Whichever cannot be reached, the others still write down what they have.
+            with contextlib.suppress(AnabranchError):
                 registry.close(name)
-        finally:
-            (settings.state / STATUS_FILE).unlink(missing_ok=True)
-            registry.stop()
+    finally:
+        registry.stop()
+        (settings.state / STATUS_FILE).unlink(missing_ok=True)
 
 
 def read_status(state: Path) -> UpStatus | None:
@@ -131,8 +142,21 @@ def wait_for_end(desk: Up) -> None:
     told: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: told.put(number))
-    while told.get() == signal.SIGHUP:
-        desk.registry.ask("gateway", "reload", desk.token)
+    while True:
+        try:
+            asked = told.get(timeout=LOOK_EVERY_S)
+        except queue.Empty:
+            # Whoever finds the supervisor gone makes it again; here somebody always looks.
+            with contextlib.suppress(AnabranchError):
+                desk.registry.status()
+            continue
+        if asked != signal.SIGHUP:
+            return
+        try:
+            desk.registry.ask("gateway", "reload", desk.token)
+        except AnabranchError:
+            # The gateway is on its way back, and reads its keys when it is.
+            continue
 
 
 def _open_session(settings: LiveSettings, data: Path | None) -> SessionOpened:
@@ -157,12 +181,17 @@ def _only_one(state: Path) -> Iterator[None]:
     Raises:
         JournalError: another process holds it.
     """
-    held = read_status(state)
-    if held is not None and held.pid != os.getpid():
+    lock = (state / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
         raise JournalError(
-            f"expected a state folder that nobody holds, got one held by process {held.pid} - at {state}"
-        )
-    yield
+            f"expected a state folder that nobody holds, got one held by another desk - at {state}"
+        ) from exc
+    try:
+        yield
+    finally:
+        lock.close()
 
 
 def shell_recipes(opened: SessionOpened, data: Path | None, folder: Path, token: str) -> list[Recipe]:

@@ -53,6 +53,8 @@ class Market:
         self._tell, self._see = tell, see
         self._px_unit, self._adv, self._seed = px_unit, adv, seed
         self._news: deque[tuple[int, tuple[tuple[int, Fact], ...]]] = deque()
+        self._asides: deque[KillSet] = deque()
+        """Kills that came without the journal."""
         self._untold: deque[int] = deque()
         self._bell = threading.Condition()
         self._is_stopping = False
@@ -95,6 +97,9 @@ class Market:
             known = self._upto()
             # After a stream broke, what was on its way may come again.
             fresh = tuple((offset, fact) for offset, fact in facts if offset >= known)
+            if self._news and not self._news[-1][1]:
+                # While nothing concerns the market, only how far the journal is has to be known.
+                self._news.pop()
             self._news.append((max(upto, known), fresh))
             if fresh:
                 self._bell.notify_all()
@@ -102,7 +107,7 @@ class Market:
     def stop_trading(self, fact: KillSet) -> None:
         """Take a kill that did not come through the journal; may be called from any thread."""
         with self._bell:
-            self._news.append((self._upto(), ((-1, fact),)))
+            self._asides.append(fact)
             self._bell.notify_all()
 
     def known(self, n: int) -> None:
@@ -140,7 +145,7 @@ class Market:
                 own = self._conductor.next_at()
                 now = self._clock.now()
                 earliest = self._conductor.now + self._conductor.tick_ns
-                is_news = any(facts for _, facts in self._news)
+                is_news = bool(self._asides) or any(facts for _, facts in self._news)
                 is_free = len(self._untold) < UNTOLD_MAX
                 if is_free and is_news and now >= earliest:
                     return min(own, now), *self._take_news()
@@ -154,10 +159,13 @@ class Market:
         return self._news[-1][0] if self._news else self._conductor.heard
 
     def _take_news(self) -> tuple[int, tuple[tuple[int, Fact], ...]]:
+        """Return what came in: of the journal first, and then what came without it, as it is played again."""
         facts = tuple(fact for _, group in self._news for fact in group)
-        upto = self._news[-1][0]
+        upto = self._upto()
+        aside = tuple((-1, fact) for fact in self._asides)
         self._news.clear()
-        return upto, facts
+        self._asides.clear()
+        return upto, (*facts, *aside)
 
     def _played(self, played: Played | None) -> None:
         if played is not None:
@@ -191,4 +199,5 @@ class Market:
             policies=conductor.policies,
             venue_states=tuple(conductor.venue_states.items()),
             windows=conductor.windows,
+            outcomes_waiting=conductor.outcomes_waiting,
         )

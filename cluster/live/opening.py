@@ -73,6 +73,9 @@ def opened_of(
         exploration_budget_bps=learning.exploration_budget_bps,
         probability_change_max=learning.probability_change_max,
         venue_share_max=learning.venue_share_max,
+        children_per_s=settings.limits.children_per_s,
+        children_max=settings.limits.children_max,
+        venue_messages_per_s=settings.limits.venue_messages_per_s,
     )
     return opened, True
 

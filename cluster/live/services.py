@@ -20,6 +20,8 @@ told apart by their number, orders by their client's id, and everything else onl
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import threading
 import time
 from collections import deque
@@ -33,7 +35,7 @@ from cluster.live.market import Market
 from cluster.live.record import Desk, news_of
 from cluster.live.wire import Asking, Push
 from router.domain import codec
-from router.domain.errors import AnabranchError, LinkError
+from router.domain.errors import AnabranchError, JournalBusyError, JournalError, LinkError
 from router.domain.facts import Fact, KillSet
 from router.domain.played import Played, Reference
 from router.domain.requests import Answer, Request
@@ -45,6 +47,11 @@ BATCH = 1_000
 """Records pushed at once."""
 
 STOP_TIMEOUT_S = 30.0
+FAULT_EXIT = 70
+FAULT_LINGER_S = 0.2
+"""How long a record that must end still says why."""
+
+_log = logging.getLogger("anabranch.live")
 
 News = Callable[[str, bytes], None]
 """Takes what is pushed: its topic and its body."""
@@ -67,7 +74,17 @@ class RecordService:
         desk.group.on_durable(self._ring)
 
     async def answer(self, word: str, body: bytes, push: Push) -> bytes:
-        """Answer one question."""
+        """Answer one question. After the journal has failed this process ends: its next life stands where that says."""
+        try:
+            return await self._answer(word, body, push)
+        except JournalBusyError:
+            raise
+        except JournalError as exc:
+            _log.error("the record cannot go on: %s", exc)
+            asyncio.get_running_loop().call_later(FAULT_LINGER_S, os._exit, FAULT_EXIT)
+            raise
+
+    async def _answer(self, word: str, body: bytes, push: Push) -> bytes:
         if word == "ask":
             return codec.encode(await self._desk.ask(codec.decode(body, Request)))  # type: ignore[arg-type]
         if word == "play":
@@ -178,7 +195,6 @@ class MarketService:
         self._told = asyncio.Event()
         self._pushes: list[Push] = []
         self._picture: MarketPicture | None = None
-        self._fault = ""
         self._record = record(self._news)
         self._market = make(self)
         self._thread = threading.Thread(target=self._run, name="market", daemon=True)
@@ -203,7 +219,6 @@ class MarketService:
             return codec.encode(
                 {
                     "is_alive": self._thread.is_alive(),
-                    "fault": self._fault,
                     "lag_s": self._market.lag_ns / 1e9,
                     "untold": len(self._untold),
                     "drift_s": self._market.drift_s,
@@ -240,17 +255,20 @@ class MarketService:
         try:
             self._market.run()
         except Exception as exc:
-            # The process goes on to say so: orders must not be accepted for a market that stands.
-            self._fault = f"{type(exc).__name__}: {exc}"
-            raise
+            self._end(exc)
+
+    def _end(self, exc: Exception) -> None:
+        """A market that stands is no market: this process ends, and its next life stands where the log says."""
+        _log.error("the market cannot go on: %s: %s", type(exc).__name__, exc)
+        os._exit(FAULT_EXIT)
 
     def _queue(self, played: Played) -> None:
         self._untold.append(played)
         self._told.set()
 
     def _show(self, picture: MarketPicture, reference: Reference) -> None:
-        self._picture = msgspec.structs.replace(picture, outcomes_waiting=len(self._untold))
-        data = codec.encode(self._picture)
+        self._picture = picture
+        data = codec.encode(picture)
         for push in tuple(self._pushes):
             try:
                 push("picture", data)
@@ -266,9 +284,8 @@ class MarketService:
         try:
             self._known = await self._played()
             await asyncio.to_thread(self._market.recover)
-        except AnabranchError as exc:
-            self._fault = f"{type(exc).__name__}: {exc}"
-            raise
+        except Exception as exc:
+            self._end(exc)
         self._tasks += [asyncio.create_task(self._tell_all()), asyncio.create_task(self._listen())]
         self._thread.start()
 

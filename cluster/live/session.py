@@ -15,6 +15,7 @@ from router.domain.facts import SessionOpened
 from router.orders.host import OrderHost
 from router.orders.journal import Journal
 from router.orders.memory_journal import MemoryJournal
+from router.orders.venue_gate import VenueGateLimits
 from scenarios.assembly import (
     Assembly,
     assemble,
@@ -74,6 +75,7 @@ def conductor_of(opened: SessionOpened, assembly: Assembly, link: Link) -> LiveC
         make_reactions(assembly),
         host_names(opened.hosts),
         opened.tick_ns,
+        VenueGateLimits(opened.children_per_s, opened.children_max, opened.venue_messages_per_s),
     )
 
 

@@ -82,6 +82,9 @@ class _Case(msgspec.Struct, gc=False):
 _Said: TypeAlias = tuple[str, str] | None
 """A reason and its detail; None: nothing was found."""
 
+_Checks: TypeAlias = Sequence[tuple[str, Callable[[Any], str | None]]]
+"""Reasons with what finds whether each holds."""
+
 
 def exclusions(
     parent: ParentOrder,
@@ -101,37 +104,30 @@ def exclusions(
     Raises:
         BadInputError: a lane that is not in `frame` or whose venue is not in `specs`.
     """
-    spec_of = {spec.mic: spec for spec in specs}
-    names = _named(lanes)
+    spec_of, names = _spec_of(lanes, specs), _named(lanes)
+    terms = _Terms(parent.ord_type is OrdType.LIMIT, parent.min_qty > 0, tuple([t in tactics for t in Tactic]))
     quotes = {quote.mic: quote for quote in market.quotes}
-    of_venue, of_tactic, of_lane = (
-        [(reason.value, check) for reason, check, concerns in checks if concerns(parent, market, unavailable)]
-        for checks in (VENUE_CHECKS, TACTIC_CHECKS, LANE_CHECKS)
-    )
+    of_venue = [(why.value, check) for why, check, of in VENUE_CHECKS if of(parent, market, unavailable)]
     most = _sizes(frame, names)
     left = parent.order_qty if left_qty is None else left_qty
     venues: dict[str, _Said] = {}
-    ways: dict[Tactic, _Said] = {}
-    of_lane_by: dict[Tactic, list[tuple[str, Callable[[Any], str | None]]]] = {}
     found = []
-    for lane, name, max_qty in zip(lanes, names, most, strict=True):
-        mic, tactic = lane.mic, lane.tactic
-        if mic not in spec_of:
-            raise BadInputError(bad_value("exclusions.lanes", f"lanes of {', '.join(frame.lanes)}", name))
-        if of_venue and mic not in venues:
-            venues[mic] = _first(of_venue, _Venue(mic, _is_dark(spec_of[mic]), parent, quotes.get(mic), unavailable))
-        if tactic not in ways:
-            ways[tactic] = _first(of_tactic, _Way(tactic, tactics))
-        said = (venues[mic] if of_venue else None) or ways[tactic]
-        if said is None:
-            asked = of_lane_by.get(tactic)
-            if asked is None:
-                asked = of_lane_by[tactic] = [(why, check) for why, check in of_lane if tactic in _asked_of(why)]
-            if max_qty < 1 or asked:
-                checks = of_lane if max_qty < 1 else asked
-                said = _first(checks, _Case(lane, parent, max_qty, market, quotes.get(mic), left, spec_of[mic]))
-        if said is not None:
-            found.append(_excluded(name, *said))
+    for (lane, mic, unreleased, asked, otherwise), max_qty in zip(_ways(lanes, names, terms), most, strict=True):
+        if of_venue:
+            if mic not in venues:
+                venue = _Venue(mic, _is_dark(spec_of[mic]), parent, quotes.get(mic), unavailable)
+                venues[mic] = _first(of_venue, venue)
+            at_venue = venues[mic]
+            if at_venue is not None:
+                found.append(_excluded(str(lane), *at_venue))
+                continue
+        if unreleased is not None:
+            found.append(unreleased)
+        elif max_qty < 1 or asked:
+            case = _Case(lane, parent, max_qty, market, quotes.get(mic), left, spec_of[mic])
+            said = _first(otherwise if max_qty < 1 else asked, case)
+            if said is not None:
+                found.append(_excluded(str(lane), *said))
     return tuple(found)
 
 
@@ -139,10 +135,52 @@ _excluded = lru_cache(maxsize=4_096)(Exclusion)
 """Return an exclusion; most of them are those of the decision before."""
 
 
-@lru_cache(maxsize=16)
-def _asked_of(reason: str) -> tuple[Tactic, ...]:
-    """Return the tactics whose lanes a reason can hold for."""
-    return next((tactics for why, tactics in ONLY_FOR.items() if why == reason), tuple(Tactic))
+@lru_cache(maxsize=64)
+def _spec_of(lanes: tuple[Lane, ...], specs: tuple[VenueSpec, ...]) -> dict[str, VenueSpec]:
+    """Return the lanes' venues by MIC."""
+    known = {spec.mic: spec for spec in specs}
+    for lane in lanes:
+        if lane.mic not in known:
+            raise BadInputError(bad_value("exclusions.lanes", f"lanes of {', '.join(known)}", str(lane)))
+    return known
+
+
+class _Terms(NamedTuple):
+    """What of an order and a slice says which checks a lane is asked."""
+
+    has_limit: bool
+    has_min_qty: bool
+    released: tuple[bool, ...]
+    """For each tactic, whether it is released."""
+
+
+class _LaneWay(NamedTuple):
+    """What a lane is asked: nothing where its tactic is not released; else one list where it has something on offer,
+    and another where it has not."""
+
+    lane: Lane
+    mic: str
+    unreleased: Exclusion | None
+    asked: _Checks
+    otherwise: _Checks
+
+
+@lru_cache(maxsize=256)
+def _ways(lanes: tuple[Lane, ...], names: tuple[str, ...], terms: _Terms) -> tuple[_LaneWay, ...]:
+    """Return what each lane is asked: the same for most of an order's decisions."""
+    released = [tactic for tactic, is_released in zip(Tactic, terms.released, strict=True) if is_released]
+    concerned = [
+        (reason, check)
+        for reason, check, concerns in LANE_CHECKS
+        if concerns is _any or (terms.has_limit if concerns is _with_limit else terms.has_min_qty)
+    ]
+    otherwise = tuple((why.value, check) for why, check in concerned)
+    ways = []
+    for lane, name in zip(lanes, names, strict=True):
+        said = _first(_TACTIC_CHECKS, _Way(lane.tactic, released))
+        asked = [(why.value, check) for why, check in concerned if lane.tactic in ONLY_FOR.get(why, tuple(Tactic))]
+        ways.append(_LaneWay(lane, lane.mic, None if said is None else _excluded(name, *said), tuple(asked), otherwise))
+    return tuple(ways)
 
 
 def _sizes(frame: ContextFrame, names: tuple[str, ...]) -> tuple[Qty, ...]:
@@ -161,7 +199,7 @@ def _named(lanes: tuple[Lane, ...]) -> tuple[str, ...]:
     return tuple(str(lane) for lane in lanes)
 
 
-def _first(checks: Sequence[tuple[str, Callable[[Any], str | None]]], seen: _Venue | _Way | _Case) -> _Said:
+def _first(checks: _Checks, seen: _Venue | _Way | _Case) -> _Said:
     """Return the first reason that holds, with its detail."""
     for reason, check in checks:
         detail = check(seen)
@@ -228,8 +266,13 @@ def _trade_through(case: _Case) -> str | None:
     else:
         price = far_touch(case.quote, side) if tactic is Tactic.TAKE else 0
     if price and best and side.sign * (price - best) > 0:
-        return f"{px_text(price)} would trade through {px_text(best)}"
+        return _through(price, best)
     return None
+
+
+@lru_cache(maxsize=1_024)
+def _through(price: Px, best: Px) -> str:
+    return f"{px_text(price)} would trade through {px_text(best)}"
 
 
 def _price_limit(case: _Case) -> str | None:
@@ -274,6 +317,10 @@ def _with_limit(parent: ParentOrder, market: MarketSnapshot, unavailable: Mappin
     return parent.ord_type is OrdType.LIMIT
 
 
+def _with_min_qty(parent: ParentOrder, market: MarketSnapshot, unavailable: Mapping[str, str]) -> bool:
+    return parent.min_qty > 0
+
+
 def _with_any_down(parent: ParentOrder, market: MarketSnapshot, unavailable: Mapping[str, str]) -> bool:
     down = SessionState.DOWN
     return any(quote.session is down for quote in market.quotes)
@@ -299,12 +346,14 @@ TACTIC_CHECKS: tuple[tuple[ExclusionReason, Callable[[_Way], str | None], _Conce
 )
 """What takes out all the lanes of a tactic, asked once for each."""
 
+_TACTIC_CHECKS = tuple((reason.value, check) for reason, check, _ in TACTIC_CHECKS)
+
 LANE_CHECKS: tuple[tuple[ExclusionReason, Callable[[_Case], str | None], _Concerns], ...] = (
     (ExclusionReason.NO_QUOTE, _no_quote, _any),
     (ExclusionReason.TRADE_THROUGH, _trade_through, _any),
     (ExclusionReason.PRICE_LIMIT, _price_limit, _with_limit),
     (ExclusionReason.OUTSIDE_LIMIT, _outside_limit, _with_limit),
-    (ExclusionReason.BELOW_MIN_QTY, _below_min_qty, lambda parent, market, _: parent.min_qty > 0),
+    (ExclusionReason.BELOW_MIN_QTY, _below_min_qty, _with_min_qty),
 )
 """What takes out one lane, where its venue and its tactic may be used."""
 

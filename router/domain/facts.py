@@ -62,9 +62,13 @@ class CancelAsked(_OrderFact, frozen=True, tag=True):
 
 
 class ReplaceAsked(_OrderFact, frozen=True, tag=True):
-    """Somebody wants the order changed; None leaves a term as it is."""
+    """Somebody wants the order changed; None leaves a term as it is. Until it is answered the books of the risk gate
+    carry whichever of old and new is the more."""
 
     who: str
+    held_qty: Qty
+    held_price: Px | None
+    held_risk_px: Px
     order_qty: Qty | None = None
     price: Px | None = None
     end_at: Nanos | None = None
@@ -237,6 +241,10 @@ class SessionOpened(_Fact, frozen=True, tag=True):
     """The limits on learning that hold in it, as in `router.allocation.limits`."""
     probability_change_max: float
     venue_share_max: float
+    children_per_s: int
+    """What the second gate lets a parent and a venue have."""
+    children_max: int
+    venue_messages_per_s: int
 
 
 class WindowPlayed(_Fact, frozen=True, tag=True):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from router.domain.market import F64
 from router.domain.score_table import HAZARDS, MARKOUT, MU, SPREAD, P, table_of
 from router.domain.scores import PolicySnapshot
 
@@ -53,6 +54,8 @@ def _fault_of_table(snapshot: PolicySnapshot) -> str:
     lanes, bins = snapshot.lanes, len(snapshot.size_edges)
     if snapshot.scores or len(snapshot.table) != 8 * len(lanes) * (HAZARDS + bins):
         return f"{len(snapshot.table)} bytes of scores for {len(lanes)} lanes of {bins} size bins"
+    if _is_sound(np.frombuffer(snapshot.table, dtype=np.float64), len(lanes)):
+        return ""
     table = table_of(snapshot)
     is_finite = np.isfinite(table).all(axis=0)
     if not is_finite.all():
@@ -63,3 +66,12 @@ def _fault_of_table(snapshot: PolicySnapshot) -> str:
         k = int(is_sound.argmin())
         return f"a score of {lanes[k]} cannot be: p {table[P, k]:g}, mu {table[MU, k]:g}"
     return ""
+
+
+def _is_sound(numbers: F64, lanes: int) -> bool:
+    """Whether nothing is wrong with a table, row after row: what nearly all are asked, in a few passes over it."""
+    # A sum is finite exactly when all of its parts are, as long as nobody publishes numbers near 1e308.
+    if not lanes or not math.isfinite(np.add.reduce(numbers)):
+        return False
+    least = np.minimum.reduce(numbers[: MARKOUT * lanes]), np.minimum.reduce(numbers[SPREAD * lanes :])
+    return bool(least[0] >= 0.0 and least[1] >= 0.0 and np.maximum.reduce(numbers[:lanes]) <= 1.0)

@@ -53,6 +53,8 @@ class OrderBook:
         self.orders: dict[str, Entry] = {}
         self.by_client: dict[tuple[str, str], str] = {}
         self._open: dict[str, None] = {}
+        self.held: dict[str, None] = {}
+        """Those that wait for a person's approval."""
 
     def open(self, account: str = "", symbol: str = "") -> Iterator[tuple[str, Entry]]:
         """Yield (id, order) of what is open, oldest first, of one account and symbol where they are given."""
@@ -72,10 +74,13 @@ class OrderBook:
         )
         self.by_client[fact.account, fact.order.client_order_id] = fact.parent_id
         self._open[fact.parent_id] = None
+        if fact.approval_id:
+            self.held[fact.parent_id] = None
 
     def judged(self, fact: ApprovalJudged) -> None:
         """Nobody waits for it any more."""
         self.orders[fact.parent_id].approval_id = ""
+        self.held.pop(fact.parent_id, None)
 
     def asked(self, fact: CancelAsked | ReplaceAsked) -> None:
         """Something about it is under way."""
@@ -107,3 +112,4 @@ class OrderBook:
         entry = self.orders[fact.parent_id]
         entry.ended, entry.approval_id = fact.ord_status, ""
         self._open.pop(fact.parent_id, None)
+        self.held.pop(fact.parent_id, None)

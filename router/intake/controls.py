@@ -12,6 +12,7 @@ import msgspec
 
 from router.domain import facts
 from router.domain.errors import BadInputError, bad_value
+from router.domain.orders import ParentOrder
 from router.domain.requests import (
     Answer,
     Kill,
@@ -29,19 +30,34 @@ from router.intake.state import DeskState, limit_value
 from router.risk.kill import Act, KillLevel, TradingState, VenueState
 from router.risk.limits import RiskLimits, changed
 
-OPENING_KEYS = ("exploration_budget_bps", "probability_change_max", "venue_share_max")
-"""Limits on learning: hosts and learners of a session are made with them."""
+OPENING_KEYS = (
+    "exploration_budget_bps",
+    "probability_change_max",
+    "venue_share_max",
+    "children_per_s",
+    "children_max",
+    "venue_messages_per_s",
+)
+"""Limits on learning, and those of the second gate: hosts, learners and markets of a session are made with them."""
 
 
 def _kill(desk: DeskState, request: Kill, now: Nanos) -> Answer:
     level = _member(KillLevel, request.level, "level")
     if bool(request.target) == (level is KillLevel.ALL):
         raise BadInputError(bad_value("target", "none with ALL and one with every other level", request.target))
-    if not request.why.strip():
-        raise BadInputError(bad_value("why", "a reason", request.why))
+    _why(request.why)
+    known = {KillLevel.SYMBOL: tuple(desk.symbols), KillLevel.VENUE: desk.venues()}.get(level)
+    if known is not None and request.target not in known:
+        raise BadInputError(bad_value("target", f"one of {', '.join(known)}", request.target))
     fact = facts.KillSet(at=now, level=level, target=request.target, who=request.principal.name, why=request.why)
     desk.decide(fact, request.correlation_id)
-    return Noted(count=sum(1 for _ in desk.book.open()))
+    return Noted(count=sum(_is_meant(entry.order, level, request.target) for _, entry in desk.book.open()))
+
+
+def _is_meant(order: ParentOrder, level: KillLevel, target: str) -> bool:
+    """Whether a kill ends an order; one of a venue or of a model ends none."""
+    of = {KillLevel.SYMBOL: order.symbol, KillLevel.ACCOUNT: order.account, KillLevel.STRATEGY: order.strategy}
+    return level is KillLevel.ALL or of.get(level) == target
 
 
 def _rearm(desk: DeskState, request: Rearm, now: Nanos) -> Answer:

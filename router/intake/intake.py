@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from router.domain import codec, facts
+from router.domain.enums import OrdStatus
 from router.domain.facts import Fact, parent_stream
 from router.domain.played import Played, Reference
 from router.domain.requests import Answer, Request
@@ -103,6 +104,7 @@ class Intake:
                     state.decide(told, correlation_id)
             if is_stopping and entry is not None:
                 self._stop(entry, played.at)
+        self._expire(played.at)
         state.decide(_window(played))
         return self._taken()
 
@@ -122,6 +124,21 @@ class Intake:
     def _taken(self) -> tuple[tuple[str, Draft], ...]:
         entries, self._state.entries = tuple(self._state.entries), []
         return entries
+
+    def _expire(self, at: Nanos) -> None:
+        """End orders whose time is over before anybody has approved them: the market never had them."""
+        for parent_id in tuple(self._state.book.held):
+            entry = self._state.book.orders[parent_id]
+            if entry.order.end_at <= at:
+                ended = facts.OrderEnded(
+                    at=at,
+                    account=entry.order.account,
+                    parent_id=parent_id,
+                    ord_status=OrdStatus.EXPIRED,
+                    cum_qty=0,
+                    reason="nobody approved it in time",
+                )
+                self._state.decide(ended, entry.correlation_id)
 
     def _stop(self, entry: Entry, at: Nanos) -> None:
         """A strategy executed too often: its open orders are ended, and none of it starts before a person says so."""

@@ -180,12 +180,18 @@ def _replace(desk: DeskState, request: ReplaceOrder, now: Nanos) -> Answer:
     denials = desk.gate.admit_replace(request.parent_id, wish, desk.context(order.symbol, now))
     if denials:
         return Denied(denials=tuple(_said(denial) for denial in denials))
-    desk.decide(
-        facts.ReplaceAsked(
-            at=now, account=order.account, parent_id=request.parent_id, who=request.principal.name, **terms
-        ),
-        entry.correlation_id,
+    held = desk.gate.exposure.find(request.parent_id)
+    fact = facts.ReplaceAsked(
+        at=now,
+        account=order.account,
+        parent_id=request.parent_id,
+        who=request.principal.name,
+        held_qty=held.order_qty if held else order.order_qty,
+        held_price=held.price if held else order.price,
+        held_risk_px=held.risk_px if held else 0,
+        **terms,
     )
+    desk.decide(fact, entry.correlation_id)
     return Noted()
 
 
@@ -215,6 +221,8 @@ def _judge(desk: DeskState, request: JudgeApproval, now: Nanos) -> Answer:
     if entry is None or not entry.approval_id:
         return NotFound(what=f"approval {request.approval_id}")
     who, order = request.principal.name, entry.order
+    if now >= order.end_at:
+        return Conflicting(code="ORDER_IS_OVER", text=f"expected an order before its end - at {parent_id}")
     if who == entry.who:
         return Conflicting(
             code="OWN_ORDER", text="expected another person than who sent the order", parent_id=parent_id

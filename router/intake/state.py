@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from router.domain import codec, facts
-from router.domain.events import Event, ParentDone
+from router.domain.events import ChildAcknowledged, ChildRejected, ChildSent, ChildTraded, Event, ParentDone
 from router.domain.facts import Fact, account_stream, market_stream
 from router.domain.played import Reference
 from router.domain.units import Micros, Nanos
 from router.intake.book import OrderBook
 from router.intake.telling import Teller
 from router.orders.journal import Draft, Record
+from router.orders.venue_gate import is_refusal
 from router.risk.exposure import OpenOrder
 from router.risk.gate import RiskGate
 from router.risk.kill import KillLevel, TradingState, VenueState
@@ -78,9 +79,26 @@ class DeskState:
                 for _ in teller.tell(event):
                     pass
 
+    def venues(self) -> tuple[str, ...]:
+        """Return the venues of every symbol."""
+        return tuple(dict.fromkeys(mic for known in self.symbols.values() for mic in known.tradable.venues))
+
     def follow(self, event: Event) -> bool:
         """Let the books follow; the order's end is given back by its fact."""
+        teller = self.tellers.get(event.parent_id)
+        mic = teller.mic_of(getattr(event, "cl_ord_id", "")) if teller else ""
+        if mic:
+            self._count(event, mic)
         return False if isinstance(event, ParentDone) else self.gate.follow(event)
+
+    def _count(self, event: Event, mic: str) -> None:
+        """Count what goes to a venue and what it says: message rates and the reject breaker go by it."""
+        if isinstance(event, ChildSent):
+            self.gate.venue_sent(mic, event.at)
+        elif isinstance(event, ChildAcknowledged | ChildTraded):
+            self.gate.venue_answered(mic)
+        elif isinstance(event, ChildRejected) and not is_refusal(event.text):
+            self.gate.venue_rejected(mic, event.at)
 
     def context(self, symbol: str, now: Nanos) -> GateContext:
         """Return what is known of a symbol's market; nothing said is nothing known."""
@@ -131,6 +149,10 @@ class DeskState:
                 price=order.price,
             )
         )
+
+    def _replace_asked(self, fact: facts.ReplaceAsked, correlation_id: str) -> None:
+        self.book.asked(fact)
+        self.gate.exposure.replaced(fact.parent_id, fact.held_qty, fact.held_price, fact.held_risk_px)
 
     def _replaced(self, fact: facts.OrderReplaced, correlation_id: str) -> None:
         self.book.replaced(fact)
@@ -198,7 +220,7 @@ _TAKERS: dict[type, Callable[[DeskState, Any, str], None]] = {
     facts.OrderAccepted: DeskState._accepted,
     facts.ApprovalJudged: lambda desk, fact, _: desk.book.judged(fact),
     facts.CancelAsked: lambda desk, fact, _: desk.book.asked(fact),
-    facts.ReplaceAsked: lambda desk, fact, _: desk.book.asked(fact),
+    facts.ReplaceAsked: DeskState._replace_asked,
     facts.OrderReplaced: DeskState._replaced,
     facts.OrderExecuted: lambda desk, fact, _: desk.book.executed(fact),
     facts.ExecutionBusted: lambda desk, fact, _: desk.book.executed(fact),

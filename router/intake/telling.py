@@ -45,6 +45,10 @@ class Teller:
         self._inferred: dict[str, list[str]] = {}
         self.cum_qty: Qty = 0
 
+    def mic_of(self, cl_ord_id: str) -> str:
+        """Return the venue of a child; empty when it is not known."""
+        return self._mic_of.get(cl_ord_id, "")
+
     def tell(self, event: Event) -> Iterator[Told]:
         """Yield what the client is told of an event, in order."""
         if isinstance(event, ChildIntended):

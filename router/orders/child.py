@@ -188,7 +188,7 @@ class ChildState:
     @property
     def inferred_qty(self) -> Qty:
         """The part of `cum_qty` whose reports have not reached us."""
-        return sum(lot.qty for lot in self.inferred)
+        return sum([lot.qty for lot in self.inferred]) if self.inferred else 0
 
     @property
     def is_open(self) -> bool:
@@ -200,7 +200,8 @@ class ChildState:
         """What may still execute: an UNKNOWN child counts in full until it is reconciled."""
         if self.status in CLOSED:
             return 0
-        left = (self.whole_qty if self.closing is None else self.closing_qty) - self.cum_qty
+        whole = self.order_qty if self.order_qty >= self.asked_qty else self.asked_qty
+        left = (whole if self.closing is None else self.closing_qty) - self.cum_qty
         return left if left > 0 else 0
 
     @property
@@ -248,7 +249,9 @@ def apply(state: ChildState, event: ChildEvent) -> OrdStatus:
     _settle(state, event, target, before)
     if isinstance(event, ChildReplaceRequested):
         state.bound_qty = max(state.bound_qty, event.order_qty)
-    state.bound_qty = min(state.bound_qty, state.cum_qty + state.leaves_qty)
+    most = state.cum_qty + state.leaves_qty
+    if most < state.bound_qty:
+        state.bound_qty = most
     if state.status in CLOSED and before not in CLOSED:
         state.closed_at = event.at
     return before
@@ -310,6 +313,8 @@ def _settle(state: ChildState, event: ChildEvent, target: Target, before: OrdSta
     """Set the status: the table's target, refined by the child's own quantities."""
     if before in CLOSED:
         state.status = S(target) if target is not None else before
+    elif state.closing is None and state.cum_qty < state.whole_qty and type(target) is S:
+        state.status = target
     elif state.closing is not None and state.cum_qty < state.closing_qty:
         # The venue counts fills that have not reached us: the child stays open until they add up.
         state.status = S.UNKNOWN

@@ -224,10 +224,20 @@ def _standing(
 
 
 def _schedule(order: ParentOrder, setup: HostSetup) -> Schedule:
-    curve = None
-    if setup.volume_curve and order.strategy == Vwap.name:
-        curve = curve_of_life(setup.volume_curve, *setup.session, order.start_at, order.end_at)
-    return build_schedule(order.strategy, order.strategy_parameters, curve)
+    is_along = bool(setup.volume_curve) and order.strategy == Vwap.name
+    life = (setup.volume_curve, setup.session, order.start_at, order.end_at) if is_along else None
+    return _built(order.strategy, tuple(order.strategy_parameters.items()), life)
+
+
+@lru_cache(maxsize=256)
+def _built(
+    strategy: str,
+    parameters: tuple[tuple[str, float], ...],
+    life: tuple[tuple[float, ...], tuple[Nanos, Nanos], Nanos, Nanos] | None,
+) -> Schedule:
+    """Return a schedule, which keeps nothing from one wake to the next: an order asks the same one all its life."""
+    curve = None if life is None else curve_of_life(life[0], *life[1], *life[2:])
+    return build_schedule(strategy, dict(parameters), curve)
 
 
 def _woke(state: ParentState, release: Release, now: Nanos, has_immediate: bool, setup: HostSetup) -> ParentWoke:
@@ -249,6 +259,12 @@ def _taker_rates(specs: tuple[VenueSpec, ...]) -> tuple[Rates, ...]:
     return tuple(dict.fromkeys(expected_rates(spec.fees, Tactic.TAKE) for spec in specs))
 
 
+@lru_cache(maxsize=64)
+def _lot(specs: tuple[VenueSpec, ...]) -> Qty:
+    """Return the largest lot of the venues: what a schedule releases in."""
+    return max((spec.listing.lot for spec in specs), default=1)
+
+
 def _view(state: ParentState, now: Nanos, market: MarketSnapshot, setup: HostSetup) -> ScheduleView:
     order, mid = state.parent, market.mid
     mid2 = market.bid_px + market.ask_px
@@ -267,7 +283,7 @@ def _view(state: ParentState, now: Nanos, market: MarketSnapshot, setup: HostSet
         half_spread_bps=max(market.ask_px - market.bid_px, 0) / 2 / mid * 1e4 if mid else 0.0,
         taker_fee_bps=max(taker_bps, default=0.0),
         volatility_bps=market.volatility_bps,
-        lot=max((spec.listing.lot for spec in setup.specs), default=1),
+        lot=_lot(setup.specs),
         parameters=order.strategy_parameters,
         is_willing=_is_willing(order, market),
     )

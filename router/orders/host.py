@@ -45,6 +45,9 @@ from router.schedule.build import build_schedule
 _FILLING = (ChildTraded, ChildTradeCorrected, ParentReplaced, ParentResumed)
 """After these a parent may turn out to be filled."""
 
+_ANSWERED = frozenset({ChildInvited, *_FILLING})
+"""What a parent may answer though nothing is asked of it."""
+
 _CANCELABLE = frozenset({OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.PENDING_REPLACE, OrdStatus.SUSPENDED})
 
 
@@ -119,13 +122,17 @@ class OrderHost:
         self._events: list[Event] = []
         self._commands: list[Command] = []
         self._outcomes: list[Outcome] = []
-        self._drafts: list[tuple[str, Draft]] = []
+        self._drafts: list[tuple[str, list[Draft]]] = []
+        """What the batch decided, stream by stream as it was decided."""
         self._reply = HostReply(seq=seq, commands=(), outcomes=(), events=(), wakes=(), open_children=0)
 
     def _record(self, event: Event) -> None:
         """Decide one event: it is applied now, journaled with its batch, and performed after the sync."""
         draft = Draft(type(event).__name__, self._now, self._cause, codec.encode(event))
-        self._drafts.append((event.parent_id, draft))
+        if self._drafts and self._drafts[-1][0] == event.parent_id:
+            self._drafts[-1][1].append(draft)
+        else:
+            self._drafts.append((event.parent_id, [draft]))
         self._take(event)
 
     def _take(self, event: Event) -> None:
@@ -135,11 +142,11 @@ class OrderHost:
             state = self.parents[event.parent_id] = parent.accepted(event)
             self._open.note(state, event)
             return
-        state = self.parents[event.parent_id]
+        state, kind = self.parents[event.parent_id], type(event)
         self._open.note(state, event)
-        if type(event) not in saying.TOLD:
+        if kind not in saying.TOLD:
             parent.apply(state, event)
-            command = saying.command_of(state, event)
+            command = saying.command_of(state, event) if kind in saying.ASKED else None
             if command is not None:
                 self._commands.append(command)
             return
@@ -152,15 +159,11 @@ class OrderHost:
 
     def _write(self) -> None:
         """Append the batch's events, stream by stream in the order decided, and make them durable."""
-        start = 0
-        drafts = self._drafts
-        for i in range(1, len(drafts) + 1):
-            if i == len(drafts) or drafts[i][0] != drafts[start][0]:
-                stream = f"parent:{drafts[start][0]}"
-                self._journal.append(stream, self._journal.next_seq(stream), [d for _, d in drafts[start:i]])
-                self._probe("appended")
-                start = i
-        if drafts:
+        for parent_id, drafts in self._drafts:
+            stream = f"parent:{parent_id}"
+            self._journal.append(stream, self._journal.next_seq(stream), drafts)
+            self._probe("appended")
+        if self._drafts:
             self._journal.sync()
         self._probe("synced")
 
@@ -256,6 +259,9 @@ class OrderHost:
     def _react(self, state: ParentState, event: Event) -> None:
         """Answer an invitation, stop a parent that a venue over-filled, give one its new terms, close one that is
         filled."""
+        kind = type(event)
+        if kind not in _ANSWERED and state.replacing is None and state.status is not OrdStatus.PENDING_CANCEL:
+            return
         if isinstance(event, ChildInvited):
             mic = state.children[event.cl_ord_id].child.mic
             lot = next((spec.listing.lot for spec in self.setup.specs if spec.mic == mic), 1)

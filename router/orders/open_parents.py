@@ -19,6 +19,7 @@ class OpenParents:
 
     def __init__(self, setup: HostSetup) -> None:
         self._setup = setup
+        self._may_listen = any(Tactic.CONDITIONAL in spec.tactics for spec in setup.specs)
         self._wakes: dict[str, tuple[str, Nanos]] = {}
         self._touched: dict[str, ParentState] = {}
         self._live: dict[str, int] = {}
@@ -35,6 +36,11 @@ class OpenParents:
     def note(self, state: ParentState, event: Event) -> None:
         """Hear that an event is about to change a parent."""
         self._touched[event.parent_id] = state
+        kind = type(event)
+        if kind is ChildIntended or kind is ChildSent or kind is ChildLost:
+            self._note_sent(state, event)
+
+    def _note_sent(self, state: ParentState, event: Event) -> None:
         if isinstance(event, ChildIntended):
             self._unsent[event.cl_ord_id] = state
         elif isinstance(event, (ChildSent, ChildLost)):
@@ -50,7 +56,7 @@ class OpenParents:
                 continue
             self._wakes[parent_id] = (parent_id, desk.next_wake(state, self._setup))
             self._live[parent_id] = len(state.live)
-            if any(child.child.tactic is Tactic.CONDITIONAL for child in state.live.values()):
+            if self._may_listen and any(child.child.tactic is Tactic.CONDITIONAL for child in state.live.values()):
                 self._listening[parent_id] = True
             else:
                 self._listening.pop(parent_id, None)

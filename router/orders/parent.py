@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from router.domain.enums import OrdStatus, Tactic, WorkingState
 from router.domain.errors import IllegalTransitionError, InvariantError
 from router.domain.events import (
+    ChildAcknowledged,
     ChildCancelRequested,
     ChildIntended,
     ChildReplaceRequested,
+    ChildSent,
     ChildTradeCanceled,
     ChildTradeCorrected,
     ChildTraded,
@@ -82,6 +84,9 @@ TABLE: dict[tuple[OrdStatus, type], OrdStatus | str | None] = {
 request for other terms that is refused at once changes nothing, so that it has no row but where one is pending."""
 
 
+_DARK = frozenset({Tactic.MID_PEG, Tactic.CONDITIONAL})
+
+
 class Used(NamedTuple):
     """The published policy that a decision went by."""
 
@@ -142,7 +147,7 @@ class ParentState:
     @property
     def resting_dark_qty(self) -> Qty:
         """The part of `routed_qty` that rests in dark pools."""
-        return sum(s.leaves_qty for s in self.live.values() if s.child.tactic in (Tactic.MID_PEG, Tactic.CONDITIONAL))
+        return sum([s.leaves_qty for s in self.live.values() if s.child.tactic in _DARK])
 
     @property
     def unrouted_qty(self) -> Qty:
@@ -311,6 +316,10 @@ def _child(state: ParentState, event: children.ChildEvent) -> None:
         raise IllegalTransitionError(
             f"expected a child of {event.parent_id}, got {event.cl_ord_id} - at {type(event).__name__}"
         )
+    if type(event) in _UNCOUNTED:
+        children.apply(child_state, event)
+        _look_after(state, child_state, event)
+        return
     cum, notional, fee = child_state.cum_qty, child_state.notional, child_state.fee_micros
     if isinstance(event, _EXECUTIONS):
         check_once(state, child_state, event)
@@ -328,6 +337,11 @@ def _child(state: ParentState, event: children.ChildEvent) -> None:
     if isinstance(event, ChildTraded):
         state.anomalies += event.is_late
         _move(state, event)
+    _look_after(state, child_state, event)
+
+
+def _look_after(state: ParentState, child_state: ChildState, event: children.ChildEvent) -> None:
+    """Let go of a child that has ended, and assert its invariants."""
     if not child_state.is_open:
         state.live.pop(event.cl_ord_id, None)
     if child_state.child.tactic is Tactic.CONDITIONAL:
@@ -343,6 +357,9 @@ _TURNS = (
     ParentReplaced,
     ParentReplaceRefused,
 )
+_UNCOUNTED = frozenset({ChildSent, ChildAcknowledged})
+"""Events of a child that execute nothing and ask for nothing."""
+
 _EXECUTIONS = (ChildTraded, ChildTradeCanceled, ChildTradeCorrected)
 
 _CHANGES: dict[type, Callable[[ParentState, Any], None]] = {

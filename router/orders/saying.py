@@ -6,7 +6,7 @@ says exactly what it said before.
 
 from __future__ import annotations
 
-import msgspec
+from typing import Any
 
 from router.domain.enums import OrdStatus, OutcomeKind, Side
 from router.domain.events import (
@@ -44,6 +44,9 @@ _KIND_OF_END = {
 
 
 _REQUESTS = (ChildCancelRequested, ChildQueried, ChildReplaceRequested)
+
+ASKED = frozenset({ChildIntended, *_REQUESTS})
+"""The events that a command performs."""
 
 TOLD = frozenset(
     {
@@ -100,7 +103,18 @@ def outcome_of(state: ParentState, event: Event, was_open: bool, watched_from: N
             return None
 
 
-def _outcome(child: ChildState, kind: OutcomeKind, at: Nanos, age_from: Nanos, age_to: Nanos) -> Outcome:
+def _outcome(
+    child: ChildState,
+    kind: OutcomeKind,
+    at: Nanos,
+    age_from: Nanos,
+    age_to: Nanos,
+    *,
+    leaves_qty: Qty | None = None,
+    is_final: bool | None = None,
+    **told: Any,
+) -> Outcome:
+    """Return an outcome of a child; by default with what is open of it now, and final once it is closed."""
     order = child.child
     return Outcome(
         kind=kind,
@@ -111,19 +125,21 @@ def _outcome(child: ChildState, kind: OutcomeKind, at: Nanos, age_from: Nanos, a
         lane=order.lane,
         side=order.side,
         order_qty=_most(child),
-        leaves_qty=child.leaves_qty,
+        leaves_qty=child.leaves_qty if leaves_qty is None else leaves_qty,
         cum_qty=child.cum_qty,
         age_from_ns=age_from,
-        age_to_ns=max(age_to, age_from),
-        is_final=not child.is_open,
+        age_to_ns=age_to if age_to > age_from else age_from,
+        is_final=not child.is_open if is_final is None else is_final,
         x=child.x,
         arm=child.arm,
+        **told,
     )
 
 
 def _most(child: ChildState) -> Qty:
     """Return what was exposed: a child's first quantity, or the larger one that it was firmed up to."""
-    return max(child.child.order_qty, child.order_qty)
+    first, now = child.child.order_qty, child.order_qty
+    return first if first >= now else now
 
 
 def _filled(child: ChildState, event: ChildTraded, qty: int, was_open: bool, watched_from: Nanos) -> Outcome:
@@ -133,9 +149,12 @@ def _filled(child: ChildState, event: ChildTraded, qty: int, was_open: bool, wat
     transacted = event.transacted_at or event.at
     # A fill that comes after the end was no exposure: all of the child's life has been told by then.
     age_to = transacted - child.intended_at if was_open else watched_from
-    base = _outcome(child, OutcomeKind.FILL, event.at, watched_from, age_to)
-    return msgspec.structs.replace(
-        base,
+    return _outcome(
+        child,
+        OutcomeKind.FILL,
+        event.at,
+        watched_from,
+        age_to,
         leaves_qty=child.leaves_qty + qty,
         filled_qty=qty,
         is_final=was_open and not child.is_open,
@@ -153,8 +172,7 @@ def _ended(child: ChildState, at: Nanos, ended_at: Nanos, watched_from: Nanos) -
     if order.expire_time is not None:
         # What happened after its end, by the venue's clock, was no exposure.
         age_to = min(age_to, order.expire_time - child.intended_at)
-    base = _outcome(child, kind, at, watched_from, age_to)
-    return msgspec.structs.replace(base, leaves_qty=_most(child) - child.cum_qty)
+    return _outcome(child, kind, at, watched_from, age_to, leaves_qty=_most(child) - child.cum_qty)
 
 
 def _markout(child: ChildState, event: MarkoutObserved) -> Outcome | None:
@@ -164,9 +182,12 @@ def _markout(child: ChildState, event: MarkoutObserved) -> Outcome | None:
     sign = 1 if child.child.side is Side.BUY else -1
     markout = sign * (event.mid2 / 2 - execution.px) / execution.px * 1e4
     mid = child.mid_routed2 / 2
-    base = _outcome(child, OutcomeKind.MARKOUT, event.at, 0, 0)
-    return msgspec.structs.replace(
-        base,
+    return _outcome(
+        child,
+        OutcomeKind.MARKOUT,
+        event.at,
+        0,
+        0,
         filled_qty=execution.qty,
         is_final=False,
         exec_id=event.exec_id,
@@ -182,9 +203,12 @@ def _leak(state: ParentState, child: ChildState, event: MarkoutObserved) -> Outc
     if not mid:
         return None
     sign = 1 if child.child.side is Side.BUY else -1
-    base = _outcome(child, OutcomeKind.MARKOUT, event.at, 0, 0)
-    return msgspec.structs.replace(
-        base,
+    return _outcome(
+        child,
+        OutcomeKind.MARKOUT,
+        event.at,
+        0,
+        0,
         # Nobody is hurt by a price at which nothing more is to be traded.
         leaves_qty=max(state.parent.order_qty - state.cum_qty, 0) if state.is_open else 0,
         is_final=False,

@@ -388,3 +388,13 @@ def _amend(child: _Child, report: ExecutionReport) -> None:
 
 def _refusal(code: str, expected: str, got: object, where: str) -> str:
     return f"{code}: expected {expected}, got {got!r} - at {where}"
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a reject's text is a refusal of this gate, and not a venue's own.
+
+    >>> is_refusal(_refusal("TOO_FAST", "up to 1", "one more", "P1.7")), is_refusal("no such order")
+    (True, False)
+    """
+    code, separator, _ = text.partition(": expected ")
+    return bool(separator) and code.replace("_", "").isalpha() and code.isupper()

@@ -215,7 +215,7 @@ def test_what_forgets_comes_back_sooner_after_the_swap() -> None:
 def test_context_is_worth_more_than_water_filling_which_is_worth_more_than_equal_parts() -> None:
     world = hidden_split.world(101, "exponential")
     losses = [1.0 - _share([world], new) for new in CONTEXT_SPLITTERS.values()]
-    assert list(CONTEXT_SPLITTERS) == ["equal", "P(best)", "water-filling, no context", "water-filling"]
+    assert list(CONTEXT_SPLITTERS)[:4] == ["equal", "P(best)", "water-filling, no context", "water-filling"]
     assert losses[3] < losses[1] < losses[2] < losses[0]
 
 

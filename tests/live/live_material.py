@@ -51,6 +51,9 @@ def session(hosts: int = 2, seed: int = 1) -> SessionOpened:
         exploration_budget_bps=1.0,
         probability_change_max=0.5,
         venue_share_max=1.0,
+        children_per_s=200,
+        children_max=100_000,
+        venue_messages_per_s=1_000,
     )
     return msgspec.structs.replace(opened, close_at=assembly_of(opened, None).setup.close_at)
 

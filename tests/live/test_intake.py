@@ -308,3 +308,40 @@ def test_a_kill_that_comes_aside_after_people_have_lifted_it_kills_nothing_again
     later = msgspec.structs.replace(aside, at=NOW + 1)
     desk_.play(n=1, aside=(later,))
     assert isinstance(desk_.ask(submit(2, desk_.opened)), Denied)
+
+
+def test_a_pending_replace_binds_as_much_in_a_rebuilt_desk() -> None:
+    desk_ = Recorded()
+    desk_.ask(submit(1, desk_.opened))
+    assert desk_.ask(ReplaceOrder(principal=TRADER, parent_id="P1", order_qty=1_200)) == Noted()
+    assert desk_.rebuilt().digest() == desk_.intake.digest()
+    assert desk_.rebuilt().gate.exposure.orders["P1"].order_qty == 1_200
+
+
+def test_an_order_that_nobody_approves_in_time_expires() -> None:
+    desk_ = Recorded()
+    waiting = submit(1, desk_.opened)
+    soon = msgspec.structs.replace(waiting.order, end_at=NOW + 5)
+    desk_.ask(msgspec.structs.replace(waiting, order=soon, is_manual=True))
+    desk_.play(n=0)
+    assert desk_.intake.book.orders["P1"].ended is None
+    late = Played(
+        symbol=desk_.opened.symbol,
+        n=1,
+        at=NOW + 5,
+        is_cut=False,
+        heard=0,
+        events=(),
+        digest="d",
+        policy_version=1,
+        model_digest="m",
+    )
+    desk_.intake.play(late)
+    assert desk_.intake.book.orders["P1"].ended is OrdStatus.EXPIRED
+    assert not desk_.intake.gate.exposure.orders
+
+
+@pytest.mark.parametrize(("level", "target"), [("symbol", "midc"), ("venue", "XXXX")])
+def test_a_kill_of_what_is_not_there_is_refused_by_name(level: str, target: str) -> None:
+    with pytest.raises(BadInputError, match=f"expected one of .*, got '{target}' - at target"):
+        Recorded().ask(Kill(principal=OPERATOR, level=level, target=target, why="x"))

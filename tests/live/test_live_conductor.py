@@ -27,10 +27,13 @@ def script(opened: SessionOpened) -> dict[int, tuple[Fact, ...]]:
     def asked(parent_id: str) -> Fact:
         return CancelAsked(at=at, account="A", parent_id=parent_id, who="bob", reason="client")
 
+    replaced = ReplaceAsked(
+        at=at, account="A", parent_id="P3", who="bob", order_qty=200, held_qty=400, held_price=None, held_risk_px=0
+    )
     return {
         4: tuple(accepted(order(n, opened, OPEN_AT + SECOND), OPEN_AT + SECOND) for n in range(1, 6)),
         9: (VenueStateSet(at=at, mic="XLTA", state="DISABLED", who="ann", why="test"),),
-        14: (asked("P2"), ReplaceAsked(at=at, account="A", parent_id="P3", who="bob", order_qty=200)),
+        14: (asked("P2"), replaced),
         20: (KillSet(at=at, level="SYMBOL", target=opened.symbol, who="ann", why="test"),),
         25: (RearmAsked(at=at, level="SYMBOL", target=opened.symbol, who="ann", why="ok", is_lifted=True),),
         26: tuple(accepted(order(n, opened, OPEN_AT + 3 * SECOND), OPEN_AT + 3 * SECOND) for n in range(6, 9)),
@@ -141,3 +144,59 @@ def test_the_second_gate_keeps_a_host_from_sending_more_than_the_desk_took_in() 
     refused = [reason for played in windows for _, reason in played.refused]
     assert any(reason.startswith("OVER_PARENT") for reason in refused)
     assert any(isinstance(event, ChildRejected) for played in windows for event in played.events)
+
+
+def market_of(opened: SessionOpened) -> LiveConductor:
+    """A market after its first windows."""
+    assembly = assembly_of(opened, None)
+    market = conductor(opened, assembly, MarketLog(fresh_link(opened, assembly), MemoryJournal()))
+    for _ in range(4):
+        market.step()
+    return market
+
+
+def kill(at: int, level: str = "ALL", target: str = "") -> KillSet:
+    return KillSet(at=at, level=level, target=target, who="ann", why="drill")
+
+
+def test_an_order_that_is_not_due_yet_can_be_ended() -> None:
+    opened = session()
+    market = market_of(opened)
+    late = order(1, opened, market.now + 3_600 * SECOND)
+    asked = CancelAsked(at=market.now, account="A", parent_id="P1", who="bob", reason="client")
+    told = [market.step(market.now + MILLISECOND, 1, ((0, accepted(late, market.now)),))]
+    told += [market.step(market.now + MILLISECOND, 2, ((1, asked),))]
+    told += [market.step() for _ in range(3)]
+    assert any(isinstance(event, ParentDone) for played in told if played for event in played.events)
+    assert market.open_orders == 0
+
+
+def test_an_order_that_comes_while_everything_is_killed_is_ended_and_sends_nothing() -> None:
+    opened = session()
+    market = market_of(opened)
+    market.step(market.now + MILLISECOND, 1, ((-1, kill(market.now)),))
+    told = [market.step(market.now + MILLISECOND, 2, ((1, accepted(order(1, opened, market.now), market.now)),))]
+    told += [market.step() for _ in range(5)]
+    events = [event for played in told if played for event in played.events]
+    assert not any(isinstance(event, ChildIntended) for event in events)
+    assert any(isinstance(event, ParentDone) for event in events)
+
+
+def test_a_kill_that_comes_after_people_have_lifted_it_stops_nothing() -> None:
+    opened = session()
+    market = market_of(opened)
+    lifted = RearmAsked(at=market.now + 5, level="ALL", target="", who="ann", why="ok", is_lifted=True)
+    market.step(market.now + MILLISECOND, 1, ((0, lifted),))
+    market.step(market.now + MILLISECOND, 1, ((-1, kill(lifted.at - 1)),))
+    told = [market.step(market.now + MILLISECOND, 2, ((1, accepted(order(1, opened, market.now), market.now)),))]
+    told += [market.step() for _ in range(5)]
+    assert any(isinstance(event, ChildIntended) for played in told if played for event in played.events)
+
+
+def test_a_fact_heard_again_gives_no_second_order() -> None:
+    opened = session()
+    market = market_of(opened)
+    fact = (0, accepted(order(1, opened, market.now), market.now))
+    market.step(market.now + MILLISECOND, 1, (fact,))
+    market.step(market.now + MILLISECOND, 1, (fact,))
+    assert market.open_orders == 1

@@ -92,7 +92,7 @@ async def test_a_market_hears_what_concerns_it_and_how_far_the_journal_is() -> N
         await market.asking.ask("hear", codec.encode(0), 5.0)
         await asker.ask(submit(1, opened))
         assert isinstance(await asker.ask(submit(2, opened, qty=10**9)), Denied)
-        assert await asker.ask(Kill(principal=OPERATOR, level="account", target="B", why="x")) == Noted(count=1)
+        assert await asker.ask(Kill(principal=OPERATOR, level="account", target="B", why="x")) == Noted(count=0)
         await market.until(3)
         facts = [fact for heard in market.heard for fact in heard.facts]
         assert [offset for offset, _ in facts] == [0, 2]

@@ -14,6 +14,7 @@ from benchmarks.protocols.contest import F64, I64, SplitLearner
 from benchmarks.protocols.ours import OurChoice
 from benchmarks.protocols.references.tails import TailSplitter
 from learners.lanes.model import LaneModel
+from learners.lanes.regimes import RegimeModel
 
 LEAST = 1e-300
 """Chances are kept above this before their logarithm is taken."""
@@ -122,7 +123,7 @@ class ToldRegime(OurChoice):
         super().__init__(lanes, d, seed)
         self.name = name
         self._memory, self._step_s, self._using = memory, step_s, int(memory[0])
-        self._models: dict[int, LaneModel] = {self._using: self.model}
+        self._models: dict[int, LaneModel | RegimeModel] = {self._using: self.model}
         self._marks: set[tuple[int, bytes]] = set()
 
     def choose(self, at_s: float, x: F64) -> int:
