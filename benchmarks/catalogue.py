@@ -55,6 +55,20 @@ def ablations(settings: Settings) -> list[Row]:
     return rows
 
 
+def _of_module(module: str) -> tuple[Group, ...]:
+    """Return the groups of a module that is imported when it is run: it needs a web client, or Ray."""
+
+    def group(settings: Settings) -> list[Row]:
+        groups: tuple[Group, ...] = import_module(f"benchmarks.{module}").GROUPS
+        rows: list[Row] = []
+        for done, each in enumerate(groups):
+            rows += each(settings._replace(progress=_part(settings, done, len(groups))))
+        return rows
+
+    group.__name__ = module
+    return (group,)
+
+
 BENCHMARKS: dict[str, tuple[Group, ...]] = {
     "spine": (*replays.GROUPS, *parts.GROUPS),
     "compare": (policies.compare,),
@@ -66,6 +80,9 @@ BENCHMARKS: dict[str, tuple[Group, ...]] = {
     "scaling": (scaling.flagship, scaling.scaling),
     "learning": learning(tuple(LEARNING)),
     "ablations": (ablations,),
+    "load": (*_of_module("live_load"), *_of_module("live_flood")),
+    "reaction": _of_module("fill_to_probability"),
+    "kills": _of_module("kill_rounds"),
 }
 
 

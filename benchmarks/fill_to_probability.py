@@ -97,19 +97,22 @@ def _waits(state: Path, seen: list[tuple[int, int]]) -> tuple[list[float], int]:
     for mic in VENUES:
         for line in read_ledger((state / mic).with_suffix(SUFFIX)):
             began |= {(said[1], said[2]): line.wall_at for said in line.said if said[0] == "TRADE"}
-    waits, windows, fills = [], 0, list[ChildTraded]()
+    waits, windows, fills, last = [], 0, list[ChildTraded](), -1
     journal = SqliteJournal(state / "record.sqlite", is_reader=True)
     for record in journal.read():
         if record.kind == "ChildTraded":
             fills.append(codec.decode_event(record.payload))  # type: ignore[arg-type]
         elif record.kind == "WindowPlayed":
             version = codec.decode(record.payload, WindowPlayed).policy_version
+            is_new, last = version > last, version
+            # Only a version that is new with the fill, or after it, has learned from it.
+            if not fills or not is_new:
+                continue
             at = next((at for known, at in seen if known >= version), None)
-            if fills and at is not None:
+            if at is not None:
                 windows += 1
-                waits += [
-                    (at - began[f.cl_ord_id, f.exec_id]) / 1e6 for f in fills if (f.cl_ord_id, f.exec_id) in began
-                ]
+                starts = [began[key] for fill in fills if (key := (fill.cl_ord_id, fill.exec_id)) in began]
+                waits += [(at - start) / 1e6 for start in starts]
             fills = []
     journal.close()
     return waits, windows

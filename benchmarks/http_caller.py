@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from router.domain.errors import LinkError
 
+REFUSED = 300
 LOST_S = 60.0
 """An answer that takes so long is none."""
 
@@ -27,6 +28,8 @@ class Measured(NamedTuple):
     seconds: float
     body_bytes: int
     """Of the last answer."""
+    refusal: str = ""
+    """The last answer that was none of the 200s."""
 
     @property
     def per_s(self) -> float:
@@ -59,6 +62,7 @@ class _Caller(asyncio.Protocol):
         self._began = 0.0
         self._need = 0
         self.body_bytes = 0
+        self.refusal = ""
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -77,7 +81,10 @@ class _Caller(asyncio.Protocol):
             self.body_bytes = int(self._buffer[at + 15 : line_end]) if at >= 0 else 0
             self._need = end + 4 + self.body_bytes
         if len(self._buffer) >= self._need:
-            self._kept.append((int(self._buffer[9:12]), time.perf_counter() - self._began))
+            status = int(self._buffer[9:12])
+            self._kept.append((status, time.perf_counter() - self._began))
+            if status >= REFUSED:
+                self.refusal = self._buffer.partition(b"\r\n\r\n")[2].decode(errors="replace")
             self._buffer.clear()
             self._need = 0
             self._send()
@@ -119,5 +126,6 @@ async def call(port: int, requests: Sequence[Iterator[bytes]], seconds: float | 
     async with asyncio.timeout(LOST_S + (seconds or 0.0)):
         await asyncio.gather(*(caller.ended for caller in callers))
     total = time.perf_counter() - began
+    refusal = next((caller.refusal for caller in callers if caller.refusal), "")
     counts = Counter(status for status, _ in kept)
-    return Measured(dict(counts), [wait for _, wait in kept], total, callers[0].body_bytes)
+    return Measured(dict(counts), [wait for _, wait in kept], total, callers[0].body_bytes, refusal)

@@ -60,6 +60,11 @@ RATES = (
 def desk_config(folder: Path, *, rates: str = RATES, api: str = "is_open = true") -> str:
     """Write the configuration of a desk for measuring, and return its path."""
     config = write_drill(folder, 0)
+    scenario = folder / "kill_drill.toml"
+    drill = scenario.read_text(encoding="utf-8").replace("volume_share = 0.55", "volume_share = 0.35")
+    scenario.write_text(
+        drill.replace('[[venues]]\nmic = "XDKA"', f'{SECOND_BOOK}[[venues]]\nmic = "XDKA"'), encoding="utf-8"
+    )
     live = config.read_text(encoding="utf-8").partition("[risk]")[0]
     config.write_text(f"{live}{ROOM}\n[api]\nport = 0\n{api}\n{rates}", encoding="utf-8")
     return str(config)
@@ -74,6 +79,17 @@ def _keys(folder: Path, secrets: Mapping[str, str]) -> str:
     keys.write_text("\n".join(lines), encoding="utf-8")
     keys.chmod(0o600)
     return 'keys = "keys.toml"'
+
+
+SECOND_BOOK = """
+[[venues]]
+mic = "XINA"
+volume_share = 0.20
+maker_micros = 1_800
+taker_micros = -1_500
+parameters = { kind = "lit", touch_qty = 200 }
+"""
+"""With one lit book alone a side may be empty for a moment, and a dry run has no market then."""
 
 
 @contextmanager
@@ -134,7 +150,7 @@ def answered(found: Measured, *statuses: int) -> Measured:
         RunError: some were not.
     """
     if set(found.statuses) - set(statuses):
-        raise RunError(f"expected answers of status {statuses}, got {found.statuses}")
+        raise RunError(f"expected answers of status {statuses}, got {found.statuses}: {found.refusal[:500]}")
     return found
 
 

@@ -123,8 +123,9 @@ def server(kind: str, argument: str) -> Iterator[Running]:
     try:
         yield Running(process)
     finally:
-        assert process.stdin is not None
+        assert process.stdin is not None and process.stdout is not None
         process.stdin.close()
+        process.stdout.close()
         try:
             process.wait(60.0)
         except subprocess.TimeoutExpired:

@@ -23,14 +23,14 @@ from learners.features.market import MarketFeatures
 from learners.features.own_fills import OwnFills
 from router.domain.enums import ExecType, Side
 from router.domain.events import ChildIntended, ChildTraded, DecisionMade, ParentCancelRequested, ParentDone
-from router.domain.instruments import VenueSpec
-from router.domain.market import I64, PRINT_COLUMNS, QUOTE_COLUMNS, DealerTier, MarketSnapshot, rows_from_bytes
+from router.domain.market import PRINT_COLUMNS, QUOTE_COLUMNS, DealerTier, MarketSnapshot
 from router.domain.messages import (
     Delivered,
     HostBatch,
     HostReply,
     LearnerReply,
     Ripple,
+    SessionChange,
     VenueBatch,
     VenueReply,
 )
@@ -40,7 +40,7 @@ from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
 from router.domain.tactics import TacticSnapshot
 from router.domain.units import MILLISECOND, SECOND, Nanos
 from router.route import book_side
-from scenarios.feed_rows import due, seen
+from scenarios.feed_rows import FeedRows
 from scenarios.history import MidHistory
 from scenarios.impact import OwnImpact
 from scenarios.learner_line import LearnerLine
@@ -94,12 +94,12 @@ class Conductor:
         self._seq = 0
         self._next_at: dict[str, Nanos | None] = dict.fromkeys((s.mic for s in plan.specs), plan.open_at)
         self._is_up = dict.fromkeys((s.mic for s in plan.specs), True)
-        self._said_tiers: dict[str, tuple[DealerTier, ...]] = {s.mic: () for s in plan.specs}
-        self._seen_tiers = dict(self._said_tiers)
+        self._said_tiers: dict[str, tuple[DealerTier, ...]] = {}
+        self._seen_tiers: dict[str, tuple[DealerTier, ...]] = {}
         self._market: MarketSnapshot | None = None
         """The market at the boundary, once somebody has asked for it: nothing moves it until the next one."""
-        self._quotes: list[I64] = []
-        self._prints: list[I64] = []
+        feeds = [plan.feed_ns[s.mic] for s in plan.specs]
+        self._quotes, self._prints = FeedRows(QUOTE_COLUMNS, feeds), FeedRows(PRINT_COLUMNS, feeds)
         self._wakes: dict[str, Nanos] = {}
         self._wakes_of: dict[str, tuple[tuple[str, Nanos], ...]] = {}
         """What each host said last: whom it does not name again does not wake."""
@@ -170,12 +170,15 @@ class Conductor:
     def _advance_venues(self, until: Nanos) -> None:
         shift = self.impact.shift(self._now)
         shifts: tuple[Ripple, ...] = () if shift is None else (shift,)
-        for spec in self.plan.specs:
-            mic = spec.mic
-            arrivals = self.network.arrivals(mic, until)
-            sessions = self.network.sessions(mic, self._now, until)
-            ripples = (*shifts, *self.reactions.due(mic, self._now, until))
-            due = self._next_at[mic]
+        arriving = self.network.arriving(until)
+        is_calm = not shifts and self.network.is_steady and self.reactions.is_idle
+        sessions: tuple[SessionChange, ...] = ()
+        ripples: tuple[Ripple, ...] = ()
+        for mic, due in self._next_at.items():
+            arrivals = arriving.get(mic, ())
+            if not is_calm:
+                sessions = self.network.sessions(mic, self._now, until)
+                ripples = (*shifts, *self.reactions.due(mic, self._now, until))
             if arrivals or sessions or ripples or (due is not None and due < until):
                 self._seq += 1
                 batch = VenueBatch(seq=self._seq, until=until, arrivals=arrivals, ripples=ripples, sessions=sessions)
@@ -183,35 +186,35 @@ class Conductor:
         replies = _of_type(self.link.receive(), VenueReply)
         for k, spec in enumerate(self.plan.specs):
             if spec.mic in replies:
-                self._take_venue(k, spec, replies[spec.mic])
+                self._take_venue(k, spec.mic, replies[spec.mic])
 
-    def _take_venue(self, k: int, spec: VenueSpec, reply: VenueReply) -> None:
-        self._next_at[spec.mic] = reply.next_at
-        self._said_tiers[spec.mic] = reply.tiers
+    def _take_venue(self, k: int, mic: str, reply: VenueReply) -> None:
+        self._next_at[mic] = reply.next_at
+        if reply.tiers is not self._said_tiers.get(mic, ()):
+            self._said_tiers[mic] = reply.tiers
         self.events += reply.events
-        feed = self.plan.feed_ns[spec.mic]
         if reply.quotes:
-            self._quotes.append(seen(rows_from_bytes(reply.quotes, QUOTE_COLUMNS), k, feed))
+            self._quotes.say(k, reply.quotes)
         if reply.prints:
-            self._prints.append(seen(rows_from_bytes(reply.prints, PRINT_COLUMNS), k, feed))
+            self._prints.say(k, reply.prints)
+        self.recorder.venue(mic, reply)
+        if not reply.reports:
+            return
         for report in reply.reports:
             if isinstance(report, ExecutionReport) and report.exec_type is _TRADE:
                 parent = self._parent_of[report.cl_ord_id]
                 self.impact.executed(report.transact_time, parent.side.sign * report.last_qty)
                 self.reactions.executed(report, parent.side.sign)
-        self.network.say(spec.mic, reply.reports)
-        self.recorder.venue(spec.mic, reply)
+        self.network.say(mic, reply.reports)
 
     # 2 market
 
     def _move_market(self, until: Nanos) -> None:
-        quotes, self._quotes = due(self._quotes, until, 6)
-        prints, self._prints = due(self._prints, until, 5)
         self._market = None
-        rows = self._view.advance(quotes, prints, until)
+        rows = self._view.advance(self._quotes.due(until), self._prints.due(until), until)
         self.history.extend(rows, until)
         self._see_tiers(until)
-        for spec in self.plan.specs:
+        for spec in () if self.network.is_steady else self.plan.specs:
             is_up = self.network.is_up(spec.mic, until)
             if is_up != self._is_up[spec.mic]:
                 self._is_up[spec.mic] = is_up
@@ -221,13 +224,13 @@ class Conductor:
         """Show the dealers' tiers that have reached us; newer ones still under way leave the last ones standing."""
         is_changed = False
         for mic, tiers in self._said_tiers.items():
-            if tiers is self._seen_tiers[mic]:
+            if tiers is self._seen_tiers.get(mic, ()):
                 continue
             if all(tier.at + self.plan.feed_ns[mic] <= until for tier in tiers):
                 self._seen_tiers[mic] = tiers
                 is_changed = True
         if is_changed:
-            self._view.set_tiers([tier for spec in self.plan.specs for tier in self._seen_tiers[spec.mic]])
+            self._view.set_tiers([tier for s in self.plan.specs for tier in self._seen_tiers.get(s.mic, ())])
 
     def _snapshot(self) -> MarketSnapshot:
         if self._market is None:

@@ -33,7 +33,7 @@ Progress = Callable[[float, str], None]
 HOST = "host-0"
 LEARNER = "learner"
 
-YOUNG_MAX = 200_000
+YOUNG_MAX = 1_000_000
 """Objects that a run may make before the collector of cycles looks at them."""
 
 

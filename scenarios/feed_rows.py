@@ -1,32 +1,64 @@
-"""Rows of quotes and prints on their way from a venue to us.
+"""Rows of quotes or of prints on their way from the venues to us.
 
-Rule of this file: arrays in, arrays out; what is seen when is decided by the feed's latency alone.
+Rule of this file: bytes in, arrays out; what is seen when is decided by the feeds' latencies alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from router.domain.market import I64
+from router.domain.market import I64, rows_from_bytes
 from router.domain.units import Nanos
 
 
-def seen(rows: I64, venue: int, feed_ns: Nanos) -> I64:
-    """Return a venue's rows as we see them: later by the feed's latency, with the venue's number beside the time."""
-    out = np.empty((rows.shape[0], rows.shape[1] + 1), dtype=np.int64)
-    out[:, 0] = rows[:, 0] + feed_ns
-    out[:, 1] = venue
-    out[:, 2:] = rows[:, 1:]
-    return out
+class FeedRows:
+    """One kind of rows from all venues, seen later by each feed's latency and in the order (time, venue, as said).
 
+    >>> rows = FeedRows(("at", "px"), (10, 0))
+    >>> rows.say(0, np.array([[5, 100]]).tobytes())
+    >>> rows.say(1, np.array([[7, 101], [20, 102]]).tobytes())
+    >>> rows.due(20).tolist()
+    [[7, 1, 101], [15, 0, 100]]
+    """
 
-def due(batches: list[I64], until: Nanos, width: int) -> tuple[I64, list[I64]]:
-    """Split rows into those seen before `until`, sorted by (time, venue, order), and the rest."""
-    if not batches:
-        return np.empty((0, width), dtype=np.int64), []
-    rows = batches[0]
-    if len(batches) > 1:
-        rows = np.concatenate(batches)
-        rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    cut = int(rows[:, 0].searchsorted(until))
-    return rows[:cut], [rows[cut:]] if cut < len(rows) else []
+    def __init__(self, columns: tuple[str, ...], feed_ns: Sequence[Nanos]) -> None:
+        self._columns = columns
+        self._feed_ns: I64 = np.array(feed_ns, dtype=np.int64)
+        self._none: I64 = np.empty((0, len(columns) + 1), dtype=np.int64)
+        self._none.setflags(write=False)
+        self._later = self._none
+        """What was said and is not seen yet, sorted."""
+        self._venues: list[int] = []
+        self._said: list[bytes] = []
+
+    def say(self, venue: int, rows: bytes) -> None:
+        """Put what a venue said in a window on its way."""
+        self._venues.append(venue)
+        self._said.append(rows)
+
+    def due(self, until: Nanos) -> I64:
+        """Take the rows that are seen before `until`: the time at which they are, the venue's number, what was said."""
+        rows = self._later
+        if self._said:
+            fresh = self._fresh()
+            rows = np.concatenate((rows, fresh)) if len(rows) else fresh
+            if len(self._said) > 1 or len(self._later):
+                rows = rows.take(np.lexsort((rows[:, 1], rows[:, 0])), axis=0)
+            self._venues, self._said = [], []
+        if not len(rows) or rows[-1, 0] < until:
+            self._later = self._none
+            return rows
+        cut = int(rows[:, 0].searchsorted(until))
+        self._later = rows[cut:]
+        return rows[:cut]
+
+    def _fresh(self) -> I64:
+        """Return what was said since it was last asked, as we see it."""
+        width = 8 * len(self._columns)
+        said = rows_from_bytes(b"".join(self._said), self._columns)
+        venues = np.repeat(self._venues, [len(rows) // width for rows in self._said])
+        out: I64 = np.empty((len(said), len(self._columns) + 1), dtype=np.int64)
+        out[:, 0], out[:, 1], out[:, 2:] = said[:, 0] + self._feed_ns[venues], venues, said[:, 1:]
+        return out

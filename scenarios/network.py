@@ -37,6 +37,7 @@ class Network:
             end = open_at + seconds(outage.to_s) if outage.to_s is not None else 2**62
             self._outages[outage.venue].append((open_at + seconds(outage.from_s), end))
         self._changes = {mic: _changes(spans) for mic, spans in self._outages.items()}
+        self._is_steady = not any(self._changes.values())
         self._inbound: dict[str, list[Arrival]] = {mic: [] for mic in links}
         self._last_in = dict.fromkeys(links, 0)
         self._last_out = dict.fromkeys(links, 0)
@@ -45,6 +46,11 @@ class Network:
         self._outbound: list[tuple[Nanos, int, Report]] = []
         self._n = 0
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether no session ever drops."""
+        return self._is_steady
+
     def is_up(self, mic: str, at: Nanos) -> bool:
         """Whether the link to a venue is up."""
         outages = self._outages[mic]
@@ -52,6 +58,8 @@ class Network:
 
     def next_change(self, after: Nanos) -> Nanos | None:
         """Return when a session next drops or comes back."""
+        if self._is_steady:
+            return None
         times = [c.at for changes in self._changes.values() for c in changes if c.at > after]
         return min(times, default=None)
 
@@ -75,6 +83,11 @@ class Network:
             arriving.append(Arrival(at, command))
             self._inbound[mic].extend(arriving[-1:] * (2 if repeated else 1))
         return arriving
+
+    def arriving(self, until: Nanos) -> dict[str, tuple[Arrival, ...]]:
+        """Take what reaches venues before `until`, by venue; those that nothing reaches are left out."""
+        due = [mic for mic, queue in self._inbound.items() if queue and queue[0].at < until]
+        return {mic: self.arrivals(mic, until) for mic in due}
 
     def arrivals(self, mic: str, until: Nanos) -> tuple[Arrival, ...]:
         """Take what reaches a venue before `until`."""

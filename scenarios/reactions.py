@@ -62,6 +62,11 @@ class Reactions:
         """Whether anybody would react to what is sent."""
         return self._fading is not None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no reaction is on its way."""
+        return not any(self._waiting.values())
+
     def sent(self, arrivals: Iterable[Arrival], market: MarketSnapshot) -> None:
         """Note commands that are on their way: makers elsewhere see it when one that takes arrives. Whether it takes is
         judged by what its venue displayed, as we knew it, when it was sent."""

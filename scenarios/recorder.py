@@ -106,7 +106,7 @@ class Recorder:
             self._hash.update(codec.encode((reply.steered, reply.release)))
             self.steered.extend(reply.steered)
             self.release = reply.release
-        for publication in reply.publications:
+        for publication in {made.side: made for made in reply.publications}.values():
             self._unshown[book_side(Side(publication.side))] = publication
         for policy in reply.policies:
             # What was learned while nobody looked on is shown with the policy that somebody looks at next.

@@ -95,7 +95,7 @@ def _detach(settings: LiveSettings) -> None:
     """Start the same command in the background, and wait until an order would be accepted."""
     from cluster.live.bringing_up import read_status
 
-    settings.state.mkdir(parents=True, exist_ok=True)
+    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = settings.state / "up.log"
     arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
     with log.open("ab") as out:

@@ -58,7 +58,8 @@ class ContextGate:
             raise FeatureError(bad_value("frame", f"{count} prices, fees and sizes", lengths))
         x: F64 = np.frombuffer(frame.x, dtype=np.float64).reshape(count, self.width)
         if not np.maximum.reduce(np.abs(x), axis=None) <= X_ABS_MAX:
-            raise FeatureError(bad_value("frame.x", f"finite numbers within ±{X_ABS_MAX:g}", _worst(x.ravel().tolist())))
+            worst = _worst(x.ravel().tolist())
+            raise FeatureError(bad_value("frame.x", f"finite numbers within ±{X_ABS_MAX:g}", worst))
         for name, values in (("price_bps", frame.price_bps), ("fee_bps", frame.fee_bps)):
             if not _are_within(values, BPS_ABS_MAX):
                 for value in values:

@@ -33,6 +33,8 @@ RARE = {
     ("REJECTED", "ChildTradeCorrected"): "as above",
     ("UNKNOWN", "ChildTradeCanceled"): "venues are wrong only once links have healed; then nothing is unknown for long",
     ("UNKNOWN", "ChildTradeCorrected"): "as above",
+    ("NEW", "ChildTradeCanceled"): "what has executed is no longer NEW, but for a second thing taken back",
+    ("NEW", "ChildTradeCorrected"): "as above",
     ("PENDING_REPLACE", "ChildTradeCanceled"): "it must fall into the two legs of a replace",
     ("PENDING_REPLACE", "ChildTradeCorrected"): "as above",
     ("PENDING_CANCEL", "ChildTradeCanceled"): "it must fall into the two legs of a cancel",

@@ -227,19 +227,19 @@ class TapeDealerVenue:
         """Return the tiers of a quote row (none before the first, or without a quote) in an epoch of our impact."""
         if row < 0 or not self._stream.quotes[row, 1]:
             return ()
+        ladder = self._ladder[row].tolist()
+        return tuple([self._tier(row, epoch, tier, *terms) for tier, terms in enumerate(ladder) if terms[0]])
+
+    def _tier(self, row: int, epoch: int, tier: int, size: Qty, bid_px: Px, ask_px: Px) -> DealerTier:
         at = int(self._stream.quotes[row, 0])
         since, px = self._epochs[epoch]
-        return tuple(
-            DealerTier(
-                mic=self.spec.mic,
-                quote_id=f"{self.spec.mic}.{row}.{epoch}.{tier}",
-                at=max(at, since),
-                max_qty=size,
-                bid_px=max(bid_px + px, 1),
-                ask_px=max(ask_px + px, 1),
-            )
-            for tier, (size, bid_px, ask_px) in enumerate(self._ladder[row].tolist())
-            if size
+        return DealerTier(
+            mic=self.spec.mic,
+            quote_id=f"{self.spec.mic}.{row}.{epoch}.{tier}",
+            at=max(at, since),
+            max_qty=size,
+            bid_px=max(bid_px + px, 1),
+            ask_px=max(ask_px + px, 1),
         )
 
     def _find(self, quote_id: str, at: Nanos) -> DealerTier | str:
@@ -255,7 +255,10 @@ class TapeDealerVenue:
             ended = min(ended, self._epochs[epoch + 1][0])
         if at - ended > self._params.quote_life_ns:
             return "quote has expired"
-        for tier in self._tiers_of(row, epoch):
+        number = int(parts[3])
+        terms = self._ladder[row, number].tolist() if number < self._ladder.shape[1] else (0,)
+        if terms[0] and self._stream.quotes[row, 1]:
+            tier = self._tier(row, epoch, number, *terms)
             if tier.quote_id == quote_id:
                 return tier
         return f"unknown quote: {quote_id!r}"
