@@ -132,10 +132,12 @@ class Market:
             until, heard, facts = due
             if facts:
                 self._log.cut(Cut(n=self._conductor.windows, until=until, heard=heard, facts=facts))
-                self._played(self._conductor.step(until, heard, facts))
+                played = self._conductor.step(until, heard, facts)
             else:
-                self._played(self._conductor.step())
-            self._show()
+                played = self._conductor.step()
+            self._played(played)
+            # Whoever routes by what it sees has to see at once that probabilities have moved.
+            self._show(is_moved=played is not None and bool(played.routing_probabilities))
         self._log.close()
 
     def _wait(self) -> tuple[Nanos, int, tuple[tuple[int, Fact], ...]] | None:
@@ -176,9 +178,9 @@ class Market:
                 self._untold.append(played.n)
             self._tell(played)
 
-    def _show(self) -> None:
+    def _show(self, *, is_moved: bool = False) -> None:
         now = self._clock.now()
-        if now - self._pictured_at >= PICTURE_EVERY_NS * self._clock.speed:
+        if is_moved or now - self._pictured_at >= PICTURE_EVERY_NS * self._clock.speed:
             self._pictured_at = now
             self._see(self._picture(), self._conductor.reference())
 
