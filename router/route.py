@@ -254,9 +254,8 @@ def _decision(
     asked: _Asked,
 ) -> RoutingDecision:
     (rows, scores, exploration, rules), frame, policy = asked, around.frame, around.policy
-    lanes = [frame.lanes[i] for i in kept]
+    lanes, probe = [frame.lanes[i] for i in kept], allocation.probe_index
     x = np.frombuffer(frame.x, dtype=np.float64).reshape(len(frame.lanes), len(frame.names))
-    probe = allocation.probe_index
     price_bps, fee_bps, lots, min_qty, max_qty = zip(*rows, strict=True) if rows else ((),) * 5
     return RoutingDecision(
         decision_id=decision_id,

@@ -243,8 +243,7 @@ class Desk:
         order = self._find(at, request)
         if order is None:
             return
-        reason = "" if order.is_open else f"too late: {order.status}"
-        reason = reason or self._floor.withdraw(order, at)
+        reason = self._floor.withdraw(order, at) if order.is_open else f"too late: {order.status}"
         if reason:
             self._refuse_request(order, at, request, reason)
         else:
@@ -304,21 +303,14 @@ class Desk:
 
     def _fault(self, at: Nanos, child: ChildOrder) -> str:
         """Return what is wrong with a new order at any venue, or ""."""
-        listing, qty, price = self.spec.listing, child.order_qty, child.price
+        listing, qty = self.spec.listing, child.order_qty
         is_till_date = child.time_in_force is TimeInForce.GOOD_TILL_DATE
-        is_sound = child.symbol == listing.symbol and child.mic == self.spec.mic
-        is_sound = is_sound and self._open_at <= at < self._close_at
-        is_sound = is_sound and 1 <= qty <= QTY_MAX and qty % listing.lot == 0 and 0 <= child.min_qty <= qty
-        is_sound = is_sound and (price is None if child.ord_type is OrdType.MARKET else True)
-        is_sound = is_sound and (price is not None if child.ord_type is OrdType.LIMIT else True)
-        if not is_sound or (is_till_date and (child.expire_time or 0) <= at):
-            return self._first_fault(at, child) or self._fault_in_price(child.ord_type, price)
-        return self._fault_in_price(child.ord_type, price)
-
-    def _first_fault(self, at: Nanos, child: ChildOrder) -> str:
-        """Return in words the first thing that is wrong with a new order, its price's grid aside, or ""."""
-        listing = self.spec.listing
-        is_till_date = child.time_in_force is TimeInForce.GOOD_TILL_DATE
+        is_ours = child.symbol == listing.symbol and child.mic == self.spec.mic and self._open_at <= at < self._close_at
+        is_whole = 1 <= qty <= QTY_MAX and qty % listing.lot == 0 and 0 <= child.min_qty <= qty
+        is_plain = child.ord_type is OrdType.PEGGED or (child.ord_type is OrdType.LIMIT and child.price is not None)
+        if is_ours and is_whole and is_plain and (not is_till_date or (child.expire_time or 0) > at):
+            # Most orders: the words below cost more than all the rest.
+            return self._fault_in_price(child.ord_type, child.price)
         checks = (
             (child.symbol == listing.symbol, f"unknown symbol: expected {listing.symbol}, got {child.symbol}"),
             (child.mic == self.spec.mic, f"wrong venue: expected {self.spec.mic}, got {child.mic}"),
@@ -331,7 +323,8 @@ class Desk:
             (not is_till_date or child.expire_time is not None, "expected an expire_time with GOOD_TILL_DATE"),
             (not is_till_date or (child.expire_time or 0) > at, "expire_time has passed"),
         )
-        return next((text for holds, text in checks if not holds), "")
+        said = next((text for holds, text in checks if not holds), "")
+        return said or self._fault_in_price(child.ord_type, child.price)
 
     def _fault_in_price(self, ord_type: OrdType, price: Px | None) -> str:
         # A quoted child's price is the dealer's own, which need not lie on the tick grid.
