@@ -45,7 +45,7 @@ EVENTS: Final[dict[type, str]] = {
 _PRICES: Final = {"price": "limit_price", "last_px": "price"}
 _QTYS: Final = {"order_qty": "qty", "last_qty": "qty", "cum_qty": "cum_qty", "leaves_qty": "leaves_qty"}
 _RENAMED: Final = {"parent_id": "order_id", "cl_ord_id": "child_id", "last_liquidity_ind": "liquidity"}
-_APART: Final = ("at", "account", "order", "body_hash", "risk_px")
+_APART: Final = ("at", "account", "order", "body_hash", "risk_px", "held_qty", "held_price", "held_risk_px")
 
 
 class Told:

@@ -13,14 +13,17 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cluster.cli.options import Address, Config, Data, Json
 from cluster.config import data_dir, load_config
-from cluster.live.settings import LiveSettings, live_settings
 from router.domain.errors import LinkError
+
+if TYPE_CHECKING:
+    # Importing these imports the engines, which `--help` does not need.
+    from cluster.live.settings import LiveSettings
 
 READY_TIMEOUT_S = 120.0
 POLL_S = 0.2
@@ -35,7 +38,7 @@ def up(
     """Bring a live desk up: venues, orders, learner, journal, market and an HTTP door. Ctrl-C brings it down."""
     configuration = load_config(config)
     changes: dict[str, Any] = {} if port is None else {"port": port}
-    settings = live_settings(config, changes)
+    settings = _settings(config, changes)
     folder = configuration.data if data is None else data_dir(data, "--data")
     if detach:
         _detach(settings)
@@ -56,7 +59,7 @@ def up(
 
 def status(config: Config = None, as_json: Json = False) -> None:
     """Show whether the desk is up and ready, and which actors live."""
-    url = _url(live_settings(config))
+    url = _url(_settings(config))
     ready, actors = _get(f"{url}/readyz"), _get(f"{url}/v1/cluster")
     if as_json:
         typer.echo(json.dumps({"url": url, "ready": ready, "cluster": actors}))
@@ -70,7 +73,7 @@ def down(config: Config = None) -> None:
     """Bring the desk down: the door closes, what is under way is written down, orders stay in the journal."""
     from cluster.live.bringing_up import ask_down, read_status
 
-    settings = live_settings(config)
+    settings = _settings(config)
     asked = ask_down(settings.state)
     if asked is None:
         raise LinkError(f"expected a desk that is up, got none - at {settings.state}")
@@ -80,6 +83,12 @@ def down(config: Config = None) -> None:
             raise LinkError(f"expected process {asked.pid} to end within {READY_TIMEOUT_S:.0f} s, got it still there")
         time.sleep(POLL_S)
     typer.echo("down")
+
+
+def _settings(config: Path | None, changes: dict[str, Any] | None = None) -> LiveSettings:
+    from cluster.live.settings import live_settings
+
+    return live_settings(config, changes)
 
 
 def _url(settings: LiveSettings) -> str:

@@ -10,9 +10,8 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from cluster.cli.console import print_json, progress_bar
@@ -20,13 +19,12 @@ from cluster.cli.exits import CHECK_FAILED
 from cluster.cli.options import Address, Config, Data, Json, RuntimeOption
 from cluster.cli.options import Runtime as RuntimeName
 from cluster.config import RayOptions, data_dir, load_config
-from cluster.journal.open import open_journal
-from cluster.live.session import assembly_of, fresh_link
-from cluster.live.verifying import session_in, verify_session
 from router.domain.errors import ConfigError, bad_value
-from router.domain.facts import SessionOpened
-from scenarios.link import Link
-from scenarios.policies import policy_names
+
+if TYPE_CHECKING:
+    # Importing these imports the engines, which `--help` does not need.
+    from router.domain.facts import SessionOpened
+    from scenarios.link import Link
 
 NODES_MAX = 16
 
@@ -48,6 +46,12 @@ def verify_replay(
     as_json: Json = False,
 ) -> None:
     """Play a live session again from its journal: every decision, probability, id, fill and model digest."""
+    import msgspec
+
+    from cluster.journal.open import open_journal
+    from cluster.live.verifying import session_in, verify_session
+    from scenarios.policies import policy_names
+
     configuration = load_config(config)
     folder = configuration.data if data is None else data_dir(data, "--data")
     record = open_journal(journal, is_reader=True)
@@ -79,6 +83,8 @@ def _link(
     opened: SessionOpened, data: Path | None, runtime: RuntimeName, address: str | None, nodes: int, options: RayOptions
 ) -> Iterator[Link]:
     """Give a link to new shells: in this process, or on Ray."""
+    from cluster.live.session import assembly_of, fresh_link
+
     if runtime is RuntimeName.INPROCESS:
         yield fresh_link(opened, assembly_of(opened, data))
         return

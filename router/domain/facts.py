@@ -66,9 +66,9 @@ class ReplaceAsked(_OrderFact, frozen=True, tag=True):
     carry whichever of old and new is the more."""
 
     who: str
-    held_qty: Qty
-    held_price: Px | None
-    held_risk_px: Px
+    held_qty: Qty = 0
+    held_price: Px | None = None
+    held_risk_px: Px = 0
     order_qty: Qty | None = None
     price: Px | None = None
     end_at: Nanos | None = None
@@ -241,10 +241,10 @@ class SessionOpened(_Fact, frozen=True, tag=True):
     """The limits on learning that hold in it, as in `router.allocation.limits`."""
     probability_change_max: float
     venue_share_max: float
-    children_per_s: int
+    children_per_s: int = 200
     """What the second gate lets a parent and a venue have."""
-    children_max: int
-    venue_messages_per_s: int
+    children_max: int = 100_000
+    venue_messages_per_s: int = 1_000
 
 
 class WindowPlayed(_Fact, frozen=True, tag=True):

@@ -152,7 +152,8 @@ class DeskState:
 
     def _replace_asked(self, fact: facts.ReplaceAsked, correlation_id: str) -> None:
         self.book.asked(fact)
-        self.gate.exposure.replaced(fact.parent_id, fact.held_qty, fact.held_price, fact.held_risk_px)
+        if fact.held_qty:
+            self.gate.exposure.replaced(fact.parent_id, fact.held_qty, fact.held_price, fact.held_risk_px)
 
     def _replaced(self, fact: facts.OrderReplaced, correlation_id: str) -> None:
         self.book.replaced(fact)

@@ -69,7 +69,7 @@ async def test_orders_of_others_are_404_everywhere(served: ServedDesk) -> None:
         if "{order_id}" not in route.path:
             continue
         path = route.path.replace("{order_id}", order_id)
-        body = {"qty": "600"} if route.method == "PATCH" else None
+        body = {"PATCH": {"qty": "600"}, "POST": {"why": "looked at"}}.get(route.method)
         for who in ("bea", "olga", "rob"):
             answer = await by(served, who, route.method, path, body)
             is_refused = answer.status == 404
