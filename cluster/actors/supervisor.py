@@ -34,6 +34,7 @@ START_TIMEOUT_S = 120.0
 
 HEALTH_TIMEOUT_S = 5.0
 WATCH_EVERY_S = 2.0
+KILL_LOOKS, KILL_LOOK_S = 100, 0.05
 RESTARTS_MAX = 20
 RESTARTS_WITHIN_S = 600.0
 """So many restarts of one actor in such a time mean that something in it fails each time."""
@@ -129,6 +130,12 @@ class Supervisor:
         with self._lock:
             self._check(name)
             ray.kill(self._handles[name], no_restart=True)
+            pause = threading.Event()
+            # Ray kills without waiting: who asks for its revival next must not find it answering still.
+            for _ in range(KILL_LOOKS):
+                if not self._answers(name):
+                    return
+                pause.wait(KILL_LOOK_S)
 
     def status(self) -> list[tuple[str, str, int]]:
         """Return (name, role, incarnation) of every actor.

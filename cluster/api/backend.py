@@ -96,6 +96,10 @@ class Backend(Protocol):
         """Return the last picture of a symbol's market; None: unknown symbol, or nothing seen yet."""
         ...
 
+    def now(self) -> Nanos:
+        """Return the market's time by its clock; a picture is always a little older."""
+        ...
+
     def symbols(self) -> tuple[str, ...]:
         """Return the symbols that are traded here."""
         ...

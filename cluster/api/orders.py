@@ -194,7 +194,7 @@ def hours_of(door: Door, symbol: str) -> Hours | None:
     """
     picture = door.backend.market(symbol)
     if picture is not None:
-        return Hours(picture.at, picture.px_unit)
+        return Hours(max(picture.at, door.backend.now()), picture.px_unit)
     return None if symbol in door.backend.symbols() else Hours(0)
 
 

@@ -27,6 +27,7 @@ from router.domain.errors import JournalError
 from router.domain.facts import KillSet
 from router.domain.played import Played, Reference
 from router.domain.requests import Answer, Request
+from router.domain.units import Nanos
 from router.orders.journal import Journal, Record
 from router.orders.memory_journal import MemoryJournal
 from scenarios.link import LocalLink
@@ -123,6 +124,10 @@ class EmbeddedDesk:
     def market(self, symbol: str) -> MarketPicture | None:
         """See `Backend.market`."""
         return self._pictures.get(symbol)
+
+    def now(self) -> Nanos:
+        """See `Backend.now`."""
+        return self.clock.now()
 
     def symbols(self) -> tuple[str, ...]:
         """See `Backend.symbols`."""

@@ -20,7 +20,7 @@ from router.domain import codec
 from router.domain.errors import AnabranchError, LinkError
 from router.domain.facts import KillSet, SessionOpened
 from router.domain.requests import Answer, Request
-from router.domain.units import SECOND
+from router.domain.units import SECOND, Nanos
 from router.orders.journal import Record
 
 STATUS_TIMEOUT_S = 0.8
@@ -117,6 +117,10 @@ class RemoteDesk:
     def market(self, symbol: str) -> MarketPicture | None:
         """See `Backend.market`."""
         return self._picture if symbol == self.opened.symbol else None
+
+    def now(self) -> Nanos:
+        """See `Backend.now`."""
+        return self._clock.now()
 
     def symbols(self) -> tuple[str, ...]:
         """See `Backend.symbols`."""

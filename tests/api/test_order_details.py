@@ -28,7 +28,9 @@ async def filled_order(served: ServedDesk) -> JSON:
     """Return an order that is over and was executed, wholly or in part."""
     routing = {"strategy": "sweep", "urgency": 1.0}
     body = order_body(f"filled-{next(_number)}", qty="900", time_in_force="immediate_or_cancel", routing=routing)
-    order_id = (await ask(served.url, "POST", "/v1/orders", body)).json()["order_id"]
+    answer = await ask(served.url, "POST", "/v1/orders", body)
+    assert answer.status == 201, answer.body
+    order_id = answer.json()["order_id"]
 
     async def is_over() -> JSON | None:
         order = (await ask(served.url, "GET", f"/v1/orders/{order_id}")).json()

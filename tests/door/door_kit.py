@@ -66,6 +66,9 @@ class NoDesk:
     def market(self, symbol: str) -> MarketPicture | None:
         return None
 
+    def now(self) -> int:
+        return 0
+
     def symbols(self) -> tuple[str, ...]:
         return ()
 

@@ -26,7 +26,9 @@ WITHIN_S = 60.0
 def small_settings(folder: Path) -> LiveSettings:
     """The desk's own market, ten times as fast as the clock."""
     file = folder / "anabranch.toml"
-    file.write_text("[live]\nspeed = 10.0\n[api]\nis_open = true\n", encoding="utf-8")
+    file.write_text(
+        "[live]\nspeed = 10.0\n[risk]\nreference_stale_ns = 600_000_000_000\n[api]\nis_open = true\n", encoding="utf-8"
+    )
     return live_settings(file)
 
 
