@@ -6,6 +6,7 @@ to both limits, the oracle (knows the venues' hidden parameters) and the clairvo
 
 from __future__ import annotations
 
+import gc
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,7 +114,11 @@ class Turn(NamedTuple):
 
 
 def _turns(scenario: Scenario, seeds: int, settings: Settings) -> list[Row]:
-    found = [_turn(scenario, seed) for seed in range(1, seeds + 1)]
+    found = []
+    for seed in range(1, seeds + 1):
+        found.append(_turn(scenario, seed))
+        # As in `cluster.compare`: a day's arrays go when somebody asks for it.
+        gc.collect()
     fills = np.array([turn.fills for turn in found])
     lost = mean_interval([turn.lost_bps for turn in found])
     budget = scenario.file.learning.exploration_budget_bps

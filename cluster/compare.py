@@ -6,6 +6,7 @@ changes nothing.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -109,4 +110,9 @@ def _begin() -> None:
 
 
 def _one(scenario: Scenario, policy: str, seed: int, data: Path | None) -> RunSummary:
-    return run(scenario, seed=seed, policy=policy, data=data, out=None)
+    try:
+        return run(scenario, seed=seed, policy=policy, data=data, out=None)
+    finally:
+        # A market's venues and their desks know each other: few objects, but with all the arrays of a day. Left to
+        # itself the collector sees the few and waits, and a process of many runs grows by each of them.
+        gc.collect()
