@@ -143,6 +143,12 @@ class Actor(Said, frozen=True, kw_only=True):
     is_alive: bool
     pid: int
     node: str
+    since: datetime | None
+    """When this life of it first answered."""
+    died_at: datetime | None
+    """When the life before it was found dead."""
+    why: str
+    """What ended that life; of an actor that is not alive, what keeps it from living."""
 
 
 class Cluster(Said, frozen=True, kw_only=True):

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.stopwatch import each_us
-from cluster.actors.recipe import Recipe, build
+from cluster.actors.building import build
+from cluster.actors.recipe import Recipe
 from cluster.actors.registry import ClusterRegistry
 from cluster.config import LINKS, RayOptions
 from cluster.replay import local_ray, make_link

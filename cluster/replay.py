@@ -1,23 +1,20 @@
 """Replays a scenario, in one process or over actors on a Ray cluster: the same run, and so the same digest.
 
-Rule of this file: a cluster that was not started here is joined by its address and left running; one that was
-started here is ours alone and ends with the run.
+Rule of this file: where shells live shows in no result; how Ray is started or joined is `cluster.local_ray`'s.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
-import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster.actors.placement import place
 from cluster.actors.recipe import Recipe
 from cluster.config import RayOptions
+from cluster.local_ray import local_ray
 from router.domain.errors import ConfigError, LinkError, bad_value
 from scenarios.assembly import Assembly, assemble
 from scenarios.day import LEARNER, Progress
@@ -28,8 +25,6 @@ from scenarios.scenario import HostCrash, Scenario
 from scenarios.tables import RunSummary
 
 RUNTIMES = ("inprocess", "ray")
-PORT_MAX = 65_535
-CONNECT_TIMEOUT_S = 5.0
 
 if TYPE_CHECKING:
     # Importing these imports Ray, which a run in one process does not need.
@@ -65,48 +60,6 @@ def replay(
         return run(scenario, seed=seed, policy=policy, data=data, out=out, progress=progress)
     with local_ray(address, options or RayOptions()):
         return replay_on_ray(scenario, seed=seed, policy=policy, data=data, out=out, progress=progress, options=options)
-
-
-@contextlib.contextmanager
-def local_ray(address: str | None, options: RayOptions) -> Iterator[None]:
-    """Join the cluster at `address`, or start one in this machine that ends with the block.
-
-    Raises:
-        ConfigError: nobody listens at `address`, or what listens is no Ray cluster.
-    """
-    if address is not None:
-        _check_listening(address)
-    # Ray's workers are nice by default, and starve beside anything that is not.
-    os.environ["RAY_worker_niceness"] = str(options.worker_niceness)
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    import ray
-
-    try:
-        ray.init(
-            address=address or "local",
-            include_dashboard=None if address else False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            runtime_env={"env_vars": {"PYTHONHASHSEED": "0"}},
-        )
-    except (ConnectionError, ValueError, RuntimeError) as exc:
-        raise ConfigError(bad_value("address", "the address of a running Ray cluster", address)) from exc
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_listening(address: str) -> None:
-    """Ray itself tries an address for many minutes; a cluster that is there accepts a connection at once."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    expected = "HOST:PORT of a running Ray cluster"
-    if not host or not port.isdecimal() or int(port) > PORT_MAX:
-        raise ConfigError(bad_value("address", expected, address))
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
-    except OSError as exc:
-        raise ConfigError(f"{bad_value('address', expected, address)} ({exc.strerror or exc})") from exc
 
 
 def replay_on_ray(

@@ -15,7 +15,8 @@ for anything is as long as it may be, and a venue with nothing to do in it is no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -44,7 +45,7 @@ from scenarios.feed_rows import FeedRows
 from scenarios.history import MidHistory
 from scenarios.impact import OwnImpact
 from scenarios.learner_line import LearnerLine
-from scenarios.link import Link
+from scenarios.link import Link, of_type
 from scenarios.marks import Marks
 from scenarios.network import Network
 from scenarios.owners import child_of, parent_of
@@ -65,11 +66,14 @@ _BATCH_STEP = 2
 """Batch numbers of hosts are even: the odd ones between are for restarts."""
 
 _Item = TypeVar("_Item")
-Reply = TypeVar("Reply", VenueReply, HostReply, LearnerReply)
 
 
 class Conductor:
     """Drives one run to its end."""
+
+    _blocked: tuple[str, ...] = ()
+    """Venues to which a person lets nothing new go, and below those where everything is to be cancelled now."""
+    _cleared: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -86,7 +90,7 @@ class Conductor:
         self.history = MidHistory()
         self.windows = 0
         self.events = 0
-        self._progress = progress or (lambda share, text: None)
+        self._progress = progress
         self._view = MarketFeatures(plan.specs, plan.symbol, plan.open_at, plan.close_at, price=plan.price)
         self._own = OwnFills(plan.specs)
         self._line = LearnerLine(plan.steering, plan.learner_breaks, plan.open_at)
@@ -103,14 +107,13 @@ class Conductor:
         self._wakes: dict[str, Nanos] = {}
         self._wakes_of: dict[str, tuple[tuple[str, Nanos], ...]] = {}
         """What each host said last: whom it does not name again does not wake."""
+        self._is_looking = False
+        """Whether a parent that is due may route, as hosts say once they have heard."""
         self._listening: set[str] = set()
         """Hosts whose children a venue may invite to firm up."""
         self._waiting = sorted(plan.parents, key=lambda p: (p.start_at, p.parent_id))
         self._cancels, self._wishes = list(plan.cancels), Wishes(plan.replaces)
         self._resumes: list[tuple[str, str]] = []
-        self._blocked: tuple[str, ...] = ()
-        """Venues to which a person lets nothing new go, and below those where everything is to be cancelled now."""
-        self._cleared: tuple[str, ...] = ()
         self._done: dict[str, Nanos] = {}
         self._marks = Marks(plan.specs, is_leakage_told=plan.is_leakage_told)
         self._parents = {p.parent_id: p for p in plan.parents}
@@ -126,8 +129,8 @@ class Conductor:
         """Go window by window until every parent is done and its markouts are known, or the grace is over."""
         while not self._is_over():
             self.play(self._boundary())
-            if self.windows % 64 == 0:
-                self._report_progress()
+            if self._progress is not None and self.windows % 64 == 0:
+                self._progress(self._share_done(), f"{self.windows} windows")
         # What the learner came to know by the end is said, whoever asked last.
         self._learn([], is_last=True)
 
@@ -148,16 +151,14 @@ class Conductor:
             return self._now >= min(settled, max(self.plan.close_at, max(self._done.values())))
         return self._now >= self._last_end + self.plan.grace_ns
 
-    def _report_progress(self) -> None:
-        span = max(self._last_end - self.plan.open_at, 1)
-        self._progress(min((self._now - self.plan.open_at) / span, 1.0), f"{self.windows} windows")
+    def _share_done(self) -> float:
+        return min((self._now - self.plan.open_at) / max(self._last_end - self.plan.open_at, 1), 1.0)
 
     def _boundary(self) -> Nanos:
         """Return the next boundary: the first time at which somebody wants to act, or the longest window."""
         longest = min(self.plan.window_max_ns, LISTEN_NS) if self._listening else self.plan.window_max_ns
         times = [self._now + longest, *self._wakes.values()]
-        if self._waiting:
-            times.append(self._waiting[0].start_at)
+        times.extend(p.start_at for p in self._waiting[:1])
         times.extend([*(at for at, _ in self._cancels if at > self._now), *self._wishes.times(self._now)])
         times.extend(self._line.next_word(self._now))
         change = self.network.next_change(self._now)
@@ -183,7 +184,7 @@ class Conductor:
                 self._seq += 1
                 batch = VenueBatch(seq=self._seq, until=until, arrivals=arrivals, ripples=ripples, sessions=sessions)
                 self.link.send(mic, batch)
-        replies = _of_type(self.link.receive(), VenueReply)
+        replies = of_type(self.link.receive(), VenueReply)
         for k, spec in enumerate(self.plan.specs):
             if spec.mic in replies:
                 self._take_venue(k, spec.mic, replies[spec.mic])
@@ -223,11 +224,9 @@ class Conductor:
     def _see_tiers(self, until: Nanos) -> None:
         """Show the dealers' tiers that have reached us; newer ones still under way leave the last ones standing."""
         is_changed = False
-        for mic, tiers in self._said_tiers.items():
-            if tiers is self._seen_tiers.get(mic, ()):
-                continue
-            if all(tier.at + self.plan.feed_ns[mic] <= until for tier in tiers):
-                self._seen_tiers[mic] = tiers
+        for mic, said in self._said_tiers.items():
+            if said is not self._seen_tiers.get(mic, ()) and all(t.at + self.plan.feed_ns[mic] <= until for t in said):
+                self._seen_tiers[mic] = said
                 is_changed = True
         if is_changed:
             self._view.set_tiers([tier for s in self.plan.specs for tier in self._seen_tiers.get(s.mic, ())])
@@ -240,7 +239,8 @@ class Conductor:
     # 3 hosts hear
 
     def _hear(self) -> list[Outcome]:
-        accepts = self._by_host([(p.parent_id, p) for p in self._waiting if p.start_at <= self._now])
+        n = bisect_right(self._waiting, self._now, key=_START)
+        accepts = self._by_host([(p.parent_id, p) for p in self._waiting[:n]])
         # A cancel whose host died on it is asked again, as a client would, until the parent is done.
         cancels = self._by_host([(p, p) for at, p in self._cancels if at <= self._now])
         replaces = self._by_host(self._wishes.due(self._now))
@@ -252,9 +252,10 @@ class Conductor:
                 reports.setdefault(self.plan.host_of[parent.parent_id], []).append(delivered)
                 self._count_fill(delivered)
         mids = self._by_host([(m.parent_id, m) for m in self._marks.due(self._now, self.history)])
-        market = self._snapshot() if accepts else None
+        due = {self.plan.host_of[p]: True for p, wake in self._wakes.items() if wake <= self._now}
+        market = self._snapshot() if accepts or due else None
         for host in self._hosts:
-            if self._cleared or any(host in said for said in (accepts, cancels, replaces, resumes, reports, mids)):
+            if self._cleared or any(host in said for said in (accepts, cancels, replaces, resumes, reports, mids, due)):
                 self._seq += _BATCH_STEP
                 batch = HostBatch(
                     seq=self._seq - self._seq % 2,
@@ -286,9 +287,10 @@ class Conductor:
 
     def _take_hosts(self) -> list[Outcome]:
         """Take the hosts' replies, parent by parent, so that the host a parent lives on shows nowhere."""
-        replies = _of_type(self.link.receive(), HostReply)
+        replies = of_type(self.link.receive(), HostReply)
         events = sorted([e for reply in replies.values() for e in reply.events], key=_PARENT_ID)
         commands = [c for reply in replies.values() for c in reply.commands]
+        self._is_looking = any(reply.is_looking for reply in replies.values())
         for host, reply in replies.items():
             for parent_id, _ in self._wakes_of.get(host, ()):
                 self._wakes.pop(parent_id, None)
@@ -299,7 +301,9 @@ class Conductor:
             take = _TAKERS.get(type(event))
             if take is not None:
                 take(self, event)
-        self._waiting = [p for p in self._waiting if p.parent_id not in self._wakes and p.parent_id not in self._done]
+        n = bisect_right(self._waiting, self._now, key=_START)
+        due = [p for p in self._waiting[:n] if p.parent_id not in self._wakes and p.parent_id not in self._done]
+        self._waiting[:n] = due
         self.recorder.host(self._now, events)
         self._send(sorted(commands, key=parent_of))
         outcomes = sorted([o for reply in replies.values() for o in reply.outcomes], key=_KEY)
@@ -334,8 +338,7 @@ class Conductor:
 
     def _learn(self, outcomes: list[Outcome], *, is_last: bool = False) -> tuple[ContextFrame, ...]:
         """Let the learner apply the window's outcomes and, for whoever looks on, publish for the market as it is."""
-        is_deciding = any(wake <= self._now for wake in self._wakes.values())
-        is_asked = is_deciding or is_last or self._line.has_word(self._now) or self._is_publishing()
+        is_asked = self._is_looking or is_last or self._line.has_word(self._now) or self._is_publishing()
         if not is_asked and not outcomes:
             return ()
         # Until somebody looks on nothing is published: what came is learned now, and seen then.
@@ -345,7 +348,7 @@ class Conductor:
         batch = self._line.batch(self._seq, self._now, outcomes, frames)
         if batch is not None:
             self.link.send("learner", batch)
-            reply = _of_type(self.link.receive(), LearnerReply)["learner"]
+            reply = of_type(self.link.receive(), LearnerReply)["learner"]
             self._policies = self._line.shown(reply.policies, self._now) or self._policies
             self._tactics = reply.tactics
             self.recorder.learner(batch.outcomes, reply)
@@ -374,6 +377,7 @@ class Conductor:
                     frames=frames,
                     tactics=self._tactics,
                     blocked_venues=self._blocked,
+                    learning=self._line.learning,
                 )
                 self.link.send(host, batch)
         late = self._take_hosts()
@@ -382,7 +386,7 @@ class Conductor:
             self._learn(late)
 
 
-_PARENT_ID, _KEY = attrgetter("parent_id"), attrgetter("key")
+_PARENT_ID, _KEY, _START = attrgetter("parent_id"), attrgetter("key"), attrgetter("start_at")
 
 _TAKERS: dict[type, Callable[[Conductor, Any], None]] = {
     ChildIntended: Conductor._intended,
@@ -393,7 +397,3 @@ _TAKERS: dict[type, Callable[[Conductor, Any], None]] = {
     **dict.fromkeys(WISH_EVENTS, Conductor._wished),
 }
 """What the conductor notes of a host's events; the rest it only passes on."""
-
-
-def _of_type(replies: Mapping[str, object], kind: type[Reply]) -> dict[str, Reply]:
-    return {name: reply for name, reply in replies.items() if isinstance(reply, kind)}

@@ -41,21 +41,30 @@ UNUSABLE = tuple(
 
 
 class DecisionLog(NamedTuple):
-    """Decisions and outcomes of one run, in the order in which they were made and learned, and the run's parts made
-    again from its scenario and seed."""
+    """Decisions and outcomes of one run, in the order in which they were made and heard, and the run's parts made
+    again from its scenario and seed. `versions` has by outcome the version that it made, 0 where the learner was frozen
+    and learned nothing; without it, as of a journal, everything that was heard was learned."""
 
     assembly: Assembly
     policy: str
     decisions: tuple[RoutingDecision, ...]
     outcomes: tuple[Outcome, ...]
+    versions: tuple[int, ...] = ()
+
+    @property
+    def learned(self) -> tuple[Outcome, ...]:
+        """The outcomes that the policy learned from, in order: the n-th one made its version n."""
+        if not self.versions:
+            return self.outcomes
+        return tuple(outcome for outcome, made in zip(self.outcomes, self.versions, strict=True) if made)
 
     def known(self) -> list[int]:
-        """Return for each decision how many outcomes the acting policy had learned from: never one of the future.
+        """Return for each decision how many of `learned` the acting policy knew: never one of the future.
 
         A version is one outcome; a decision of the fall-back policy goes by time alone. An outcome heard late may be
         older than the one before it, so that time counts up to the first one that is too young.
         """
-        latest = list(accumulate((outcome.at for outcome in self.outcomes), max))
+        latest = list(accumulate((outcome.at for outcome in self.learned), max))
         counts = []
         for decision in self.decisions:
             by_time = bisect_right(latest, decision.at)
@@ -81,7 +90,8 @@ def log_of(run: RunData, assembly: Assembly) -> DecisionLog:
     tables = run.tables
     decisions = tuple(codec.decode(record, RoutingDecision) for record in tables["decisions"]["record"].to_list())
     outcomes = tuple(codec.decode(record, Outcome) for record in tables["outcomes"]["record"].to_list())
-    return DecisionLog(assembly, run.summary.policy, decisions, outcomes)
+    versions = tuple(tables["outcomes"]["policy_version"].to_list())
+    return DecisionLog(assembly, run.summary.policy, decisions, outcomes, versions)
 
 
 def log_of_journal(journal: Journal, assembly: Assembly) -> DecisionLog:

@@ -52,13 +52,11 @@ def add_mids(recorder: Recorder, history: MidHistory) -> None:
             order["arrival_px"] = history.first_mid(order["start_at"])
     rows = recorder.executions
     at: I64 = np.array([row["at"] for row in rows], dtype=np.int64)
-    columns = {"mid_at_fill": history.mids(at)}
-    columns |= {name: history.mids(at + horizon) for name, horizon in HORIZONS.items()}
-    shift = shifts_at(recorder, at)
-    for i, row in enumerate(rows):
-        for name, values in columns.items():
-            row[name] = None if np.isnan(values[i]) else float(values[i])
-        row["shift_px"] = int(shift[i])
+    names, later = ("mid_at_fill", *HORIZONS), np.array([0, *HORIZONS.values()], dtype=np.int64)
+    found = history.mids(at[:, None] + later).tolist()
+    for row, mids, shift in zip(rows, found, shifts_at(recorder, at).tolist(), strict=True):
+        row.update(zip(names, [mid if mid == mid else None for mid in mids], strict=True))
+        row["shift_px"] = int(shift)
 
 
 def shifts_at(recorder: Recorder, at: I64) -> F64:

@@ -198,10 +198,10 @@ def _moves(log: DecisionLog, decision: RoutingDecision, since: RoutingDecision |
     if decision.policy == FALL_BACK or decision.policy not in known_policies():
         return [], known - first, False
     policy = make_policy(log.assembly, decision.policy)
-    policy.learn(log.outcomes[:first])
-    moves = []
+    learned, moves = log.learned, []
+    policy.learn(learned[:first])
     shares = _shares(log, policy, decision)[0]
-    for outcome in log.outcomes[first:known]:
+    for outcome in learned[first:known]:
         policy.learn((outcome,))
         moved = _shares(log, policy, decision)[0]
         changes = [(lane, b - a) for lane, a, b in zip(decision.candidates, shares, moved, strict=True) if a != b]

@@ -1,7 +1,7 @@
 """Draws a tiny market, its orders and its faults from one number: what the fault sweep runs.
 
-Rule of this file: everything follows from the seed, and after `HEAL_S` nothing is lost, late or dead any more, so that
-every order can end and every quantity can come right.
+Rule of this file: everything follows from the seed, and after `HEAL_S` nothing is lost or dead any more, and after
+`IN_ORDER_S` nothing late, so that every order can end and every quantity can come right.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from router.domain.chance import uniforms
 from scenarios.scenario import Scenario, parse_scenario
 
 HEAL_S = 150.0
+IN_ORDER_S = 235.0
+"""From then on reports come in the order in which they were sent, too."""
+DELAY_MAX_S = 3.0
 Four = tuple[float, float, float, float]
 
 
@@ -24,6 +27,7 @@ class Draws(NamedTuple):
     d: Four
     e: Four
     f: Four
+    g: Four
 
 
 def draws_of(seed: int) -> Draws:
@@ -40,6 +44,10 @@ def fault_scenario(seed: int) -> Scenario:
     draws = draws_of(seed)
     text = f'title = "faults {seed}"\ndescription = "drawn"\nsymbol = "SIMU"\n'
     market = MARKET if seed % 3 else MARKET.replace("zero_bin", "conditional = true, zero_bin")
+    if draws.g[2] < 0.4:
+        # Quotes that come late are gone when an order comes for them, and a dealer thinks it over.
+        market = market.replace("jitter_ns", "feed_ns = 700_000_000, jitter_ns")
+        market = market.replace("base_reject", f"hold_ns = {int(draws.g[3] * 3e9)}, base_reject")
     return parse_scenario(text + market + _orders(draws) + _settings(draws) + _breaks(draws), f"faults-{seed}")
 
 
@@ -72,7 +80,7 @@ parameters = { kind = "dealer", base_reject = 0.2 }
 
 
 def _orders(draws: Draws) -> str:
-    a, b, c, d, e, _ = draws
+    a, b, c, d, e, _, _ = draws
     return f"""
 [[orders]]
 id = "A"
@@ -128,7 +136,7 @@ grace_s = 200
 
 
 def _breaks(draws: Draws) -> str:
-    a, b, c, _, _, _ = draws
+    a, b, c = draws.a, draws.b, draws.c
     outage = f"""
 [[breaks]]
 kind = "outage"
@@ -152,8 +160,23 @@ to_s = {HEAL_S}
 probability = {0.03 * b[1]:.4f}
 lose_reply = {b[2]:.2f}
 {outage if c[3] < 0.6 else ""}
+{_late(draws)}
 {_of_others(draws)}
 """
+
+
+def _late(draws: Draws) -> str:
+    """Return links on which nothing is lost any more, and reports still overtake one another for a while."""
+    g = draws.g
+    late = f"""
+[[breaks]]
+kind = "unreliable"
+from_s = {HEAL_S}
+to_s = {IN_ORDER_S}
+delay_report = {0.1 + 0.5 * g[1]:.3f}
+delay_max_s = {DELAY_MAX_S}
+"""
+    return late if g[0] < 0.5 else ""
 
 
 def _of_others(draws: Draws) -> str:

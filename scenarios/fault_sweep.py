@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from router.domain.codec import decode_event
 from router.domain.enums import OrdStatus
 from router.domain.errors import AnabranchError, InvariantError
 from router.domain.events import ChildIntended, ChildTraded, Event, ParentAccepted
 from router.domain.instruments import FeeSchedule
+from router.domain.messages import Delivered
 from router.domain.units import Nanos, seconds
 from router.orders import child as child_life_cycle
 from router.orders import parent as parent_life_cycle
@@ -37,7 +38,7 @@ from scenarios.recorder import Recorder
 from scenarios.runner import local_link
 from scenarios.scenario import Scenario
 from scenarios.shells import VenueShell
-from scenarios.venue_faults import WrongVenue
+from scenarios.venue_faults import Wrongness, WrongVenue
 from venues.models.fees import charge
 
 CHUNK = 10
@@ -76,6 +77,7 @@ class CountedNetwork(Network):
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)  # type: ignore[arg-type]
         self.kinds: Counter[str] = Counter()
+        self._newest: dict[str, Nanos] = {}
 
     def _command_faults(self, mic: str, n: int, now: Nanos) -> tuple[bool, bool]:
         lost, repeated = super()._command_faults(mic, n, now)
@@ -89,6 +91,39 @@ class CountedNetwork(Network):
         self.kinds["report repeated"] += len(delays) > 1
         self.kinds["report late"] += any(delays)
         return delays
+
+    def deliver(self, until: Nanos) -> list[Delivered]:
+        """Count reports that others have overtaken."""
+        due = super().deliver(until)
+        for delivered in due:
+            mic, sent = delivered.report.mic, delivered.report.transact_time
+            self.kinds["report overtaken"] += sent < self._newest.get(mic, 0)
+            self._newest[mic] = max(sent, self._newest.get(mic, 0))
+        return due
+
+
+class AttendedConductor(Conductor):
+    """A conductor with a person who looks at suspended orders, and after a while lets them go on."""
+
+    patience_ns: Nanos = 0
+    """How long the person looks; 0: there is none."""
+
+    def __init__(self, *arguments: Any, link: CrashingLink) -> None:
+        super().__init__(*arguments)
+        self.resumed = 0
+        self._crashing = link
+        self._seen: dict[str, Nanos] = {}
+
+    def play(self, until: Nanos) -> None:
+        """Look at what is suspended, and go through the window."""
+        for parent_id, state in self._crashing.host.parents.items() if self.patience_ns else ():
+            if state.status is not OrdStatus.SUSPENDED:
+                self._seen.pop(parent_id, None)
+            elif until - self._seen.setdefault(parent_id, until) >= self.patience_ns:
+                del self._seen[parent_id]
+                self._resumes.append((parent_id, parent_id))
+                self.resumed += 1
+        super().play(until)
 
 
 def run_seed(seed: int) -> Verdict:
@@ -107,8 +142,10 @@ def run_faults(scenario: Scenario, seed: int) -> Verdict:
     plan = make_plan(assembly, {parent.parent_id: HOST for parent in assembly.parents})
     recorder = Recorder(assembly.specs, lambda at: "")
     broken: list[str] = []
+    conductor = AttendedConductor(plan, link, network, make_impact(assembly), recorder, link=link)
+    conductor.patience_ns = seconds(int(draws_of(seed).g[3] * 20)) if seed % 2 else 0
     try:
-        Conductor(plan, link, network, make_impact(assembly), recorder).run()
+        conductor.run()
     except (AnabranchError, KeyError, ValueError, AssertionError) as exc:
         broken.append(f"{type(exc).__name__}: {exc}")
     rows, parent_rows = Counter[Row](), Counter[Row]()
@@ -117,20 +154,21 @@ def run_faults(scenario: Scenario, seed: int) -> Verdict:
     assert isinstance(network, CountedNetwork)
     kinds = network.kinds + sum((venue.kinds for venue in wrong.values()), Counter[str]())
     kinds.update({f"crash at {step}": n for step, n in link.steps_crashed.items()})
+    kinds["order resumed by a person"] = conductor.resumed
     kinds.update({broke.__struct_config__.tag: 1 for broke in scenario.file.breaks})  # type: ignore[misc]
     return Verdict(seed, {**kinds}, dict(rows), dict(parent_rows), tuple(broken))
 
 
 def _misreporting(link: CrashingLink, assembly: Assembly, seed: int) -> dict[str, WrongVenue]:
     """Let venues be wrong about executions, once everything they say arrives."""
-    *_, f = draws_of(seed)
+    f, g = draws_of(seed).f, draws_of(seed).g
     healed = assembly.setup.open_at + seconds(HEAL_S)
     wrong: dict[str, WrongVenue] = {}
     for spec in assembly.specs:
         shell = link.shells[spec.mic]
         assert isinstance(shell, VenueShell)
-        shares = (0.15 * f[0], 0.15 * f[1], 0.06 * f[2])
-        link.shells[spec.mic] = wrong[spec.mic] = WrongVenue(shell, seed, healed, *shares)
+        wrongness = Wrongness(0.15 * f[0], 0.15 * f[1], 0.06 * f[2], again=g[1], refused=0.3 * g[2])
+        link.shells[spec.mic] = wrong[spec.mic] = WrongVenue(shell, seed, healed, wrongness)
     return wrong
 
 
@@ -204,7 +242,7 @@ def _against_venues(
             there, is_amended = venue.executed[name] + venue.more.get(name, 0), name in venue.more
             if child.cum_qty != there:
                 yield f"{name}: ours {child.cum_qty}, the venue's {there}"
-            if child.status is OrdStatus.REJECTED and there:
+            if child.status is OrdStatus.REJECTED and venue.executed[name]:
                 yield f"{name}: rejected here, executed there"
             if child.inferred or is_amended:
                 continue  # its price is an estimate and its fee unknown, until the venue's reports come

@@ -58,7 +58,7 @@ class FeedRows:
         """Return what was said since it was last asked, as we see it."""
         width = 8 * len(self._columns)
         said = rows_from_bytes(b"".join(self._said), self._columns)
-        venues = np.repeat(self._venues, [len(rows) // width for rows in self._said])
+        venues = np.array(self._venues).repeat([len(rows) // width for rows in self._said])
         out: I64 = np.empty((len(said), len(self._columns) + 1), dtype=np.int64)
         out[:, 0], out[:, 1], out[:, 2:] = said[:, 0] + self._feed_ns[venues], venues, said[:, 1:]
         return out

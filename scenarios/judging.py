@@ -61,10 +61,10 @@ def rounds_of(log: DecisionLog, policy: Policy) -> Rounds:
     rewards = rewards_of(log)
     standard = float(assembly.scenario.file.learning.standard_qty)
     made: list[_Row] = []
-    learned = 0
+    told, learned = log.learned, 0
     for decision, count in zip(log.decisions, log.known(), strict=True):
         known = max(count, learned)
-        policy.learn(log.outcomes[learned:known])
+        policy.learn(told[learned:known])
         learned = known
         scores = dict(zip(lanes, policy.scores(frame_of(decision, lanes, assembly.setup.symbol)), strict=True))
         own = [scores[lane] for lane in decision.candidates]

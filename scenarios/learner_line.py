@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from router.allocation.limits import Limits
 from router.domain.messages import LearnerBatch, ParentEnded, SteerLearner
 from router.domain.score_table import lane_scores
 from router.domain.scores import ContextFrame, Outcome, PolicySnapshot, RoutingDecision
@@ -36,6 +37,8 @@ class LearnerLine:
         self._told: list[Outcome] = []
         self._ended: list[ParentEnded] = []
         self._slices: list[SliceRouted] = []
+        self.learning: Limits | None = None
+        """The limits on learning, once they are others than the learner was made with."""
 
     @property
     def waiting(self) -> int:
@@ -100,6 +103,7 @@ class LearnerLine:
             ended=tuple(self._ended),
             steering=tuple(due),
             slices=tuple(self._slices),
+            probability_change_max=None if self.learning is None else self.learning.probability_change_max,
         )
         self._steering = self._steering[len(due) :]
         self._outcomes, self._ended, self._slices = [], [], []

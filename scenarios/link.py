@@ -5,11 +5,14 @@ Rule of this file: whoever drives a run sees only `Link`; where a shell lives is
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
 
 from router.domain.errors import LinkError
-from router.domain.messages import Message
+from router.domain.messages import HostReply, LearnerReply, Message, VenueReply
 from scenarios.shells import Shell
+
+Reply = TypeVar("Reply", VenueReply, HostReply, LearnerReply)
 
 
 class Link(Protocol):
@@ -62,3 +65,12 @@ class LocalLink:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def of_type(replies: Mapping[str, object], kind: type[Reply]) -> dict[str, Reply]:
+    """Return those replies that are of a kind.
+
+    >>> of_type({"learner": LearnerReply(seq=1, publications=(), policies=()), "other": 7}, LearnerReply).keys()
+    dict_keys(['learner'])
+    """
+    return {name: reply for name, reply in replies.items() if isinstance(reply, kind)}

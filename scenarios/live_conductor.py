@@ -8,21 +8,23 @@ What a fact of the journal makes it do is the table `_HEARD` below.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from router.domain.enums import ExecType, OrdStatus
+from router.domain.enums import VenueType
 from router.domain.events import Event, ParentDone, ParentReplaced, ParentReplaceRefused
 from router.domain.facts import (
     ApprovalJudged,
     CancelAsked,
     Fact,
     KillSet,
+    LimitSet,
     ModelSteered,
     OrderAccepted,
+    OrderReplaced,
     OutcomesReported,
     RearmAsked,
     ReplaceAsked,
@@ -30,20 +32,23 @@ from router.domain.facts import (
     VenueStateSet,
 )
 from router.domain.market import MarketSnapshot
-from router.domain.messages import Delivered, ReplaceParent, SteerLearner
-from router.domain.orders import Command, NewOrderSingle, ParentOrder
+from router.domain.messages import Delivered, ReplaceParent, SteerLearner, VenueReply
+from router.domain.orders import Command, ParentOrder
 from router.domain.played import Played, Reference
-from router.domain.reports import ExecutionReport, OrderCancelReject, Report
 from router.domain.scores import ContextFrame, Outcome, PolicySnapshot
 from router.domain.units import MILLISECOND, SECOND, Nanos
+from router.orders.desk import HostSetup
 from router.orders.venue_gate import VenueGate, VenueGateLimits, facts_of
 from scenarios.conductor import Conductor
 from scenarios.impact import OwnImpact
 from scenarios.link import Link
 from scenarios.live_recorder import LiveRecorder
+from scenarios.live_switches import Bounds, Switches
 from scenarios.network import Network
 from scenarios.plan import Plan
 from scenarios.reactions import Reactions
+from scenarios.refusals import refusal
+from scenarios.wishes import before_start, either
 
 TICK_NS: Nanos = 5 * MILLISECOND
 """The shortest window of a live market: what comes in closer together is heard together."""
@@ -53,7 +58,7 @@ PUBLISH_NS: Nanos = SECOND
 
 
 class LiveConductor(Conductor):
-    """Drives one symbol's session. `hosts` are the shells that parents are spread over, in turn."""
+    """Drives one symbol's session. `hosts` are the shells that parents are spread over, in turn, made of `setup`."""
 
     def __init__(
         self,
@@ -63,6 +68,7 @@ class LiveConductor(Conductor):
         impact: OwnImpact,
         reactions: Reactions,
         hosts: tuple[str, ...],
+        setup: HostSetup,
         tick_ns: Nanos = TICK_NS,
         limits: VenueGateLimits | None = None,
     ) -> None:
@@ -76,11 +82,15 @@ class LiveConductor(Conductor):
         self._open: dict[str, ParentOrder] = {}
         self._heard = 0
         self._refused: list[tuple[str, str]] = []
+        self._changed: list[OrderReplaced] = []
+        books = tuple(spec.mic for spec in plan.specs if spec.venue_type is VenueType.CENTRAL_LIMIT_ORDER_BOOK)
+        self._public = books or tuple(spec.mic for spec in plan.specs)
+        self._halted: dict[str, bool] = {}
         self._frames: tuple[ContextFrame, ...] = ()
         self._published_at: Nanos = -PUBLISH_NS
-        self.venue_states: dict[str, str] = {spec.mic: "ENABLED" for spec in plan.specs}
-        self._kills: set[tuple[str, str]] = set()
-        self._lifted: dict[tuple[str, str], Nanos] = {}
+        bounds = Bounds(setup.limits, limits or VenueGateLimits())
+        self.switches = Switches(self.gate, tuple(spec.mic for spec in plan.specs), bounds)
+        self.setup = setup
         self._replaces = 0
 
     @property
@@ -146,6 +156,7 @@ class LiveConductor(Conductor):
         self.play(end)
         told = self.heard_by.take()
         refused, self._refused = tuple(self._refused), []
+        changed, self._changed = tuple(self._changed), []
         if not (is_cut or told.events or told.routing_probabilities or refused or self.is_over):
             return None
         return Played(
@@ -162,6 +173,7 @@ class LiveConductor(Conductor):
             refused=refused,
             aside=tuple(fact for offset, fact in facts if offset < 0 and isinstance(fact, KillSet)),
             is_over=self.is_over,
+            changed=changed,
         )
 
     def reference(self) -> Reference:
@@ -174,7 +186,13 @@ class LiveConductor(Conductor):
             ask_px=market.ask_px,
             volume=market.volume,
             is_open=self.plan.open_at <= self._now < self.plan.close_at,
+            # Where no public book trades, the instrument does not: pools and dealers go by its prices.
+            is_halted=all(self._halted.get(mic, False) for mic in self._public),
         )
+
+    def _take_venue(self, k: int, mic: str, reply: VenueReply) -> None:
+        super()._take_venue(k, mic, reply)
+        self._halted[mic] = reply.is_halted
 
     # what came in
 
@@ -199,7 +217,7 @@ class LiveConductor(Conductor):
         self.plan.host_of[order.parent_id] = host
         self.gate.open_parent(facts_of(order, order.account))
         insort(self._waiting, order, key=_start)
-        if self._is_killed(order):
+        if self.switches.is_killed(order):
             self._end(order.parent_id, self._now)
 
     def _cancel(self, fact: CancelAsked, now: Nanos) -> None:
@@ -209,12 +227,20 @@ class LiveConductor(Conductor):
     def _end(self, parent_id: str, now: Nanos) -> None:
         """Ask for a parent's end until it is over; one that has not started yet starts now, and ends."""
         order = self._parents[parent_id]
-        if order in self._waiting:
-            self._waiting.remove(order)
-            order = msgspec.structs.replace(order, start_at=min(order.start_at, now))
-            self._parents[parent_id] = self._open[parent_id] = order
-            insort(self._waiting, order, key=_start)
+        if self._is_waiting(order):
+            self._wait_as(msgspec.structs.replace(order, start_at=min(order.start_at, now)))
         self._cancels.append((now, parent_id))
+
+    def _is_waiting(self, order: ParentOrder) -> bool:
+        """Whether no host has been told of an order."""
+        k = bisect_left(self._waiting, _start(order), key=_start)
+        return k < len(self._waiting) and self._waiting[k] == order
+
+    def _wait_as(self, order: ParentOrder) -> None:
+        """Let an order that no host knows of wait with other terms."""
+        del self._waiting[bisect_left(self._waiting, _start(self._parents[order.parent_id]), key=_start)]
+        self._parents[order.parent_id] = self._open[order.parent_id] = order
+        insort(self._waiting, order, key=_start)
 
     def _is_publishing(self) -> bool:
         return self._now - self._published_at >= PUBLISH_NS
@@ -223,7 +249,7 @@ class LiveConductor(Conductor):
         frames = super()._learn(outcomes, is_last=is_last)
         if frames:
             self._frames, self._published_at = frames, self._now
-        if any(level == "MODEL" for level, _ in self._kills):
+        if self.switches.is_model_killed:
             # Hosts route by the fall-back policy, as without a learner.
             self._policies = ()
         return frames
@@ -242,9 +268,28 @@ class LiveConductor(Conductor):
             urgency=fact.urgency,
             max_participation=fact.max_participation,
         )
+        if self._is_waiting(order):
+            self._change_waiting(order, request, now)
+            return
         self._wishes.add(now, request)
         # Until the host says which terms hold, children of either may leave.
-        self.gate.open_parent(facts_of(_either(order, request), order.account))
+        self.gate.open_parent(facts_of(either(order, request), order.account))
+
+    def _change_waiting(self, order: ParentOrder, request: ReplaceParent, now: Nanos) -> None:
+        terms, refused = before_start(order, request, now)
+        self._wait_as(terms)
+        self.gate.open_parent(facts_of(terms, terms.account))
+        self._changed.append(
+            OrderReplaced(
+                at=now,
+                account=terms.account,
+                parent_id=terms.parent_id,
+                order_qty=terms.order_qty,
+                price=terms.price,
+                end_at=terms.end_at,
+                refused=refused,
+            )
+        )
 
     def _resume(self, fact: ResumeAsked, now: Nanos) -> None:
         if fact.parent_id in self._open:
@@ -252,44 +297,29 @@ class LiveConductor(Conductor):
             self.gate.free_busted(fact.parent_id)
 
     def _kill(self, fact: KillSet, now: Nanos) -> None:
-        if fact.at <= self._lifted.get((fact.level, fact.target), -1):
-            # It comes late: people have lifted it already.
+        if not self.switches.kill(fact):
             return
-        self._kills.add((fact.level, fact.target))
-        if fact.level == "VENUE":
-            self.gate.close_venue(fact.target, "killed")
-            self._close_venues(fact.target)
-        elif fact.level != "MODEL":
-            self.gate.block(fact.level, fact.target)
+        self._close_venues(fact.target if fact.level == "VENUE" else "")
         for parent_id, order in self._open.items():
-            if self._is_killed(order):
+            if self.switches.is_killed(order):
                 self._end(parent_id, now)
 
     def _rearm(self, fact: RearmAsked, now: Nanos) -> None:
-        if fact.is_lifted:
-            self._kills.discard((fact.level, fact.target))
-            self._lifted[fact.level, fact.target] = fact.at
-            self.gate.open_venue(fact.target, "killed")
-            self.gate.unblock(fact.level, fact.target)
-            self._close_venues()
-
-    def _is_killed(self, order: ParentOrder) -> bool:
-        levels = (("ALL", ""), ("ACCOUNT", order.account), ("STRATEGY", order.strategy), ("SYMBOL", order.symbol))
-        return any(level in self._kills for level in levels)
+        self.switches.rearm(fact)
+        self._close_venues()
 
     def _set_venue(self, fact: VenueStateSet, now: Nanos) -> None:
-        if fact.mic not in self.venue_states:
-            return
-        self.venue_states[fact.mic] = fact.state
-        (self.gate.open_venue if fact.state == "ENABLED" else self.gate.close_venue)(fact.mic, "by a person")
+        self.switches.set_venue(fact)
         self._close_venues(fact.mic if fact.state == "DISABLED" else "")
 
+    def _limit(self, fact: LimitSet, now: Nanos) -> None:
+        self.switches.limit(fact)
+        self._line.learning = self.switches.learning
+
     def _close_venues(self, cleared: str = "") -> None:
-        """Keep new children from venues that are not enabled, or killed, and take those of one of them back."""
-        killed = {target for level, target in self._kills if level == "VENUE"}
-        states = self.venue_states
-        self._blocked = tuple(mic for mic in states if states[mic] != "ENABLED" or mic in killed)
-        if cleared in states:
+        """Keep new children from venues that are not open, and take those of one of them back."""
+        self._blocked = self.switches.blocked
+        if cleared in self.switches.venue_states:
             self._cleared = (*self._cleared, cleared)
 
     def _steer(self, fact: ModelSteered, now: Nanos) -> None:
@@ -335,41 +365,8 @@ class LiveConductor(Conductor):
             self._refused.append((command.cl_ord_id, reason))
             # Of an id that has left already the venue's own reports are the truth.
             if not reason.startswith("DUPLICATE"):
-                self.network.give_back(_refusal(command, reason, self._now), self._now)
+                self.network.give_back(refusal(command, reason, self._now), self._now)
         super()._send(admitted)
-
-
-def _either(order: ParentOrder, request: ReplaceParent) -> ParentOrder:
-    """Return an order that allows whatever the old terms or the new ones do."""
-    price = order.price
-    if price is not None and request.price is not None:
-        price = max(price, request.price) if order.side.sign > 0 else min(price, request.price)
-    qty = max(order.order_qty, request.order_qty or 0)
-    return msgspec.structs.replace(order, order_qty=qty, price=price)
-
-
-def _refusal(command: Command, reason: str, now: Nanos) -> Report:
-    """Return what a host hears of a command that the second gate kept from leaving."""
-    if isinstance(command, NewOrderSingle):
-        return ExecutionReport(
-            mic=command.mic,
-            cl_ord_id=command.cl_ord_id,
-            order_id="",
-            exec_id=f"gate:{command.cl_ord_id}",
-            exec_type=ExecType.REJECTED,
-            ord_status=OrdStatus.REJECTED,
-            transact_time=now,
-            order_qty=command.child.order_qty,
-            text=reason,
-        )
-    return OrderCancelReject(
-        mic=command.mic,
-        cl_ord_id=command.cl_ord_id,
-        orig_cl_ord_id=command.orig_cl_ord_id,
-        ord_status=OrdStatus.NEW,
-        transact_time=now,
-        text=reason,
-    )
 
 
 def _start(order: ParentOrder) -> tuple[Nanos, str]:
@@ -385,6 +382,7 @@ _HEARD: dict[type, Callable[[LiveConductor, Any, Nanos], None]] = {
     KillSet: LiveConductor._kill,
     RearmAsked: LiveConductor._rearm,
     VenueStateSet: LiveConductor._set_venue,
+    LimitSet: LiveConductor._limit,
     ModelSteered: LiveConductor._steer,
     OutcomesReported: LiveConductor._outcomes,
 }

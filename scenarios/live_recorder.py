@@ -31,7 +31,7 @@ class LiveRecorder:
 
     def __init__(self, listener: Callable[[Sequence[Event]], None]) -> None:
         self._listener = listener
-        self._hash = hashlib.sha256()
+        self._chain = b""
         self._events: list[Event] = []
         self._shown: dict[str, tuple[float, ...]] = {}
         self._fresh: dict[str, tuple[float, ...]] = {}
@@ -40,20 +40,20 @@ class LiveRecorder:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything said so far."""
-        return self._hash.hexdigest()
+        """A chain of SHA-256 over everything said so far."""
+        return self._chain.hex()
 
     def venue(self, mic: str, reply: VenueReply) -> None:
         """A venue's window."""
-        self._hash.update(codec.encode((mic, reply.reports, reply.quotes, reply.prints)))
+        self._said(codec.encode((mic, reply.reports, reply.quotes, reply.prints)))
 
     def window(self, market: MarketSnapshot, shift_px: int) -> None:
         """The consolidated market at a boundary: it follows from what venues said."""
 
     def learner(self, outcomes: Sequence[Outcome], reply: LearnerReply) -> None:
         """A learner's window."""
-        self._hash.update(codec.encode((tuple(outcomes), reply.publications, reply.policies, reply.tactics)))
-        self._hash.update(codec.encode((reply.steered, reply.release)))
+        self._said(codec.encode((tuple(outcomes), reply.publications, reply.policies, reply.tactics)))
+        self._said(codec.encode((reply.steered, reply.release)))
         for policy in reply.policies:
             side = str(policy.side)
             self.policy_version, self.model_digest = policy.policy_version, policy.model_digest
@@ -63,9 +63,13 @@ class LiveRecorder:
     def host(self, now: Nanos, events: Sequence[Event]) -> None:
         """The events of all parents of a phase, parent by parent."""
         if events:
-            self._hash.update(codec.encode((now, tuple(events))))
+            self._said(codec.encode((now, tuple(events))))
             self._events.extend(events)
             self._listener(events)
+
+    def _said(self, data: bytes) -> None:
+        # A chain has a state that can be kept and gone on from; a hash under way has none that we may see.
+        self._chain = hashlib.sha256(self._chain + data).digest()
 
     def take(self) -> Told:
         """Return what happened since the last call."""

@@ -6,13 +6,12 @@ what the log's decisions say of their models is what the rebuilt one must say at
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from learners.policies.policy import Policy, PolicySetup
 from learners.state.checkpoint import Checkpoint
 from router.domain.errors import BadInputError, RunError, bad_value
-from router.domain.scores import CHALLENGER, Outcome
+from router.domain.scores import CHALLENGER
 from router.domain.units import Nanos
 from scenarios.checkpoints import checkpoint_of
 from scenarios.decision_log import DecisionLog
@@ -35,8 +34,7 @@ def rebuild(log: DecisionLog, run: RunData | None = None, checkpoint: Checkpoint
 
     Args:
         log: of a run directory or a journal.
-        run: the run directory that the log is of, which also knows what the learner called its state at the end and
-            what it did not learn while it was frozen.
+        run: the run directory that the log is of, which also knows what the learner called its state at the end.
         checkpoint: what the run began from, if it did.
 
     Raises:
@@ -49,7 +47,7 @@ def rebuild(log: DecisionLog, run: RunData | None = None, checkpoint: Checkpoint
         raise BadInputError(bad_value("--checkpoint", began or "none: the run began without one", given or "none"))
     policy = make_policy(log.assembly, log.policy, checkpoint=checkpoint)
     published = _published(log)
-    outcomes = log.outcomes if run is None else tuple(_learned(log.outcomes, run))
+    outcomes = log.learned
     checked = _compare(policy, 0, published)
     for version, outcome in enumerate(outcomes, start=1):
         policy.learn((outcome,))
@@ -95,19 +93,3 @@ def _compare(policy: Policy, version: int, published: dict[int, str]) -> int:
     if policy.digest() != expected:
         raise RunError(bad_value(f"version {version}", f"the state {expected}", policy.digest()))
     return 1
-
-
-def _learned(outcomes: Sequence[Outcome], run: RunData) -> Iterator[Outcome]:
-    """Yield the outcomes that the learner learned from: all but those that it heard while it was frozen.
-
-    Each one learned has a publication of its own, with its time and cause, in the same order.
-    """
-    if not any(event.act == "freeze" for event in run.summary.steered):
-        yield from outcomes
-        return
-    rows = iter(zip(*(run.tables["probabilities"][name].to_list() for name in ("at", "cause")), strict=True))
-    row = next(rows, None)
-    for outcome in outcomes:
-        if row == (outcome.at, f"{outcome.kind} {outcome.lane} {outcome.cl_ord_id}"):
-            row = next(rows, None)
-            yield outcome

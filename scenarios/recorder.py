@@ -58,6 +58,8 @@ class Recorder:
         self._inferred: dict[str, list[Row]] = {}
         self.decisions: list[RoutingDecision] = []
         self.outcomes: list[Outcome] = []
+        self.learned: list[int] = []
+        """By outcome the version that it made; 0: the learner heard it while it was frozen, and learned nothing."""
         self.probabilities: list[Row] = []
         self.prints: list[I64] = []
         self._unshown: dict[Side, Publication] = {}
@@ -97,6 +99,8 @@ class Recorder:
         """A learner's window."""
         self._hash.update(codec.encode((outcomes, reply.publications, reply.policies)))
         self.outcomes.extend(outcomes)
+        # A learner takes a batch whole or, frozen, not at all.
+        self.learned.extend([made.policy_version for made in reply.publications] or [0] * len(outcomes))
         self.policy_versions += len(reply.publications)
         if reply.policies:
             self.learner_digest = reply.policies[0].model_digest

@@ -83,7 +83,7 @@ def _rows(recorder: Recorder) -> dict[str, list[Row]]:
         "children": list(recorder.children.values()),
         "executions": recorder.executions,
         "decisions": [_decision(decision) for decision in recorder.decisions],
-        "outcomes": [_outcome(outcome) for outcome in recorder.outcomes],
+        "outcomes": [_outcome(*told) for told in zip(recorder.outcomes, recorder.learned, strict=True)],
         "probabilities": recorder.probabilities,
         "venues": _venues(recorder),
     }
@@ -118,9 +118,11 @@ def _decision(decision: RoutingDecision) -> Row:
     }
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
-    row = {name: getattr(outcome, name) for name in TABLES["outcomes"].names if name != "record"}
-    return {**row, "kind": str(outcome.kind), "record": codec.encode(outcome)}
+def _outcome(outcome: Outcome, policy_version: int) -> dict[str, Any]:
+    own = [name for name in TABLES["outcomes"].names if name not in ("policy_version", "record")]
+    row = {name: getattr(outcome, name) for name in own}
+    record = codec.encode(outcome)
+    return {**row, "kind": str(outcome.kind), "policy_version": policy_version, "record": record}
 
 
 def _venues(recorder: Recorder) -> list[Row]:

@@ -78,6 +78,7 @@ class VenueShell:
             tiers=out.tiers,
             events=out.events,
             next_at=out.next_at,
+            is_halted=out.is_halted,
         )
         return self._last
 
@@ -162,6 +163,8 @@ class LearnerShell:
             return self._last
         if not isinstance(batch, LearnerBatch) or batch.seq < self._last.seq:
             raise _out_of_turn("learner", self._last.seq, batch)
+        if batch.probability_change_max is not None:
+            self._let_change(batch.probability_change_max)
         sights = [self._sight(frame) for frame in batch.frames]
         first = self._version + 1
         for outcome in batch.outcomes:
@@ -171,6 +174,12 @@ class LearnerShell:
         publications = _publications(first, batch.outcomes, policies)
         self._last = LearnerReply(seq=batch.seq, publications=publications, policies=policies, tactics=tactics)
         return self._last
+
+    def _let_change(self, change_max: float) -> None:
+        """Let published probabilities move so far in a minute from now on."""
+        self._change_max = change_max
+        for pace in self._paces.values():
+            pace.per_minute = change_max
 
     def _learn(self, outcome: Outcome) -> None:
         self.policy.learn((outcome,))

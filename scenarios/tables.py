@@ -17,7 +17,7 @@ from router.domain.messages import ReleaseStatus
 PX_UNIT = "0.0001"
 """What a Px of 1 is worth where no recording says otherwise."""
 
-RUN_FORMAT = 2
+RUN_FORMAT = 3
 """Raised when a table changes in a way that older readers cannot follow."""
 
 _lanes_f = pa.list_(pa.float64())
@@ -159,9 +159,12 @@ OUTCOMES = pa.schema(
         ("is_final", pa.bool_()),
         ("horizon_ns", pa.int64()),
         ("markout_bps", pa.float64()),
+        ("policy_version", pa.int64()),
         ("record", pa.binary()),
     ]
 )
+"""In the order in which the learner heard them. `policy_version` is the one that an outcome made; 0: the learner was
+frozen, and learned nothing of it."""
 
 PROBABILITIES = pa.schema(
     [

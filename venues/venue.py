@@ -19,7 +19,8 @@ from router.domain.units import Nanos
 class VenueOutput(NamedTuple):
     """What happened in [last until, until): reports in the order they were made, quotes (n, 5) and prints (n, 4)
     as int64 rows in the order of time (columns in `router.domain.market`), a dealer's tiers as they stand at
-    `until`, the number of market events processed, and when something next happens by itself (None: never)."""
+    `until`, the number of market events processed, when something next happens by itself (None: never), and whether
+    trading stands still at the end of it, which a venue tells everybody."""
 
     reports: list[Report]
     quotes: I64
@@ -27,6 +28,7 @@ class VenueOutput(NamedTuple):
     tiers: tuple[DealerTier, ...]
     events: int
     next_at: Nanos | None
+    is_halted: bool = False
 
 
 class Venue(Protocol):

@@ -6,20 +6,24 @@ health while the shell works, and two doors never reach it at once. What a shell
 
 from __future__ import annotations
 
-import hmac
 import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from cluster.actors.recipe import Recipe, build
+from cluster.actors.recipe import Recipe
+from cluster.link import handshake
 from cluster.link.answers import fault_bytes, reply_bytes
 from cluster.link.frames import read_frame, write_frame
 from router.domain import codec
 from router.domain.errors import LinkError
+
+if TYPE_CHECKING:
+    from scenarios.shells import Shell
 
 CONNECTIONS_MAX = 16
 """A run has one driver, and each of its reconnections one stream: above this callers wait until somebody leaves."""
@@ -35,7 +39,7 @@ class ShellProcess:
         self._recipe = msgspec.msgpack.decode(recipe, type=Recipe)
         self._token = bytes.fromhex(self._recipe.token)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self._recipe.name)
-        self._building = self._thread.submit(build, self._recipe)
+        self._building = self._thread.submit(_build, self._recipe)
         self._server: socket.socket | None = None
         self._seats = threading.Semaphore(CONNECTIONS_MAX)
 
@@ -91,15 +95,19 @@ class ShellProcess:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        """Answer one caller's frames until it leaves. Its first frame must be the token."""
+        """Answer one caller's frames until it leaves, once it has shown that it holds the run's token."""
         try:
             with connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 # A caller whose machine went down without a word gives its seat back, some time.
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 connection.settimeout(TOKEN_TIMEOUT_S)
-                if not hmac.compare_digest(read_frame(connection, len(self._token)), self._token):
+                nonce = handshake.nonce()
+                write_frame(connection, nonce)
+                proof = handshake.accept(self._token, nonce, read_frame(connection, handshake.CLAIM_BYTES))
+                if proof is None:
                     return
+                write_frame(connection, proof)
                 connection.settimeout(None)
                 while True:
                     write_frame(connection, self.handle(read_frame(connection)))
@@ -107,3 +115,10 @@ class ShellProcess:
             return
         finally:
             self._seats.release()
+
+
+def _build(recipe: Recipe) -> Shell:
+    """Load what the recipe needs, and make its shell of it: only who is one has engines to load."""
+    from cluster.actors.building import build
+
+    return build(recipe)

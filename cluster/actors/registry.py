@@ -14,6 +14,7 @@ import msgspec
 import ray
 from ray.exceptions import RayActorError, RayError
 
+from cluster.actors.lives import Life
 from cluster.actors.recipe import Recipe
 from cluster.actors.supervisor import ACTOR_CPUS, SupervisorActor
 from cluster.link.cluster_link import Place
@@ -58,6 +59,10 @@ class ClusterRegistry:
         """Return (name, role, incarnation) of every actor."""
         status: list[tuple[str, str, int]] = self._call("status")
         return status
+
+    def lives(self) -> list[Life]:
+        """Return every actor's life, the supervisor's own first; it waits for no restart."""
+        return msgspec.msgpack.decode(self._call("lives"), type=list[Life])
 
     def pid(self, name: str) -> int:
         """Return the process of an actor, or of the supervisor, as it says itself."""

@@ -17,11 +17,13 @@ from typing import Any
 
 import msgspec
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import GetTimeoutError, RayError
 
+from cluster.actors.lives import Life, Lives, short
 from cluster.actors.process import ShellProcess
 from cluster.actors.recipe import SHELLS, Recipe
 from cluster.journal.sqlite import SqliteJournal
+from cluster.live.logs import last_error, log_path
 from cluster.live.process import LiveProcess
 from router.domain.errors import AnabranchError, LinkError
 from router.orders.journal import Draft
@@ -73,8 +75,11 @@ class Supervisor:
         self._addresses: dict[str, tuple[str, int] | None] = {}
         self._faults: dict[str, AnabranchError] = {}
         self._deaths: dict[str, list[float]] = {}
+        self._lives = Lives()
         self._is_stopping = False
+        self._own = Life(name="supervisor", role="supervisor")
         self._recover()
+        self._begin()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def start(self, recipes: bytes) -> None:
@@ -89,8 +94,7 @@ class Supervisor:
             fresh = [recipe for recipe in wanted if recipe.name not in self._recipes]
             self._record("ActorDesired", {recipe.name: msgspec.msgpack.encode(recipe) for recipe in fresh})
             for recipe in fresh:
-                self._recipes[recipe.name] = recipe
-                self._incarnation[recipe.name] = 0
+                self._want(recipe)
                 with self._keeping(recipe.name):
                     self._handles[recipe.name] = self._create(recipe.name)
             self._open_new([recipe.name for recipe in fresh])
@@ -121,8 +125,8 @@ class Supervisor:
         """
         with self._lock:
             self._check(name)
-            if self._incarnation[name] == incarnation and not self._answers(name):
-                self._restart(name)
+            if self._incarnation[name] == incarnation and (why := self._silence(name)):
+                self._restart(name, why)
             return self.where(name)
 
     def kill(self, name: str) -> None:
@@ -133,7 +137,7 @@ class Supervisor:
             pause = threading.Event()
             # Ray kills without waiting: who asks for its revival next must not find it answering still.
             for _ in range(KILL_LOOKS):
-                if not self._answers(name):
+                if self._silence(name):
                     return
                 pause.wait(KILL_LOOK_S)
 
@@ -148,12 +152,37 @@ class Supervisor:
                 self._check(name)
             return [(name, recipe.role, self._incarnation[name]) for name, recipe in self._recipes.items()]
 
+    def lives(self) -> bytes:
+        """Return every actor's life as MessagePack, this one's own first. It waits for nobody, also not for a restart
+        that is under way."""
+        return msgspec.msgpack.encode((self._own, *self._lives.all()))
+
     def stop(self) -> None:
         """End every actor for good."""
         with self._lock:
             self._is_stopping = True
             for handle in self._handles.values():
                 ray.kill(handle, no_restart=True)
+
+    def _want(self, recipe: Recipe) -> None:
+        self._recipes[recipe.name] = recipe
+        self._incarnation[recipe.name] = 0
+        self._lives.wanted(recipe.name, recipe.role)
+
+    def _begin(self) -> None:
+        """Note this life of the supervisor itself."""
+        life = self._own.incarnation
+        self._own = Life(
+            name=self._own.name,
+            role=self._own.role,
+            incarnation=life,
+            is_alive=True,
+            pid=os.getpid(),
+            node=ray.util.get_node_ip_address(),
+            since=time.time_ns(),
+            why="its process ended" if life else "",
+        )
+        self._record("SupervisorStarted", {self._own.name: b""})
 
     def _check(self, name: str) -> None:
         if name in self._faults:
@@ -168,11 +197,13 @@ class Supervisor:
             yield
         except AnabranchError as exc:
             self._faults[name] = exc
+            self._lives.failed(name, str(exc))
             raise
         except Exception as exc:
             # Ray has many ways to fail, and none may end the watch in silence.
             fault = LinkError(f"expected actor {name} to live, got {type(exc).__name__}: {_last_line(exc)}")
             self._faults[name] = fault
+            self._lives.failed(name, str(fault))
             raise fault from exc
 
     def _create(self, name: str) -> Any:
@@ -192,7 +223,10 @@ class Supervisor:
     def _open(self, name: str) -> None:
         """Wait until an actor's shell is built, and learn the address of its stream."""
         try:
-            self._addresses[name] = ray.get(self._handles[name].open.remote(), timeout=START_TIMEOUT_S)
+            address = ray.get(self._handles[name].open.remote(), timeout=START_TIMEOUT_S)
+            _, pid = ray.get(self._handles[name].health.remote(), timeout=HEALTH_TIMEOUT_S)
+            self._addresses[name] = address
+            self._lives.started(name, pid, address[0] if address else "")
         except RayError as exc:
             cause = getattr(exc, "cause", None)
             if isinstance(cause, AnabranchError):
@@ -206,20 +240,25 @@ class Supervisor:
                 self._open(name)
         self._record("ActorStarted", dict.fromkeys(names, b""))
 
-    def _answers(self, name: str) -> bool:
+    def _silence(self, name: str) -> str:
+        """Return why an actor does not answer; nothing: it does."""
         try:
             ray.get(self._handles[name].health.remote(), timeout=HEALTH_TIMEOUT_S)
-        except RayError:
-            return False
-        return True
+        except GetTimeoutError:
+            return f"it gave no answer for {HEALTH_TIMEOUT_S:.0f} s"
+        except RayError as exc:
+            own = last_error(log_path(Path(self._recipes[name].journal).parent, name))
+            return own or short(str(exc) or type(exc).__name__)
+        return ""
 
-    def _restart(self, name: str) -> None:
+    def _restart(self, name: str, why: str) -> None:
         if self._is_stopping:
             return
         with self._keeping(name):
             self._count_death(name)
             incarnation = self._incarnation[name] + 1
-            self._record("ActorRestarted", {name: msgspec.msgpack.encode(incarnation)})
+            at = self._lives.died(name, incarnation, why)
+            self._record("ActorRestarted", {name: msgspec.msgpack.encode((incarnation, at, short(why)))})
             self._incarnation[name] = incarnation
             self._addresses.pop(name, None)
             if name in self._handles:
@@ -257,9 +296,10 @@ class Supervisor:
                     is_late = isinstance(self._faults.get(name), LinkError)
                     is_ready = name in self._addresses and name not in self._faults
                     with self._keeping(name):
-                        if not self._is_stopping and (is_late or (is_ready and not self._answers(name))):
+                        why = str(self._faults[name]) if is_late else self._silence(name) if is_ready else ""
+                        if why and not self._is_stopping:
                             self._faults.pop(name, None)
-                            self._restart(name)
+                            self._restart(name, why)
 
     def _record(self, kind: str, payloads: dict[str, bytes]) -> None:
         """Make one fact of each of these actors durable."""
@@ -286,10 +326,11 @@ class Supervisor:
             self._open_new([name for name in fresh if name in self._handles])
         for name in started:
             with suppress(AnabranchError), self._keeping(name):
-                if name in self._handles and self._answers(name):
-                    self._open(name)
+                why = self._silence(name) if name in self._handles else "it was gone when the supervisor came back"
+                if why:
+                    self._restart(name, why)
                 else:
-                    self._restart(name)
+                    self._open(name)
 
     def _read(self) -> list[str]:
         """Read what should live and in which incarnation; return the names of those that have lived."""
@@ -298,12 +339,15 @@ class Supervisor:
         for record in journal.read():
             name = record.causation_id
             if record.kind == "ActorDesired":
-                self._recipes[name] = msgspec.msgpack.decode(record.payload, type=Recipe)
-                self._incarnation[name] = 0
+                self._want(msgspec.msgpack.decode(record.payload, type=Recipe))
             elif record.kind == "ActorStarted":
                 started.append(name)
+            elif record.kind == "SupervisorStarted":
+                self._own = msgspec.structs.replace(self._own, incarnation=self._own.incarnation + 1)
             else:
-                self._incarnation[name] = msgspec.msgpack.decode(record.payload, type=int)
+                incarnation, at, why = msgspec.msgpack.decode(record.payload, type=tuple[int, int, str])
+                self._incarnation[name] = incarnation
+                self._lives.died(name, incarnation, why, at)
         journal.close()
         return started
 

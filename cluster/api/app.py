@@ -19,8 +19,8 @@ from cluster.api.openapi import document_of, patterns_of
 from cluster.api.options import ApiOptions
 from cluster.api.parents import Parents
 from cluster.api.route import Handler, Route
-from cluster.api.route_dry_run import SCENES, Scenes
 from cluster.api.routes import ROUTES
+from cluster.api.scenes import SCENES, Scenes
 from cluster.api.service import DOCUMENT
 from cluster.api.verdicts import missing
 from cluster.api.views import Views

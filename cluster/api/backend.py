@@ -14,7 +14,7 @@ from router.domain.instruments import VenueSpec
 from router.domain.market import MarketSnapshot
 from router.domain.requests import Answer, Request
 from router.domain.scores import ContextFrame, PolicySnapshot
-from router.domain.units import Nanos
+from router.domain.units import SECOND, Nanos
 from router.orders.journal import Record
 
 
@@ -40,6 +40,12 @@ class MarketPicture(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     windows: int = 0
     outcomes_waiting: int = 0
     """Outcomes that the learner has not applied yet."""
+    exploration: tuple[float, float] = (0.05, 0.1)
+    """How often hosts probe, and with which share of a slice."""
+    life_ns: Nanos = 10 * SECOND
+    """How long a resting child of theirs lives."""
+    stale_ns: Nanos = 60 * SECOND
+    """Age of a published policy beyond which they do without it."""
 
 
 class ActorStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -51,6 +57,12 @@ class ActorStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     is_alive: bool
     pid: int = 0
     node: str = ""
+    since: Nanos = 0
+    """When this life of it first answered, by the wall clock; 0: it has not yet."""
+    died_at: Nanos = 0
+    """When the life before it was found dead; 0: there was none."""
+    why: str = ""
+    """What ended that life; of an actor that is not alive, what keeps it from living."""
 
 
 class DeskStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):

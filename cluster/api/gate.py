@@ -63,7 +63,7 @@ class Gate:
         self.table = table
         self.metrics = DoorMetrics()
         self.ring = None if options.keys is None else KeyRing(options.keys)
-        self.signatures = None if self.ring is None else Signatures(self.ring)
+        self.signatures = None if self.ring is None else Signatures(self.ring, options.state, time.time())
         self.sessions = Sessions(options.session_s)
         self.rates = Rates(options.rates)
         self.is_closing = False

@@ -123,6 +123,8 @@ class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
     rates: dict[str, Rate] = msgspec.field(default_factory=lambda: dict(RATES))
     limits: RiskLimits = RiskLimits()
     """The limits that the desk started with, from its own table; what was changed since comes from the journal."""
+    state: Path | None = None
+    """A folder that outlives the door, for the nonces it has seen; none: they are forgotten with it."""
     parameters: dict[str, str] = {}
     """Other parameters that may be changed at run time, with the values that the desk started with."""
 

@@ -6,130 +6,83 @@ picture of the market is made once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from aiohttp import web
 
-from cluster.api.answers import RouteAnswer, RouteChild
+from cluster.api.answers import ExclusionSaid, LaneSaid, RouteAnswer, RouteChild
 from cluster.api.backend import MarketPicture
 from cluster.api.decimals import px_of, px_text, qty_of, time_text
-from cluster.api.door import door_of
+from cluster.api.door import DOOR, Door
 from cluster.api.order_details import exclusions_said, lanes_said
-from cluster.api.problems import TABLE, error_of, refuse
+from cluster.api.problems import TABLE, Fault, error_of, refuse
+from cluster.api.scenes import SCENES, Scene
 from cluster.api.schemas import RouteBody
 from cluster.api.translate import ORDER_TYPES, SIDES
-from cluster.api.verdicts import missing
+from cluster.api.verdicts import missing_fault
 from cluster.api.wire import body_of, reply
-from router.domain.enums import Side, Tactic
+from router.domain import ids
+from router.domain.enums import Tactic
 from router.domain.errors import BadInputError
 from router.domain.instruments import lanes_of
-from router.domain.orders import ParentOrder
-from router.domain.scores import CHALLENGER, ContextFrame, PolicySnapshot
-from router.domain.snapshot import fault_of
-from router.domain.units import SECOND, Px
-from router.orders.desk import HostSetup
+from router.domain.orders import ChildOrder, ParentOrder
+from router.domain.scores import Exclusion
+from router.domain.units import Px
+from router.prepared import Prepared, Split
 from router.risk.kill import KillLevel
-from router.route import Routed, Surroundings, book_side, fall_back_policy, route
-from router.schedule.pacing import BASE_MIN_BPS
+from router.route import Routed, book_side, route
 from router.schedule.schedule import Portion
 
-_DEFAULTS: Final = HostSetup._field_defaults
 _TACTICS: Final = tuple(Tactic)
-
-
-VenueStates = tuple[tuple[str, str], ...]
-"""ENABLED, DISABLED, DRAINING or KILLED by MIC."""
-
-
-class Scene(NamedTuple):
-    """One side of a picture: what every decision looks at, and what taking costs there."""
-
-    around: Surroundings
-    taking_bps: float
 
 
 async def route_slice(request: web.Request) -> web.Response:
     """POST /v1/route"""
-    body = await body_of(request, RouteBody)
-    door = door_of(request)
+    found = dry_run(request.app, await body_of(request, RouteBody))
+    return refuse(request, *found) if isinstance(found, Fault) else reply(request, found)
+
+
+def dry_run(app: Mapping[Any, Any], body: RouteBody) -> RouteAnswer | Fault:
+    """Return how a slice would be split now, or why nobody can say. Nothing is waited for.
+
+    Raises:
+        BadInputError: see `portion_of` and `parent_of`.
+    """
+    door: Door = app[DOOR]
     picture = door.backend.market(body.symbol)
     if picture is None:
         if body.symbol not in door.backend.symbols():
-            return missing(request, f"symbol {body.symbol}")
-        return _no_market(request, body.symbol)
+            return missing_fault(f"symbol {body.symbol}")
+        return _no_market(body.symbol)
     views = door.views
-    changed = tuple((mic, fact.state) for mic, fact in views.venue_states.items())
+    changed = tuple([(mic, fact.state) for mic, fact in views.venue_states.items()])
     if views.kills:
         changed += tuple((target, "KILLED") for level, target in views.kills if level == KillLevel.VENUE)
-    scene = request.app[SCENES].of(picture, book_side(SIDES[body.side]), changed)
+    scene = app[SCENES].of(picture, book_side(SIDES[body.side]), changed)
     if scene is None:
-        return _no_market(request, body.symbol)
-    portion, parent = portion_of(body, scene.taking_bps), parent_of(body, picture)
-    routed = route(parent, portion, scene.around, body.decision, 0, portion.qty)
-    return reply(request, routed_said(routed, picture, is_explained=body.explain))
+        return _no_market(body.symbol)
+    return answer_on(scene, body)
 
 
-class Scenes:
-    """The last scene of each symbol and side: a picture of the market lasts for many requests."""
+def answer_on(scene: Scene, body: RouteBody) -> RouteAnswer:
+    """Return how a slice is split on a scene: by what is ready for its terms, or by `router.route.route` itself.
 
-    def __init__(self) -> None:
-        self._held: dict[tuple[str, Side], tuple[MarketPicture, VenueStates, Scene | None]] = {}
-
-    def of(self, picture: MarketPicture, side: Side, changed: VenueStates = ()) -> Scene | None:
-        """Return what decisions of a side look at; None while there is no market to look at.
-
-        `changed` are the states of venues that are recorded, and perhaps later than the picture.
-        """
-        held = self._held.get((picture.symbol, side))
-        if held is None or held[0] is not picture or held[1] != changed:
-            held = self._held[picture.symbol, side] = (picture, changed, _scene(picture, side, changed))
-        return held[2]
-
-
-SCENES: Final = web.AppKey("scenes", Scenes)
-
-
-def _scene(picture: MarketPicture, side: Side, changed: VenueStates) -> Scene | None:
-    frame = next((frame for frame in picture.frames if frame.side is side), None)
-    if frame is None or not picture.market.mid:
-        return None
-    policy, fall_back = _policy(picture, side)
-    states = {**dict(picture.venue_states), **dict(changed)}
-    around = Surroundings(
-        now=picture.at,
-        market=picture.market,
-        frame=frame,
-        policy=policy,
-        specs=picture.specs,
-        unavailable={mic: f"VENUE_{state}" for mic, state in states.items() if state != "ENABLED"},
-        exploration=_DEFAULTS["exploration"],
-        seed=picture.seed,
-        life_ns=_DEFAULTS["life_ns"],
-        fall_back=fall_back,
-    )
-    return Scene(around, _taking_bps(picture, frame))
-
-
-def _policy(picture: MarketPicture, side: Side) -> tuple[PolicySnapshot, str]:
-    """Return the champion of a side, or the static split and why a learner's is not to be trusted."""
-    mine = [policy for policy in picture.policies if policy.side is side and policy.arm != CHALLENGER]
-    if not mine:
-        return fall_back_policy(picture.specs, side, picture.at), "LEARNER_LOST: nothing published"
-    policy = mine[0]
-    age = picture.at - policy.at
-    fault = f"LEARNER_STALE: {age / SECOND:.1f} s old" if age > _DEFAULTS["stale_ns"] else ""
-    if not fault and (lied := fault_of(policy)):
-        fault = f"LEARNER_LIED: {lied}"
-    return (fall_back_policy(picture.specs, side, picture.at), fault) if fault else (policy, "")
-
-
-def _taking_bps(picture: MarketPicture, frame: ContextFrame) -> float:
-    """Return what taking at the touch costs: half the spread, and the highest fee of a lane that takes."""
-    market = picture.market
-    half_spread = max(market.ask_px - market.bid_px, 0) / 2 / market.mid * 1e4
-    fees = (fee for lane, fee in zip(frame.lanes, frame.fee_bps, strict=True) if lane.endswith(":TAKE"))
-    return max(BASE_MIN_BPS, half_spread + max(fees, default=0.0))
+    Raises:
+        BadInputError: see `portion_of` and `parent_of`.
+    """
+    portion = portion_of(body, scene.taking_bps)
+    if not body.explain and body.min_qty is None:
+        terms = (body.side, body.type, body.limit_price, body.venues_allow, body.venues_deny, body.dark)
+        terms += (body.segments_deny, body.max_child_qty)
+        ready = scene.find(terms) or scene.prepare(terms, parent_of(body, scene.picture))
+        if ready is not None:
+            split = ready.split(body.reference, body.decision, portion.qty, portion.opportunity_bps)
+            if split is not None:
+                return split_said(split, ready, scene, body, portion.opportunity_bps)
+    routed = route(parent_of(body, scene.picture), portion, scene.around, body.decision, 0, portion.qty)
+    return routed_said(routed, scene.picture, is_explained=body.explain)
 
 
 def portion_of(body: RouteBody, taking_bps: float) -> Portion:
@@ -189,21 +142,7 @@ def _lower(text: str) -> str:
 def routed_said(routed: Routed, picture: MarketPicture, *, is_explained: bool) -> RouteAnswer:
     """Return a decision and its children as the caller is told of them."""
     decision, unit, market = routed.decision, picture.px_unit, picture.market
-    children = tuple(
-        RouteChild(
-            child_id=child.cl_ord_id,
-            mic=child.mic,
-            tactic=_lower(child.tactic),
-            lane=child.lane,
-            qty=str(child.order_qty),
-            type=_lower(child.ord_type),
-            limit_price=None if child.price is None else px_text(child.price, unit),
-            time_in_force=_lower(child.time_in_force),
-            min_qty=str(child.min_qty),
-            context=context,
-        )
-        for child, context in zip(routed.children, routed.contexts, strict=True)
-    )
+    children = zip(routed.children, routed.contexts, strict=True)
     return RouteAnswer(
         decision_id=decision.decision_id,
         symbol=picture.symbol,
@@ -216,10 +155,77 @@ def routed_said(routed: Routed, picture: MarketPicture, *, is_explained: bool) -
         propensity=decision.propensity,
         bid_price=px_text(market.bid_px, unit) if market.bid_px else None,
         ask_price=px_text(market.ask_px, unit) if market.ask_px else None,
-        children=children,
+        children=tuple(_child_said(child, child.cl_ord_id, child.order_qty, x, unit) for child, x in children),
         lanes=lanes_said(decision, is_explained=is_explained),
         exclusions=exclusions_said(decision.exclusions),
     )
+
+
+def split_said(split: Split, ready: Prepared, scene: Scene, body: RouteBody, opportunity_bps: float) -> RouteAnswer:
+    """Return what `routed_said` does for the same slice, from what is ready for its terms."""
+    picture, around, columns = scene.picture, scene.around, ready.columns
+    unit, market, policy = picture.px_unit, picture.market, around.policy
+    children: list[RouteChild] = []
+    for k, qty in enumerate(split.quantities):
+        if qty > 0:
+            child, child_id = ready.child(k, qty), ids.cl_ord_id(body.reference, len(children))
+            # A dealer is asked for no more than he offers.
+            asked = child.order_qty if child.tactic is Tactic.QUOTE else qty
+            children.append(_child_said(child, child_id, asked, columns.contexts[k], unit))
+    numbers = zip(*columns.lists(), split.quantities, split.routing_probabilities, split.values_bps, strict=True)
+    lanes = [
+        LaneSaid(
+            lane=lane,
+            qty=str(qty),
+            probability=probability,
+            value_bps=value_bps,
+            p=p,
+            mu=mu,
+            price_bps=price_bps,
+            fee_bps=fee_bps,
+            markout_bps=markout_bps,
+            leakage_bps=leakage_bps,
+            weight=0.0,
+            reason="",
+        )
+        for lane, p, mu, markout_bps, leakage_bps, price_bps, fee_bps, qty, probability, value_bps in numbers
+    ]
+    return RouteAnswer(
+        decision_id=ids.decision_id(body.reference, body.decision),
+        symbol=picture.symbol,
+        time=time_text(picture.at),
+        policy=policy.policy,
+        policy_version=policy.policy_version,
+        fall_back=around.fall_back,
+        mode=_lower(policy.mode),
+        opportunity_bps=opportunity_bps,
+        propensity=split.propensity,
+        bid_price=px_text(market.bid_px, unit) if market.bid_px else None,
+        ask_price=px_text(market.ask_px, unit) if market.ask_px else None,
+        children=tuple(children),
+        lanes=tuple(lanes),
+        exclusions=_excluded_said(ready.excluded),
+    )
+
+
+def _child_said(child: ChildOrder, child_id: str, qty: int, context: tuple[float, ...], unit: str) -> RouteChild:
+    return RouteChild(
+        child_id=child_id,
+        mic=child.mic,
+        tactic=_lower(child.tactic),
+        lane=child.lane,
+        qty=str(qty),
+        type=_lower(child.ord_type),
+        limit_price=None if child.price is None else px_text(child.price, unit),
+        time_in_force=_lower(child.time_in_force),
+        min_qty=str(child.min_qty),
+        context=context,
+    )
+
+
+@lru_cache(maxsize=256)
+def _excluded_said(excluded: tuple[Exclusion, ...]) -> tuple[ExclusionSaid, ...]:
+    return exclusions_said(excluded)
 
 
 def lanes_in(picture: MarketPicture) -> tuple[str, ...]:
@@ -227,6 +233,6 @@ def lanes_in(picture: MarketPicture) -> tuple[str, ...]:
     return tuple(str(lane) for lane in lanes_of(picture.specs))
 
 
-def _no_market(request: web.Request, symbol: str) -> web.Response:
+def _no_market(symbol: str) -> Fault:
     text = f"expected a market of {symbol} with two sides, got none yet"
-    return refuse(request, "not_ready", TABLE["not_ready"].meaning, (error_of("NO_MARKET", text),))
+    return Fault("not_ready", TABLE["not_ready"].meaning, (error_of("NO_MARKET", text),))

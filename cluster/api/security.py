@@ -13,8 +13,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, NamedTuple
 
+from cluster.api.kept_nonces import KeptNonces
 from cluster.api.keys import ApiKey, KeyRing
 
 KEY: Final = "X-Anabranch-Key"
@@ -64,13 +66,17 @@ def sign(secret: bytes, timestamp: str, nonce: str, method: str, path: str, body
 class Nonces:
     """What nonces each key has used in the last ten seconds at least: two generations, the older dropped whole.
 
-    Bounded by `NONCES_MAX` for each key and generation; only signatures that were right leave a nonce here.
+    Bounded by `NONCES_MAX` for each key and generation; only signatures that were right leave a nonce here. With a
+    `folder` those that came before this process are known as well, at `now`.
     """
 
-    __slots__ = ("_generations",)
+    __slots__ = ("_generations", "_kept")
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None, now: float = 0.0) -> None:
         self._generations: dict[str, tuple[float, set[str], set[str]]] = {}
+        self._kept = None if folder is None else KeptNonces(folder, 2 * WINDOW_S, now)
+        for key_id, nonce in () if self._kept is None else self._kept.past:
+            self._generations.setdefault(key_id, (now, set(), set()))[1].add(nonce)
 
     def use(self, key_id: str, nonce: str, now: float) -> str:
         """Use a nonce at `now` (seconds) and return what is wrong with that: "", "used" or "full"."""
@@ -84,15 +90,17 @@ class Nonces:
         if len(young) >= NONCES_MAX:
             return "full"
         young.add(nonce)
+        if self._kept is not None:
+            self._kept.add(key_id, nonce, now)
         return ""
 
 
 class Signatures:
-    """Checks signed requests against a ring of keys. Times are seconds since 1970."""
+    """Checks signed requests against a ring of keys. Times are seconds since 1970; nonces are kept in `folder`."""
 
-    def __init__(self, ring: KeyRing) -> None:
+    def __init__(self, ring: KeyRing, folder: Path | None = None, now: float = 0.0) -> None:
         self.ring = ring
-        self._nonces = Nonces()
+        self._nonces = Nonces(folder, now)
 
     def headers(self, given: Mapping[str, str], now: float) -> SignedHeaders | Refusal:
         """Return the signed headers if they can be right, before a body is read."""

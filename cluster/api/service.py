@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from cluster.api.backend import ActorStatus
 from cluster.api.decimals import time_text
 from cluster.api.desk_answers import Actor, Clock, Cluster, Health, Readiness
 from cluster.api.docs_page import DOCS, STATIC
@@ -60,10 +61,15 @@ async def get_cluster(request: web.Request) -> web.Response:
         speed=status.speed,
         journal_size=status.journal_size,
         journal_lag=status.journal_lag,
-        actors=tuple(Actor(**msgspec.structs.asdict(actor)) for actor in status.actors),
+        actors=tuple(_actor(actor) for actor in status.actors),
         metrics=status.metrics,
     )
     return reply(request, said)
+
+
+def _actor(actor: ActorStatus) -> Actor:
+    times = {name: time_text(at) if at else None for name, at in (("since", actor.since), ("died_at", actor.died_at))}
+    return Actor(**{**msgspec.structs.asdict(actor), **times})
 
 
 async def get_document(request: web.Request) -> web.Response:

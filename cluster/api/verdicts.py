@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from cluster.api.answers import ErrorSaid, NotedAnswer
-from cluster.api.problems import TABLE, refuse
+from cluster.api.problems import TABLE, Fault, refuse
 from cluster.api.wire import reply
 from router.domain.requests import Accepted, Answer, Conflicting, Denial, Denied, Noted, NotFound
 from router.risk.reasons import DenyReason
@@ -77,4 +77,9 @@ def respond(request: web.Request, answer: Answer) -> web.Response:
 
 def missing(request: web.Request, what: str) -> web.Response:
     """Return a 404: there is none, or none that this principal may see."""
-    return refuse(request, "not_found", f"There is no {what}, or none that you may see.")
+    return refuse(request, *missing_fault(what))
+
+
+def missing_fault(what: str) -> Fault:
+    """Return the refusal that `missing` says."""
+    return Fault("not_found", f"There is no {what}, or none that you may see.")

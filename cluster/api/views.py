@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 from cluster.api.order_views import OrderBook, OrderView
 from router.domain import codec, facts
 from router.domain.facts import Fact
+from router.intake.state import limit_value
 from router.orders.journal import Record
 from router.risk.limits import RiskLimits, changed
 
@@ -135,21 +136,7 @@ def _account(views: Views, fact: facts.AccountStateSet) -> None:
 def _limit(views: Views, fact: facts.LimitSet) -> None:
     views.limits[fact.key] = fact
     if fact.key.partition(".")[0] in RiskLimits.__struct_fields__:
-        views.risk = changed(views.risk, fact.key, value_of(fact.after))
-
-
-def value_of(text: str) -> int | float | str:
-    """Return a limit's value from its text: a number where it is one.
-
-    >>> value_of("50"), value_of("0.5"), value_of("FREE")
-    (50, 0.5, 'FREE')
-    """
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+        views.risk = changed(views.risk, fact.key, limit_value(fact.after))
 
 
 def _steer(views: Views, fact: facts.ModelSteered) -> None:

@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cluster.cli.exits import BAD_INPUT
 from cluster.cli.options import Address, Config, Data, Json
 from cluster.config import data_dir, load_config
-from router.domain.errors import LinkError
+from router.domain.errors import ConfigError, LinkError
 
 if TYPE_CHECKING:
     # Importing these imports the engines, which `--help` does not need.
     from cluster.live.settings import LiveSettings
+    from cluster.live.told import UpStatus
 
 READY_TIMEOUT_S = 120.0
 POLL_S = 0.2
@@ -51,6 +53,8 @@ def up(
     at = SettingsAt(file="" if config is None else str(config.resolve()), changes=changes)
     typer.echo("starting actors ...")
     with hold_up(settings, at, folder, address, configuration.ray) as desk:
+        for note in desk.notes:
+            typer.echo(f"note: {note}")
         _wait_ready(desk.url)
         typer.echo(f"ready: {desk.opened.symbol} at {desk.url} (documentation: {desk.url}/docs; Ctrl-C ends it)")
         wait_for_end(desk)
@@ -58,27 +62,36 @@ def up(
 
 
 def status(config: Config = None, as_json: Json = False) -> None:
-    """Show whether the desk is up and ready, and which actors live."""
-    url = _url(_settings(config))
-    ready, actors = _get(f"{url}/readyz"), _get(f"{url}/v1/cluster")
+    """Show whether the desk is up and ready, and how every actor lives. Whoever owns its folder needs no key."""
+    from cluster.cli.desk_status import desk_lines, desk_report
+    from cluster.live.told import ask_told
+
+    found = _found(_settings(config))
+    try:
+        ready = _get(f"{found.url}/readyz")
+    except LinkError as exc:
+        # How the actors live may say why.
+        ready = {"is_ready": False, "waits_for": [f"door: {exc}"]}
+    told = ask_told(found)
     if as_json:
-        typer.echo(json.dumps({"url": url, "ready": ready, "cluster": actors}))
+        typer.echo(json.dumps(desk_report(found, ready, told)))
         return
-    typer.echo(f"{url}: {'ready' if ready.get('is_ready') else 'waits for ' + ', '.join(ready.get('waits_for', []))}")
-    for actor in actors.get("actors", []):
-        typer.echo(f"  {actor['name']:<12} {actor['role']:<10} life {actor['incarnation']}")
+    for line in desk_lines(found, ready, told, time.time_ns()):
+        typer.echo(line)
 
 
 def down(config: Config = None) -> None:
     """Bring the desk down: the door closes, what is under way is written down, orders stay in the journal."""
-    from cluster.live.bringing_up import ask_down, read_status
+    from cluster.live.folder import is_held
+    from cluster.live.told import ask_down, is_gone
 
     settings = _settings(config)
     asked = ask_down(settings.state)
     if asked is None:
         raise LinkError(f"expected a desk that is up, got none - at {settings.state}")
     deadline = time.monotonic() + READY_TIMEOUT_S
-    while read_status(settings.state) is not None:
+    # The folder is let go when nothing is left running, and not before.
+    while is_held(settings.state) or not is_gone(asked.pid):
         if time.monotonic() > deadline:
             raise LinkError(f"expected process {asked.pid} to end within {READY_TIMEOUT_S:.0f} s, got it still there")
         time.sleep(POLL_S)
@@ -91,20 +104,21 @@ def _settings(config: Path | None, changes: dict[str, Any] | None = None) -> Liv
     return live_settings(config, changes)
 
 
-def _url(settings: LiveSettings) -> str:
-    from cluster.live.bringing_up import read_status
+def _found(settings: LiveSettings) -> UpStatus:
+    from cluster.live.told import read_status
 
     found = read_status(settings.state)
     if found is None:
         raise LinkError(f"expected a desk that is up, got none - at {settings.state}")
-    return found.url
+    return found
 
 
 def _detach(settings: LiveSettings) -> None:
     """Start the same command in the background, and wait until an order would be accepted."""
-    from cluster.live.bringing_up import read_status
+    from cluster.live.folder import claim_folder
+    from cluster.live.told import read_status
 
-    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    claim_folder(settings.state)
     log = settings.state / "up.log"
     arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
     with log.open("ab") as out:
@@ -114,7 +128,10 @@ def _detach(settings: LiveSettings) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise LinkError(f"expected the desk to come up, got {_last_line(log)} - see {log}")
+            said = _last_line(log)
+            if process.returncode == BAD_INPUT:
+                raise ConfigError(said.removeprefix("error: "))
+            raise LinkError(f"expected the desk to come up, got {said} - see {log}")
         found = read_status(settings.state)
         if found is not None and found.pid == process.pid:
             _wait_ready(found.url)

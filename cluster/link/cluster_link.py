@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import ray
 from ray.exceptions import RayActorError, RayError
 
+from cluster.link import handshake
 from cluster.link.answers import open_answer
 from cluster.link.frames import read_frame, write_frame
 from router.domain import codec
@@ -170,10 +171,27 @@ class StreamLink:
             raise LinkError(f"expected {to} to listen for streams, got an actor that takes calls")
         stream = socket.create_connection(address, timeout=CONNECT_TIMEOUT_S)
         try:
-            stream.settimeout(REPLY_TIMEOUT_S)
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            write_frame(stream, self._token)
+            show_secret(to, stream, self._token)
+            stream.settimeout(REPLY_TIMEOUT_S)
         except BaseException:
             stream.close()
             raise
         return stream
+
+
+def show_secret(name: str, stream: socket.socket, secret: bytes) -> None:
+    """Show the listener of a stream that we hold the run's secret, and see that it does.
+
+    Raises:
+        ConnectionError: it does not, or does not take us.
+    """
+    try:
+        nonce = read_frame(stream, handshake.NONCE_BYTES)
+        claimed = handshake.claim(secret, nonce)
+        write_frame(stream, claimed)
+        if handshake.is_proven(secret, nonce, claimed, read_frame(stream, handshake.PROOF_BYTES)):
+            return
+    except (EOFError, LinkError) as exc:
+        raise ConnectionError(f"expected {name} to take the secret of the run, got {exc}") from exc
+    raise ConnectionError(f"expected {name} to hold the secret of the run, got another or none")

@@ -7,7 +7,6 @@ lies in the state folder. Going down, the door closes first and the record last.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import queue
 import secrets
@@ -23,33 +22,23 @@ from cluster.actors.recipe import Recipe
 from cluster.actors.registry import ClusterRegistry
 from cluster.config import RayOptions
 from cluster.journal.open import open_journal
-from cluster.live.opening import opened_of
+from cluster.live.build import build_text
+from cluster.live.clock import LiveClock
+from cluster.live.folder import check_port, claim_folder, hold_folder
+from cluster.live.opening import desk_of, opened_of
+from cluster.live.reopening import build_note, check_kept, check_not_over, ends_at, limit_changes
 from cluster.live.session import assembly_of, host_names
 from cluster.live.settings import LiveSettings
 from cluster.live.starting import SettingsAt
-from cluster.replay import local_ray
+from cluster.live.told import STATUS_FILE, Telling, UpStatus, write_status
+from cluster.local_ray import LOOPBACK, local_ray
 from router.domain import codec
-from router.domain.errors import AnabranchError, ConfigError, JournalError
-from router.domain.facts import SessionOpened
-from router.orders.journal import Draft
+from router.domain.errors import AnabranchError, ConfigError
+from router.domain.facts import DESK, LimitSet, SessionOpened, market_stream
+from router.orders.journal import Draft, Journal
 from scenarios.day import LEARNER
 
-STATUS_FILE = "up.json"
-"""In the state folder: who holds the desk up, and where its door is."""
-
 LOOK_EVERY_S = 2.0
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class UpStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What `status` and `down` need to know of a desk that is up."""
-
-    pid: int
-    url: str
-    namespace: str
-    symbol: str
-    opened_at: int
 
 
 class Up(NamedTuple):
@@ -59,6 +48,8 @@ class Up(NamedTuple):
     registry: ClusterRegistry
     url: str
     token: str
+    notes: tuple[str, ...] = ()
+    """What whoever brings it up should know."""
 
 
 def check_cluster_token(address: str | None) -> None:
@@ -82,22 +73,28 @@ def up(
     """Hold a desk up for as long as the block runs.
 
     Raises:
-        BadInputError: settings, scenario, data or address that cannot be used.
+        BadInputError: settings, scenario, data, folder or address that cannot be used, also in a session that is there
+            already; or Ray cannot start.
         JournalError: the journal is held by another, or cannot be used.
         LinkError: an actor cannot be started.
     """
     check_cluster_token(address)
     # What lies in the state folder opens every door inside the desk: nobody else may read it.
     os.umask(0o077)
-    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _only_one(settings.state):
-        opened = _open_session(settings, data)
+    claim_folder(settings.state)
+    with hold_folder(settings.state):
+        if address is None:
+            # Elsewhere the door may be on another node.
+            check_port(settings.api, settings.where)
+        opened, notes = _open_session(settings, data)
         assembly_of(opened, data)
-        with local_ray(address, options):
-            yield from _held_up(settings, at, opened, data)
+        with local_ray(address, options, settings.state):
+            yield from _held_up(settings, at, opened, data, notes)
 
 
-def _held_up(settings: LiveSettings, at: SettingsAt, opened: SessionOpened, data: Path | None) -> Iterator[Up]:
+def _held_up(
+    settings: LiveSettings, at: SettingsAt, opened: SessionOpened, data: Path | None, notes: tuple[str, ...]
+) -> Iterator[Up]:
     """Start every actor, give the desk, and end what was started."""
     namespace, token = f"anabranch-live-{secrets.token_hex(4)}", secrets.token_hex(32)
     supervisor_journal = settings.state / "supervisor.sqlite"
@@ -105,36 +102,36 @@ def _held_up(settings: LiveSettings, at: SettingsAt, opened: SessionOpened, data
     supervisor_journal.unlink(missing_ok=True)
     registry = ClusterRegistry(namespace, str(supervisor_journal))
     try:
-        registry.start(_recipes(settings, at, opened, data, namespace, token))
-        url: str = registry.ask("gateway", "url", token)
-        status = UpStatus(pid=os.getpid(), url=url, namespace=namespace, symbol=opened.symbol, opened_at=opened.open_at)
-        (settings.state / STATUS_FILE).write_bytes(msgspec.json.encode(status))
-        yield Up(opened, registry, url, token)
+        with Telling(registry.lives) as telling:
+            registry.start(_recipes(settings, at, opened, data, namespace, token))
+            url: str = registry.ask("gateway", "url", token)
+            write_status(settings.state, _status(opened, namespace, url, telling))
+            yield Up(opened, registry, url, token, notes)
         for name in ("gateway", "market", "record"):
             # Whichever cannot be reached, the others still write down what they have.
             with contextlib.suppress(AnabranchError):
                 registry.close(name)
     finally:
-        registry.stop()
+        # What keeps the desk from coming up is told, and not what keeps its rest from being ended: Ray ends it then.
+        with contextlib.suppress(AnabranchError):
+            registry.stop()
         (settings.state / STATUS_FILE).unlink(missing_ok=True)
 
 
-def read_status(state: Path) -> UpStatus | None:
-    """Return who holds the desk of a state folder up; None: nobody does."""
-    try:
-        status = msgspec.json.decode((state / STATUS_FILE).read_bytes(), type=UpStatus)
-        os.kill(status.pid, 0)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    return status
-
-
-def ask_down(state: Path) -> UpStatus | None:
-    """Ask who holds the desk up to bring it down; None: nobody does."""
-    status = read_status(state)
-    if status is not None:
-        os.kill(status.pid, signal.SIGTERM)
-    return status
+def _status(opened: SessionOpened, namespace: str, url: str, telling: Telling) -> UpStatus:
+    return UpStatus(
+        pid=os.getpid(),
+        url=url,
+        namespace=namespace,
+        symbol=opened.symbol,
+        opened_at=opened.wall_at,
+        closes_at=ends_at(opened),
+        up_since=time.time_ns(),
+        build=build_text(),
+        opened_build=opened.build,
+        port=telling.port,
+        secret=telling.secret,
+    )
 
 
 def wait_for_end(desk: Up) -> None:
@@ -159,39 +156,34 @@ def wait_for_end(desk: Up) -> None:
             continue
 
 
-def _open_session(settings: LiveSettings, data: Path | None) -> SessionOpened:
-    """Return the journal's session, opened now where there is none."""
+def _open_session(settings: LiveSettings, data: Path | None) -> tuple[SessionOpened, tuple[str, ...]]:
+    """Return the journal's session, opened now where there is none, with what should be known of it.
+
+    Raises:
+        ConfigError: the session is over, or keeps from its opening what the configuration says otherwise.
+    """
     journal = open_journal(settings.journal_url)
     try:
         opened, is_new = opened_of(settings, journal, time.time_ns(), data)
         if is_new:
-            stream = f"market:{opened.symbol}"
-            draft = Draft("SessionOpened", opened.at, "", codec.encode(opened))
-            journal.append(stream, journal.next_seq(stream), (draft,))
-            journal.sync()
-        return opened
+            _append(journal, market_stream(opened.symbol), opened)
+            return opened, ()
+        clock = LiveClock(opened.open_at, opened.wall_at, opened.speed)
+        check_not_over(opened, clock, settings.state)
+        check_kept(settings, opened)
+        changes = limit_changes(settings, opened, journal.read(0, DESK), clock.now())
+        _append(journal, DESK, *changes)
+        notes = [f"risk.{fact.key} is {fact.after or 'no more'}, was {fact.before or 'none'}" for fact in changes]
+        return opened, tuple(note for note in (build_note(opened), *notes) if note)
     finally:
         journal.close()
 
 
-@contextlib.contextmanager
-def _only_one(state: Path) -> Iterator[None]:
-    """Hold the state folder.
-
-    Raises:
-        JournalError: another process holds it.
-    """
-    lock = (state / "lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        raise JournalError(
-            f"expected a state folder that nobody holds, got one held by another desk - at {state}"
-        ) from exc
-    try:
-        yield
-    finally:
-        lock.close()
+def _append(journal: Journal, stream: str, *facts: SessionOpened | LimitSet) -> None:
+    drafts = [Draft(type(fact).__name__, fact.at, "", codec.encode(fact)) for fact in facts]
+    if drafts:
+        journal.append(stream, journal.next_seq(stream), drafts)
+        journal.sync()
 
 
 def shell_recipes(opened: SessionOpened, data: Path | None, folder: Path, token: str) -> list[Recipe]:
@@ -227,8 +219,10 @@ def _recipes(
         recipe = _recipe(name, name, opened, data, settings.state, token)
         return msgspec.structs.replace(recipe, settings=own, namespace=namespace)
 
-    shells = shell_recipes(opened, data, settings.state, token)
-    return [service("record"), *shells, service("market"), service("gateway")]
+    # Worked out here, so that a record that comes back loads no engine to know what it may accept.
+    basis = desk_of(settings, opened, assembly_of(opened, data)).basis()
+    record = msgspec.structs.replace(service("record"), basis=basis, record=_absolute(settings.journal_url))
+    return [record, *shell_recipes(opened, data, settings.state, token), service("market"), service("gateway")]
 
 
 def _absolute(url: str) -> str:

@@ -10,19 +10,22 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cluster.api.backend import ActorStatus, DeskStatus, MarketPicture
 from cluster.journal.open import open_journal
-from cluster.journal.sqlite import SqliteJournal
+from cluster.journal.sqlite import Durability, SqliteJournal
 from cluster.live.clock import LiveClock
-from cluster.live.log import MarketLog
+from cluster.live.kept_market import kept_market
 from cluster.live.market import Market
 from cluster.live.opening import desk_of, opened_of
-from cluster.live.record import Desk, news_of, past_news, rebuild
-from cluster.live.session import assembly_of, conductor_of, host_names, px_unit_of, shells_of
+from cluster.live.record import Desk, kept_intake, news_of, past_news, snapshots_of
+from cluster.live.session import assembly_of, host_names, px_unit_of, shells_of
 from cluster.live.settings import LiveSettings
+from cluster.live.snapshots import STEADY, Opening, Rhythm, Snapshots
+from router.domain import codec
 from router.domain.errors import JournalError
 from router.domain.facts import KillSet
 from router.domain.played import Played, Reference
@@ -41,15 +44,22 @@ SQLITE = "sqlite:"
 
 class EmbeddedDesk:
     """A `Backend` that is the desk itself. With `state` None everything is in memory and ends with the process;
-    otherwise journals lie there, and the record where the settings say, unless they say SQLite.
+    otherwise journals lie there, and the record where the settings say, unless they say SQLite. Snapshots lie beside
+    them, taken in this `rhythm`.
 
     Raises:
         BadInputError: settings, scenario or data that cannot be used.
         JournalError: a journal that cannot be opened.
     """
 
-    def __init__(self, settings: LiveSettings, data: Path | None = None, state: Path | None = None) -> None:
-        self._settings, self._data, self._state = settings, data, state
+    def __init__(
+        self,
+        settings: LiveSettings,
+        data: Path | None = None,
+        state: Path | None = None,
+        rhythm: Rhythm = STEADY,
+    ) -> None:
+        self._settings, self._data, self._state, self._rhythm = settings, data, state, rhythm
         self._pictures: dict[str, MarketPicture] = {}
         self._waits = "starting"
         self._followers: set[asyncio.Event] = set()
@@ -61,23 +71,29 @@ class EmbeddedDesk:
         journal = self._journal("record")
         self.opened, is_new = opened_of(self._settings, journal, time.time_ns(), self._data)
         assembly = assembly_of(self.opened, self._data)
-        intake = desk_of(self._settings, self.opened, assembly)
-        rebuild(intake, journal)
+        new = desk_of(self._settings, self.opened, assembly)
+        if self._state is not None:
+            journal.close()
+        # One in memory is never opened again: what it holds is in it alone.
+        open_record = (lambda start: journal) if self._state is None else partial(self._journal, "record")
+        snapshots = None if self._state is None else snapshots_of(new, self._state, codec.encode(self.opened))
+        intake, journal, taker = kept_intake(new, Opening(open_record, snapshots, self._rhythm))
         self.clock = LiveClock(self.opened.open_at, self.opened.wall_at, self.opened.speed)
-        self.desk = Desk(intake, journal, self.clock.now)
+        self.desk = Desk(intake, journal, self.clock.now, taker)
         if is_new:
             await self.desk.record(self.opened)
-        shells = shells_of(self.opened, assembly, self._journal)
-        self._log = MarketLog(LocalLink(shells), self._journal("market"))
+        shells = shells_of(self.opened, assembly, self._opening)
+        kept = kept_market(self.opened, assembly, LocalLink(shells), self._opening("market"))
         self.market_loop = Market(
-            conductor_of(self.opened, assembly, self._log),
-            self._log,
+            kept.state,
+            kept.log,
             self.clock,
             self._tell,
             self._see,
             px_unit_of(assembly),
             assembly.setup.adv,
             self.opened.seed,
+            kept.taker,
         )
         self._thread = threading.Thread(target=self._run, name="market", daemon=True)
         self.desk.group.on_durable(self._durable)
@@ -176,14 +192,20 @@ class EmbeddedDesk:
         names += [(name, "host") for name in host_names(self.opened.hosts)]
         return [ActorStatus(name=name, role=role, incarnation=0, is_alive=True) for name, role in names]
 
-    def _journal(self, name: str) -> Journal:
+    def _opening(self, name: str) -> Opening:
+        setup = codec.encode(self.opened)
+        snapshots = None if self._state is None else Snapshots(self._state, name, setup)
+        return Opening(lambda start: self._journal(name, start), snapshots, self._rhythm)
+
+    def _journal(self, name: str, start: int = 0) -> Journal:
         if self._state is None:
             return MemoryJournal()
         self._state.mkdir(parents=True, exist_ok=True)
         url = self._settings.journal_url
         if name == "record" and not url.startswith(SQLITE):
-            return open_journal(url)
-        return SqliteJournal(self._state / f"{name}.sqlite", durability="power" if name == "record" else "process")
+            return open_journal(url, verify_from=start)
+        durability: Durability = "power" if name == "record" else "process"
+        return SqliteJournal(self._state / f"{name}.sqlite", durability=durability, verify_from=start)
 
     def _run(self) -> None:
         try:

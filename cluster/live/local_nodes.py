@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 
 from cluster.config import RayOptions
-from cluster.replay import local_ray
+from cluster.local_ray import LOOPBACK, local_ray, loopback_cluster
 
 
 @contextlib.contextmanager
@@ -27,12 +27,14 @@ def local_nodes(address: str | None, nodes: int, options: RayOptions) -> Iterato
     os.environ["RAY_worker_niceness"] = str(options.worker_niceness)
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        for _ in range(nodes - 1):
-            cluster.add_node(num_cpus=1)
-        cluster.wait_for_nodes()
-        with local_ray(cluster.address, options):
-            yield
-    finally:
-        cluster.shutdown()
+    with loopback_cluster() as home:
+        node = {"num_cpus": 1, "node_ip_address": LOOPBACK[0], "temp_dir": str(home)}
+        cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+        try:
+            for _ in range(nodes - 1):
+                cluster.add_node(**node)
+            cluster.wait_for_nodes()
+            with local_ray(cluster.address, options):
+                yield
+        finally:
+            cluster.shutdown()

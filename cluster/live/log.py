@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cluster.live.snapshots import head_at
 from router.domain import codec
 from router.domain.errors import JournalCorruptError
 from router.domain.messages import Message
@@ -20,20 +21,29 @@ STREAM = "market"
 
 
 class MarketLog:
-    """A link that writes down every answer, and gives those it has again first."""
+    """A link that writes down every answer, and gives those it has again first, from the record `start` on."""
 
-    def __init__(self, link: Link, journal: Journal) -> None:
+    def __init__(self, link: Link, journal: Journal, start: int = 0) -> None:
         self._link = link
         self._journal = journal
         self._asked: list[tuple[str, Message]] = []
         self._is_unsynced = False
-        self._past: Iterator[LogEntry] = (_entry(record.payload) for record in journal.read())
+        self._past: Iterator[LogEntry] = (_entry(record.payload) for record in journal.read(start))
         self._next: LogEntry | None = next(self._past, None)
 
     @property
     def has_past(self) -> bool:
         """Whether something in the log has not been gone through yet."""
         return self._next is not None
+
+    @property
+    def size(self) -> int:
+        """How many entries are durable."""
+        return self._journal.health().durable_size
+
+    def head(self) -> bytes:
+        """Return the digest of the last durable entry."""
+        return head_at(self._journal, self.size)
 
     def take_cut(self, n: int) -> Cut | None:
         """Return the cut of window `n`, where the log says that it was cut.

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 import queue
 from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
 
 from cluster.api.request_log import QUEUE_MAX, BoundedQueueHandler, JsonLines
 from router.domain.errors import ConfigError, bad_value
@@ -16,6 +20,13 @@ from router.domain.errors import ConfigError, bad_value
 FILE_BYTES_MAX = 50_000_000
 FILES_MAX = 5
 """Older files kept beside the current one: 300 MB of log at most for each process."""
+
+STARTED = "started"
+"""What each life of a live process logs first."""
+
+_STARTED = f'"message":"{STARTED}"'.encode()
+
+_TAIL_BYTES = 1 << 16
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -36,12 +47,18 @@ class Logs:
     def close(self) -> None:
         """Write what waits, and let go; closing twice changes nothing."""
         root = logging.getLogger()
+        if self in _OPEN:
+            _OPEN.remove(self)
         if self._front in root.handlers:
             root.removeHandler(self._front)
             root.setLevel(self._before)
             self._listener.stop()
             for handler in self._listener.handlers:
                 handler.close()
+
+
+_OPEN: list[Logs] = []
+"""The logs of this process: to be written before it ends by itself."""
 
 
 def setup_logs(process: str, level: str = "info", path: Path | None = None) -> Logs:
@@ -72,4 +89,39 @@ def setup_logs(process: str, level: str = "info", path: Path | None = None) -> L
     before = root.level
     root.setLevel(level.upper())
     root.addHandler(front)
-    return Logs(front, listener, before)
+    logs = Logs(front, listener, before)
+    _OPEN.append(logs)
+    return logs
+
+
+def log_path(state: Path, name: str) -> Path:
+    """Return where a live process logs."""
+    return state / "logs" / f"{name}.jsonl"
+
+
+def end_process(code: int) -> NoReturn:
+    """End this process now, whatever its threads are at, once what was logged is written: it says why."""
+    for logs in tuple(_OPEN):
+        logs.close()
+    os._exit(code)
+
+
+def last_error(path: Path) -> str:
+    """Return what the last life of a process logged last as an error; nothing: it logged none, or there is no log."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
+            lines = file.read().splitlines()
+    except OSError:
+        return ""
+    for line in reversed(lines):
+        if _STARTED in line:
+            # Also where it follows what a life before tore off.
+            break
+        try:
+            said = msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.MsgspecError:
+            continue
+        if said.get("level") == "error":
+            return str(said.get("message", ""))
+    return ""

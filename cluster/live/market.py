@@ -3,7 +3,7 @@
 Rule of this file: it decides when a window is cut and nothing else; what a window does is the conductor's. It runs on
 one thread, and others reach it through `hear`, `stop_trading` and `picture` alone.
 
-    recover     the log is gone through again: nobody is asked, and the state is as it was
+    recover     the log behind the last snapshot is gone through again: nobody is asked, and the state is as it was
     go          play what is due by the clock; where something came in, cut the window now
     tell        windows in which something happened wait, in order, until the desk says that it has them
 """
@@ -14,10 +14,12 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from cluster.api.backend import MarketPicture
 from cluster.live.clock import LiveClock
 from cluster.live.log import MarketLog
+from cluster.live.taking import SnapshotTaker
 from router.domain.facts import Fact, KillSet
 from router.domain.played import Cut, Played, Reference
 from router.domain.units import MILLISECOND, SECOND, Nanos
@@ -35,12 +37,22 @@ UNTOLD_MAX = 10_000
 """Windows that the desk may not know of yet: beyond it a market waits for the desk."""
 
 
+class MarketState(NamedTuple):
+    """What a market's log has come to: its conductor, and the windows that the desk may not know of."""
+
+    conductor: LiveConductor
+    untold: tuple[Played, ...] = ()
+
+
 class Market:
-    """One symbol. `tell` is called on the market's thread with each window that the desk must know of."""
+    """One symbol. `tell` is called on the market's thread with each window that the desk must know of.
+
+    `state` is where the log stands as it is given; `taker` takes snapshots of it, between two windows.
+    """
 
     def __init__(
         self,
-        conductor: LiveConductor,
+        state: MarketState,
         log: MarketLog,
         clock: LiveClock,
         tell: Callable[[Played], None],
@@ -48,14 +60,15 @@ class Market:
         px_unit: str,
         adv: int,
         seed: int,
+        taker: SnapshotTaker | None = None,
     ) -> None:
-        self._conductor, self._log, self._clock = conductor, log, clock
+        self._conductor, self._log, self._clock, self._taker = state.conductor, log, clock, taker
         self._tell, self._see = tell, see
         self._px_unit, self._adv, self._seed = px_unit, adv, seed
         self._news: deque[tuple[int, tuple[tuple[int, Fact], ...]]] = deque()
         self._asides: deque[KillSet] = deque()
         """Kills that came without the journal."""
-        self._untold: deque[int] = deque()
+        self._untold: deque[Played] = deque(state.untold)
         self._bell = threading.Condition()
         self._is_stopping = False
         self._pictured_at: Nanos = -(2**62)
@@ -83,6 +96,8 @@ class Market:
 
     def recover(self) -> None:
         """Go through the log; windows that the desk may not know of are told again."""
+        for played in tuple(self._untold):
+            self._tell(played)
         while self._log.has_past:
             cut = self._log.take_cut(self._conductor.windows)
             self._played(
@@ -113,7 +128,7 @@ class Market:
     def known(self, n: int) -> None:
         """Note that the desk has every window up to `n`."""
         with self._bell:
-            while self._untold and self._untold[0] <= n:
+            while self._untold and self._untold[0].n <= n:
                 self._untold.popleft()
             self._bell.notify_all()
 
@@ -138,6 +153,7 @@ class Market:
             self._played(played)
             # Whoever routes by what it sees has to see at once that probabilities have moved.
             self._show(is_moved=played is not None and bool(played.routing_probabilities))
+            self._keep()
         self._log.close()
 
     def _wait(self) -> tuple[Nanos, int, tuple[tuple[int, Fact], ...]] | None:
@@ -175,8 +191,17 @@ class Market:
                 _logger.warning("second gate: %s", reason, extra={"fields": {"cl_ord_id": child_id}})
             self._log.settle()
             with self._bell:
-                self._untold.append(played.n)
+                self._untold.append(played)
             self._tell(played)
+
+    def _keep(self) -> None:
+        """Take a snapshot where it is time."""
+        taker = self._taker
+        if taker is not None and taker.is_due(self._log.size):
+            self._log.settle()
+            with self._bell:
+                state = MarketState(self._conductor, tuple(self._untold))
+            taker.take(state, self._log.size, self._log.head())
 
     def _show(self, *, is_moved: bool = False) -> None:
         now = self._clock.now()
@@ -199,7 +224,10 @@ class Market:
             market=conductor.market,
             frames=conductor.frames,
             policies=conductor.policies,
-            venue_states=tuple(conductor.venue_states.items()),
+            venue_states=tuple(conductor.switches.venue_states.items()),
             windows=conductor.windows,
             outcomes_waiting=conductor.outcomes_waiting,
+            exploration=(conductor.setup.exploration.epsilon, conductor.setup.exploration.share),
+            life_ns=conductor.setup.life_ns,
+            stale_ns=conductor.setup.stale_ns,
         )

@@ -6,9 +6,10 @@ journal.
 
 from __future__ import annotations
 
-from importlib import metadata
 from pathlib import Path
 
+from cluster.live.build import build_text
+from cluster.live.reopening import base_limits, limits_text
 from cluster.live.settings import LiveSettings
 from router.domain import codec
 from router.domain.errors import ConfigError, bad_value
@@ -21,11 +22,6 @@ from router.risk.request import tradables
 from scenarios.assembly import Assembly, assemble
 from scenarios.policies import policy_names
 from scenarios.scenario import DAY_OPEN, SyntheticMarket, load_scenario
-
-
-def build_text() -> str:
-    """Return which build this is: all live processes of a desk must be of one."""
-    return f"anabranch {metadata.version('anabranch')}"
 
 
 def opened_of(
@@ -76,6 +72,8 @@ def opened_of(
         children_per_s=settings.limits.children_per_s,
         children_max=settings.limits.children_max,
         venue_messages_per_s=settings.limits.venue_messages_per_s,
+        limits=limits_text(settings.limits),
+        approval_above=live.approval_above or "",
     )
     return opened, True
 
@@ -86,4 +84,4 @@ def desk_of(settings: LiveSettings, opened: SessionOpened, assembly: Assembly) -
         symbol: SymbolFacts(tradable, assembly.setup.adv, assembly.setup.open_at, assembly.setup.close_at)
         for symbol, tradable in tradables(assembly.specs).items()
     }
-    return Intake(settings.limits, symbols, settings.approval_above)
+    return Intake(base_limits(settings, opened), symbols, settings.approval_above)

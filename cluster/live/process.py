@@ -18,7 +18,8 @@ from typing import Protocol
 import msgspec
 
 from cluster.actors.recipe import Recipe
-from cluster.live.logs import setup_logs
+from cluster.live.build import build_text
+from cluster.live.logs import STARTED, log_path, setup_logs
 from cluster.live.wire import Answering, Push
 
 CLOSE_TIMEOUT_S = 60.0
@@ -47,7 +48,7 @@ class LiveProcess:
     def __init__(self, recipe: bytes) -> None:
         self._recipe = msgspec.msgpack.decode(recipe, type=Recipe)
         name = self._recipe.name
-        self._logs = setup_logs(name, path=Path(self._recipe.journal).parent / "logs" / f"{name}.jsonl")
+        self._logs = setup_logs(name, path=log_path(Path(self._recipe.journal).parent, name))
         self._opened: Future[tuple[str, int]] = Future()
         self._loop = asyncio.new_event_loop()
         self._running: Running | None = None
@@ -76,13 +77,14 @@ class LiveProcess:
         self._loop.run_forever()
 
     async def _start(self) -> None:
-        from cluster.live.starting import STARTERS
-
         try:
+            # Here, so that what cannot be loaded is told as well; and only what the role needs is loaded.
+            from cluster.live.starting import STARTERS
+
             self._running = await STARTERS[self._recipe.role](self._recipe)
             self._door = Answering(self._running.answer, self._recipe.token)
             self._opened.set_result(await self._door.listen(_own_address()))
-            _log.info("started", extra={"fields": {"incarnation": self._recipe.incarnation}})
+            _log.info(STARTED, extra={"fields": {"incarnation": self._recipe.incarnation, "build": build_text()}})
         except Exception as exc:
             # Whatever it is, who asks for the address must be told.
             _log.error("cannot start: %s", exc)

@@ -7,10 +7,16 @@ order of decisions. Once the journal has failed, nothing is decided any more: wh
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from cluster.journal.group import GroupCommit
+from cluster.live.freezing import thawed
+from cluster.live.snapshots import Opening, Snapshot, Snapshots, come_back, head_at
+from cluster.live.taking import SnapshotTaker
 from router.domain import codec, facts
 from router.domain.errors import JournalBusyError
 from router.domain.facts import Fact
@@ -35,12 +41,19 @@ News = tuple[int, tuple[tuple[int, Fact], ...]]
 
 
 class Desk:
-    """Intake and journal. It lives on one asyncio loop. `now` tells the market's time of a symbol-less request."""
+    """Intake and journal. It lives on one asyncio loop. `now` tells the market's time of a symbol-less request.
 
-    def __init__(self, intake: Intake, journal: Journal, now: Callable[[], Nanos]) -> None:
+    `taker` takes snapshots of the intake.
+    """
+
+    def __init__(
+        self, intake: Intake, journal: Journal, now: Callable[[], Nanos], taker: SnapshotTaker | None = None
+    ) -> None:
         self.intake = intake
         self.journal = journal
         self._now = now
+        self._taker = taker
+        self._placing: asyncio.Task[None] | None = None
         self.group = GroupCommit(journal, waiting_max=WAITING_MAX)
 
     async def ask(self, request: Request) -> Answer:
@@ -62,6 +75,7 @@ class Desk:
     async def play(self, played: Played) -> None:
         """Record a window of a market; durable when it returns."""
         await self.group.commit_entries(self.intake.play(played))
+        self._keep()
 
     async def record(self, fact: Fact) -> None:
         """Record a fact that nobody asked for."""
@@ -86,7 +100,26 @@ class Desk:
     async def close(self) -> None:
         """Write what waits and let go."""
         await self.group.close()
+        if self._placing is not None:
+            await asyncio.gather(self._placing, return_exceptions=True)
+        if self._taker is not None:
+            self._taker.close()
         self.journal.close()
+
+    def _keep(self) -> None:
+        """Take a snapshot where it is time."""
+        taker = self._taker
+        is_free = self._placing is None or self._placing.done()
+        if taker is not None and is_free and taker.is_due(self.group.health().durable_size):
+            taker.begin(self.intake)
+            # Behind everything that has been decided by now, whoever waits for it.
+            everything = self.group.commit_entries(())
+            self._placing = asyncio.create_task(self._place(taker, everything))
+
+    async def _place(self, taker: SnapshotTaker, everything: asyncio.Future[int]) -> None:
+        """Say where the snapshot stands, once all that it holds is durable."""
+        offset = await everything + 1
+        taker.place(offset, await self.group.call(lambda journal: head_at(journal, offset)))
 
 
 def _said(request: Request, answer: Answer) -> None:
@@ -102,9 +135,42 @@ def _said(request: Request, answer: Answer) -> None:
     _log.info("%s", type(request).__name__, extra=extra)
 
 
-def rebuild(intake: Intake, journal: Journal) -> None:
-    """Let the desk stand where its journal says it stood."""
-    for record in journal.read():
+class KeptIntake(NamedTuple):
+    """A desk's intake as its journal has it, the journal, and who takes snapshots; None: nobody."""
+
+    intake: Intake
+    journal: Journal
+    taker: SnapshotTaker | None
+
+
+def kept_intake(new: Intake, opening: Opening) -> KeptIntake:
+    """Return the intake where the journal says it stood: `new` if there is no snapshot.
+
+    Raises:
+        JournalError: the journal cannot be opened.
+    """
+
+    def thaw(snapshot: Snapshot, journal: Journal) -> Intake:
+        intake: Intake = thawed(snapshot.payload, {}, {})
+        intake.forget_unrecorded()
+        return intake
+
+    journal, found, start = come_back(opening, thaw)
+    intake = found or new
+    rebuild(intake, journal, start)
+    if opening.snapshots is None:
+        return KeptIntake(intake, journal, None)
+    return KeptIntake(intake, journal, SnapshotTaker(opening.snapshots, opening.rhythm, offset=start))
+
+
+def snapshots_of(new: Intake, state: Path, session: bytes) -> Snapshots:
+    """Return a record's snapshots in a folder: under other limits the same records may come to something else."""
+    return Snapshots(state, "record", session + new.basis())
+
+
+def rebuild(intake: Intake, journal: Journal, start: int = 0) -> None:
+    """Let the desk stand where its journal says it stood; one that stands at `start` goes on from there."""
+    for record in journal.read(start):
         intake.apply(record)
 
 

@@ -10,11 +10,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
+import msgspec
+
 from cluster.actors.registry import ClusterRegistry
 from cluster.api.backend import ActorStatus, DeskStatus, MarketPicture
 from cluster.link.cluster_link import Place
+from cluster.live.build import build_text
 from cluster.live.clock import LiveClock
-from cluster.live.services import ASK_TIMEOUT_S, RETRY_S, answer_of
+from cluster.live.record_service import ASK_TIMEOUT_S, RETRY_S, answer_of
 from cluster.live.wire import Asking
 from router.domain import codec
 from router.domain.errors import AnabranchError, LinkError
@@ -69,6 +72,7 @@ class RemoteDesk:
         self._actors: tuple[ActorStatus, ...] = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
+        self._build = build_text()
 
     async def start(self) -> None:
         """Begin to watch the market and the actors."""
@@ -161,7 +165,7 @@ class RemoteDesk:
             journal_size=size,
             journal_lag=lag,
             actors=self._actors,
-            build=self.opened.build,
+            build=self._build,
             metrics=figures,
         )
 
@@ -182,10 +186,8 @@ class RemoteDesk:
         """Ask the supervisor now and then who lives."""
         while True:
             with suppress(AnabranchError):
-                status = await asyncio.to_thread(self._registry.status)
-                self._actors = tuple(
-                    ActorStatus(name=name, role=role, incarnation=life, is_alive=True) for name, role, life in status
-                )
+                lives = await asyncio.to_thread(self._registry.lives)
+                self._actors = tuple(ActorStatus(**msgspec.structs.asdict(life)) for life in lives)
             await asyncio.sleep(2.0)
 
     def _news(self, topic: str, body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What the live processes say to one another: the words of the record and of a market, and what runs behind them.
+"""What the live processes say to one another, the words of the record and of a market; and the market behind its own.
 
 Rule of this file: a service is an answerer for the wire. It may be asked twice, by whoever lost an answer: windows are
 told apart by their number, orders by their client's id, and everything else only reads.
@@ -21,35 +21,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 
 from cluster.api.backend import MarketPicture
+from cluster.live.logs import end_process
 from cluster.live.market import Market
-from cluster.live.record import Desk, news_of
+from cluster.live.record_service import ASK_TIMEOUT_S, FAULT_EXIT, RETRY_S
 from cluster.live.wire import Asking, Push
 from router.domain import codec
-from router.domain.errors import AnabranchError, JournalBusyError, JournalError, LinkError
+from router.domain.errors import AnabranchError, LinkError
 from router.domain.facts import Fact, KillSet
 from router.domain.played import Played, Reference
-from router.domain.requests import Answer, Request
-from router.orders.journal import Record
-
-ASK_TIMEOUT_S = 10.0
-RETRY_S = 0.05
-BATCH = 1_000
-"""Records pushed at once."""
 
 STOP_TIMEOUT_S = 30.0
-FAULT_EXIT = 70
-FAULT_LINGER_S = 0.2
-"""How long a record that must end still says why."""
 
 _log = logging.getLogger("anabranch.live")
 
@@ -62,126 +51,6 @@ class HeardOf(msgspec.Struct, frozen=True, array_like=True):
 
     upto: int
     facts: tuple[tuple[int, Fact], ...]
-
-
-class RecordService:
-    """The desk on the wire."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._followers: set[_Follower] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        desk.group.on_durable(self._ring)
-
-    async def answer(self, word: str, body: bytes, push: Push) -> bytes:
-        """Answer one question. After the journal has failed this process ends: its next life stands where that says."""
-        try:
-            return await self._answer(word, body, push)
-        except JournalBusyError:
-            raise
-        except JournalError as exc:
-            _log.error("the record cannot go on: %s", exc)
-            asyncio.get_running_loop().call_later(FAULT_LINGER_S, os._exit, FAULT_EXIT)
-            raise
-
-    async def _answer(self, word: str, body: bytes, push: Push) -> bytes:
-        if word == "ask":
-            return codec.encode(await self._desk.ask(codec.decode(body, Request)))  # type: ignore[arg-type]
-        if word == "play":
-            await self._desk.play(codec.decode(body, Played))
-        elif word == "see":
-            self._desk.see(codec.decode(body, Reference))
-        elif word == "read":
-            start, stream, limit = codec.decode(body, tuple[int, str | None, int])
-            return codec.encode(await self._desk.read(start, stream, limit))
-        elif word in ("follow", "hear"):
-            task = asyncio.create_task(self._follow(codec.decode(body, int), word == "hear", push))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            return codec.encode(self._desk.group.health().durable_size)
-        elif word == "status":
-            return codec.encode(self._figures())
-        elif word == "played":
-            return codec.encode(self._desk.intake.played(codec.decode(body, str)))
-        else:
-            raise LinkError(f"expected a word that the record knows, got {word!r}")
-        return b""
-
-    async def close(self) -> None:
-        """Push nothing more, write what waits, and let go of the journal."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await self._desk.close()
-
-    def _figures(self) -> dict[str, Any]:
-        group = self._desk.group
-        health, flushes = group.health(), group.flushes()
-        board = self._desk.intake.gate.board
-        return {
-            "size": health.durable_size,
-            "fault": health.fault,
-            "waiting": group.waiting,
-            "flushes": flushes.number,
-            "flush_seconds": flushes.seconds_sum,
-            "is_killed": board.blocks("", "", "") is not None,
-            "priced": [symbol for symbol in self._desk.symbols() if self._desk.has_price(symbol)],
-            "digest_orders": len(self._desk.intake.book.orders),
-        }
-
-    async def _follow(self, start: int, is_hearing: bool, push: Push) -> None:
-        """Push everything from an offset on, until who asked is gone: from the journal until it has caught up, and
-        then each group as it becomes durable."""
-        follower = _Follower(start, is_hearing, push)
-        self._followers.add(follower)
-        try:
-            while not follower.is_gone:
-                follower.bell.clear()
-                records = await self._desk.read(follower.start, None, BATCH)
-                if records:
-                    follower.take(records, _news(is_hearing, records))
-                elif not follower.bell.is_set():
-                    follower.is_abreast = True
-                    await follower.bell.wait()
-                    follower.is_abreast = False
-        except AnabranchError:
-            # Its stream is closed, or the journal is: either way it asks again.
-            return
-        finally:
-            self._followers.discard(follower)
-
-    def _ring(self, records: Sequence[Record]) -> None:
-        """Hand a group to whoever has all before it, encoded once for all of them; wake the others."""
-        made: dict[bool, bytes] = {}
-        for follower in tuple(self._followers):
-            if not (follower.is_abreast and follower.start == records[0].offset):
-                follower.bell.set()
-                continue
-            kind = follower.is_hearing
-            if kind not in made:
-                made[kind] = _news(kind, records)
-            try:
-                follower.take(records, made[kind])
-            except LinkError:
-                follower.is_gone = True
-                follower.bell.set()
-
-
-class _Follower:
-    """Who follows the journal: what it has, and whether that is all there is."""
-
-    def __init__(self, start: int, is_hearing: bool, push: Push) -> None:
-        self.start, self.is_hearing, self._push = start, is_hearing, push
-        self.bell = asyncio.Event()
-        self.is_abreast = self.is_gone = False
-
-    def take(self, records: Sequence[Record], news: bytes) -> None:
-        """Push records that follow what it has."""
-        self._push("facts" if self.is_hearing else "records", news)
-        self.start = records[-1].offset + 1
-
-
-def _news(is_hearing: bool, records: Sequence[Record]) -> bytes:
-    return codec.encode(news_of(records) if is_hearing else tuple(records))
 
 
 class MarketService:
@@ -260,7 +129,7 @@ class MarketService:
     def _end(self, exc: Exception) -> None:
         """A market that stands is no market: this process ends, and its next life stands where the log says."""
         _log.error("the market cannot go on: %s: %s", type(exc).__name__, exc)
-        os._exit(FAULT_EXIT)
+        end_process(FAULT_EXIT)
 
     def _queue(self, played: Played) -> None:
         self._untold.append(played)
@@ -326,8 +195,3 @@ class MarketService:
     def _news(self, topic: str, body: bytes) -> None:
         heard = codec.decode(body, HeardOf)
         self._market.hear(heard.upto, heard.facts)
-
-
-def answer_of(body: bytes) -> Answer:
-    """Return the answer in the record's reply."""
-    return codec.decode(body, Answer)  # type: ignore[arg-type]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cluster.actors.recipe import RecordedShell, learning_limits
+from cluster.actors.building import learning_limits
+from cluster.live.kept_shells import hosted, recorded
+from cluster.live.snapshots import Opening
 from router.domain.errors import ConfigError
 from router.domain.facts import SessionOpened
-from router.orders.host import OrderHost
-from router.orders.journal import Journal
 from router.orders.memory_journal import MemoryJournal
 from router.orders.venue_gate import VenueGateLimits
 from scenarios.assembly import (
@@ -31,7 +31,7 @@ from scenarios.link import Link, LocalLink
 from scenarios.live_conductor import LiveConductor
 from scenarios.policies import make_learner
 from scenarios.scenario import HostCrash, Scenario, parse_scenario
-from scenarios.shells import HostShell, Shell, VenueShell
+from scenarios.shells import Shell, VenueShell
 
 
 def host_names(hosts: int) -> tuple[str, ...]:
@@ -74,28 +74,27 @@ def conductor_of(opened: SessionOpened, assembly: Assembly, link: Link) -> LiveC
         make_impact(assembly),
         make_reactions(assembly),
         host_names(opened.hosts),
+        make_host_setup(assembly),
         opened.tick_ns,
         VenueGateLimits(opened.children_per_s, opened.children_max, opened.venue_messages_per_s),
     )
 
 
-def shells_of(opened: SessionOpened, assembly: Assembly, journal: Callable[[str], Journal]) -> dict[str, Shell]:
+def shells_of(opened: SessionOpened, assembly: Assembly, opening: Callable[[str], Opening]) -> dict[str, Shell]:
     """Return every shell of the session for one process, each recovered from the journal of its name."""
     setup = make_host_setup(assembly)
     shells: dict[str, Shell] = {}
     for spec in assembly.specs:
-        shells[spec.mic] = RecordedShell(VenueShell(make_venue(assembly, spec.mic)), journal(spec.mic))
-    shells[LEARNER] = RecordedShell(make_learner(assembly, LEARNER, opened.policy), journal(LEARNER))
+        shells[spec.mic] = recorded(VenueShell(make_venue(assembly, spec.mic)), opening(spec.mic))
+    shells[LEARNER] = recorded(make_learner(assembly, LEARNER, opened.policy), opening(LEARNER))
     for name in host_names(opened.hosts):
-        host = OrderHost(journal(name), setup)
-        host.recover()
-        shells[name] = HostShell(host)
+        shells[name] = hosted(setup, opening(name))
     return shells
 
 
 def fresh_link(opened: SessionOpened, assembly: Assembly) -> Link:
     """Return a link to new shells in this process, which remember nothing: to play a session again."""
-    return LocalLink(shells_of(opened, assembly, lambda name: MemoryJournal()))
+    return LocalLink(shells_of(opened, assembly, lambda name: Opening(lambda start: MemoryJournal())))
 
 
 def px_unit_of(assembly: Assembly) -> str:

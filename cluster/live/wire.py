@@ -10,13 +10,13 @@ the same number with the word "" or, for a fault, the class's name; news has the
 from __future__ import annotations
 
 import asyncio
-import hmac
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import msgspec
 
+from cluster.link import handshake
 from cluster.link.answers import fault_of
 from cluster.link.frames import FRAME_MAX
 from router.domain.errors import AnabranchError, CodecError, LinkError, UnknownOutcomeError
@@ -52,9 +52,12 @@ async def read(reader: asyncio.StreamReader, limit: int = FRAME_MAX) -> bytes:
         raise EOFError("the peer closed the stream") from exc
 
 
-def _write(writer: asyncio.StreamWriter, message: Message) -> None:
-    data = _encode(message)
+def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
     writer.write(_LENGTH.pack(len(data)) + data)
+
+
+def _write(writer: asyncio.StreamWriter, message: Message) -> None:
+    _send(writer, _encode(message))
     if writer.transport.get_write_buffer_size() > UNREAD_MAX:
         writer.transport.abort()
 
@@ -95,9 +98,13 @@ class Answering:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
-            shown = await asyncio.wait_for(read(reader, len(self._token)), TOKEN_TIMEOUT_S)
-            if not hmac.compare_digest(shown, self._token):
+            nonce = handshake.nonce()
+            _send(writer, nonce)
+            claimed = await asyncio.wait_for(read(reader, handshake.CLAIM_BYTES), TOKEN_TIMEOUT_S)
+            proof = handshake.accept(self._token, nonce, claimed)
+            if proof is None:
                 return
+            _send(writer, proof)
             while True:
                 number, word, body = _decode(await read(reader))
                 task = asyncio.create_task(self._one(number, word, body, writer))
@@ -185,16 +192,34 @@ class Asking:
             if self._writer is None or self._writer.is_closing():
                 try:
                     host, port = await self._find(self._was_lost)
-                    reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_TIMEOUT_S)
-                except (OSError, TimeoutError) as exc:
+                    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                        reader, writer = await asyncio.open_connection(host, port)
+                        await self._show(reader, writer)
+                except (OSError, EOFError, TimeoutError) as exc:
                     self._was_lost = True
                     raise LinkError(f"expected {self.name} to listen, got {exc or type(exc).__name__}") from exc
                 self._was_lost = False
-                writer.write(_LENGTH.pack(len(self._token)) + self._token)
                 self._writer = writer
                 self.lost.clear()
                 self._reading = asyncio.create_task(self._read(reader))
             return self._writer
+
+    async def _show(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Show that we hold the secret, and see that the other side does.
+
+        Raises:
+            LinkError: it does not.
+            EOFError: it does not take us.
+        """
+        try:
+            nonce = await read(reader, handshake.NONCE_BYTES)
+            claimed = handshake.claim(self._token, nonce)
+            _send(writer, claimed)
+            if not handshake.is_proven(self._token, nonce, claimed, await read(reader, handshake.PROOF_BYTES)):
+                raise LinkError(f"expected {self.name} to hold the secret of the desk, got another or none")
+        except BaseException:
+            writer.close()
+            raise
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         try:
@@ -226,7 +251,9 @@ class Asking:
                 future.set_exception(EOFError("the stream broke"))
 
 
-def ask_once(name: str, address: tuple[str, int], word: str, token: str) -> object:
+def ask_once(
+    name: str, address: tuple[str, int], word: str, token: str, timeout_s: float = CONNECT_TIMEOUT_S
+) -> object:
     """Ask one question without a body and leave; the answer is decoded. For processes that have no loop of their own.
 
     Raises:
@@ -239,7 +266,7 @@ def ask_once(name: str, address: tuple[str, int], word: str, token: str) -> obje
     async def ask() -> bytes:
         line = Asking(name, find, token)
         try:
-            return await line.ask(word, b"", CONNECT_TIMEOUT_S)
+            return await line.ask(word, b"", timeout_s)
         finally:
             await line.close()
 

@@ -8,10 +8,10 @@ What goes in, all int64 but `own` and `rates`:
 * `book` (venues, 5): at, bid_px, bid_qty, ask_px, ask_qty as last quoted; `is_up` bool (venues,);
 * `terms` (venues, 4): tick, price and size of the dealer's best tier on our far side (0: none), `rfq_max_qty`;
 * `touch` (4,): the side's sign, twice the mid (0: none), the consolidated best price near us and far from us;
-* `own` float64 (venues,): our own recent fill share; `rates` float64 (lanes, 2): micros a share, bps on top.
+* `own` float64 (venues,): our own recent fill share; `rates` float64 (lanes, 2): micros a share, bps on top;
+* `common` float64 (features - 3,): the features that all lanes have in common, in their order, the price model's last.
 
-What comes out: the columns SIZE, AT_TOUCH and OWN_FILLS of `x` float64 (lanes, features), `bps` float64 (2, lanes) with
-price and fee, `sizes` int64 (lanes,).
+What comes out: `x` float64 (lanes, features), `bps` float64 (2, lanes) with price and fee, `sizes` int64 (lanes,).
 """
 
 from __future__ import annotations
@@ -80,12 +80,23 @@ def _seen(way: int, quote: I64, terms: I64, touch: I64) -> tuple[int, int, int, 
 
 @njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def lane_rows(
-    lanes: I64, book: I64, is_up: Flags, terms: I64, touch: I64, own: F64, rates: F64, x: F64, bps: F64, sizes: I64
+    lanes: I64,
+    book: I64,
+    is_up: Flags,
+    terms: I64,
+    touch: I64,
+    own: F64,
+    rates: F64,
+    common: F64,
+    x: F64,
+    bps: F64,
+    sizes: I64,
 ) -> None:
     """Write what is public of every lane; see the head of this file."""
     s, mid2 = touch[SIGN], touch[MID2]
     for k in range(lanes.shape[0]):
         venue = lanes[k, 0]
+        x[k, :SIZE], x[k, OWN_FILLS + 1] = common[:-1], common[-1]
         x[k, OWN_FILLS] = min(max(4.0 * (own[venue] - 0.5), -FEATURE_MAX), FEATURE_MAX)
         px2, size, shares, at_touch = 0, 0, -1, 0
         if mid2 > 0 and is_up[venue]:

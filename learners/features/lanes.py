@@ -115,10 +115,21 @@ _TACTICS = {way: tactic for tactic, way in reversed(WAYS.items())}
 
 
 def lane_rows_plain(
-    lanes: I64, book: I64, is_up: Flags, terms: I64, touch: I64, own: F64, rates: F64, x: F64, bps: F64, sizes: I64
+    lanes: I64,
+    book: I64,
+    is_up: Flags,
+    terms: I64,
+    touch: I64,
+    own: F64,
+    rates: F64,
+    common: F64,
+    x: F64,
+    bps: F64,
+    sizes: I64,
 ) -> None:
     """Do what `lane_kernel.lane_rows` does."""
     s, mid2, *_ = touch.tolist()
+    x[:, :SIZE], x[:, OWN_FILLS + 1] = common[:-1], common[-1]
     for k, (venue, way) in enumerate(lanes.tolist()):
         view = UNUSABLE
         if mid2 and is_up[venue]:

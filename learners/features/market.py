@@ -18,7 +18,7 @@ import numpy as np
 from learners.features import fold as layout
 from learners.features import names
 from learners.features.fold import ORDERED, QUOTE_FAULT, Flags, consolidate, first_fault, fold
-from learners.features.lane_kernel import OWN_FILLS, SIZE, TIER_PX, TIER_QTY, lane_rows
+from learners.features.lane_kernel import TIER_PX, TIER_QTY, lane_rows
 from learners.features.lanes import WAYS
 from learners.price.live import PriceSignal
 from learners.price.model import PriceModel
@@ -38,7 +38,7 @@ PRIOR_FLOW_QTY = 100.0
 """Shares of pretended balanced trading, so that one odd lot is not a one-sided market."""
 
 Fold: TypeAlias = Callable[[I64, I64, I64, Flags, I64, I64, F64, I64], int]
-LaneRows: TypeAlias = Callable[[I64, I64, Flags, I64, I64, F64, F64, F64, F64, I64], None]
+LaneRows: TypeAlias = Callable[[I64, I64, Flags, I64, I64, F64, F64, F64, F64, F64, I64], None]
 
 
 class MarketFeatures:
@@ -86,6 +86,8 @@ class MarketFeatures:
         self._whole[layout.FIRST_MID_AT] = -1
         self._sums: F64 = np.zeros(3, dtype=np.float64)
         self._last: Nanos = 0
+        self._volatility: tuple[Nanos, float] = (-1, 0.0)
+        """The volatility as it was asked for last, and when, unless something has happened since."""
         self._traded: list[Qty] = [0] * len(specs)
         self._rates: F64 = np.array([expected_rates(*fees) for fees in self._fees], dtype=np.float64)
         """Micros a share and bps on top that each lane expects to pay, by what we have traded at its venue so far."""
@@ -117,7 +119,7 @@ class MarketFeatures:
             expected = f"rows in order of time in [{self._last}, {until}) of venues below {len(self._specs)}"
             raise BadInputError(bad_value(f"MarketFeatures.advance.{name}[{row}]", expected, table[row].tolist()))
         out: I64 = np.empty((len(quotes) + 1, 5), dtype=np.int64)
-        start = self._open_rows(out)
+        start, self._volatility = self._open_rows(out), (-1, 0.0)
         rows = self._fold(
             quotes, prints, self._book, self._is_counted, self._best, self._whole, self._sums, out[start:]
         )
@@ -196,8 +198,8 @@ class MarketFeatures:
     @property
     def half_spread_bps(self) -> float:
         """Half the consolidated spread in bps of the mid; 0 when locked, crossed or without a mid."""
-        mid2 = self.mid2()
-        return 1e4 * max(int(self._best[2] - self._best[0]), 0) / mid2 if mid2 else 0.0
+        bid, _, ask, _ = self._best.tolist()
+        return _half_spread_bps(bid, ask)
 
     @property
     def volatility_bps(self) -> float:
@@ -205,6 +207,11 @@ class MarketFeatures:
         return self._volatility_bps(self._last)
 
     def _volatility_bps(self, now: Nanos) -> float:
+        if self._volatility[0] != now:
+            self._volatility = (now, self._volatility_at(now))
+        return self._volatility[1]
+
+    def _volatility_at(self, now: Nanos) -> float:
         _, _, _, variance_at, _, first_at, _ = self._whole.tolist()
         if first_at < 0:
             return PRIOR_VOLATILITY_BPS
@@ -267,19 +274,18 @@ class MarketFeatures:
         if len(own_fills) != len(self._specs) or not all(map(math.isfinite, own_fills)):
             expected = f"{len(self._specs)} finite shares"
             raise FeatureError(bad_value("MarketFeatures.frame.own_fills", expected, tuple(own_fills)))
-        bid, _, ask, _ = self._best.tolist()
+        bid, bid_qty, ask, ask_qty = self._best.tolist()
         s = side.sign
         near, far = (bid, ask) if s > 0 else (ask, bid)
-        touch = np.array((s, self.mid2(), near, far), dtype=np.int64)
+        touch = np.array((s, bid + ask if bid and ask else 0, near, far), dtype=np.int64)
         self._show_tiers(s)
-        count = len(self._lanes)
+        count, own = len(self._lanes), np.array(own_fills, dtype=np.float64)
+        common = np.array(self._common_row(now, s, bid, bid_qty, ask, ask_qty), dtype=np.float64)
         x: F64 = np.empty((count, len(names.FEATURES)))
-        x[:, :SIZE] = self._common_row(now, s)
-        x[:, OWN_FILLS + 1] = 0.0 if self._price is None else names.price_signal(s, self._price.edge(now))
         bps: F64 = np.empty((2, count))
         sizes: I64 = np.empty(count, dtype=np.int64)
-        own = np.array(own_fills, dtype=np.float64)
-        self._show_lanes(self._lanes, self._book, self._is_up, self._terms, touch, own, self._rates, x, bps, sizes)
+        shown = (self._lanes, self._book, self._is_up, self._terms, touch, own, self._rates, common)
+        self._show_lanes(*shown, x, bps, sizes)
         prices, fees_bps = bps.tolist()
         return ContextFrame(
             at=now,
@@ -298,24 +304,27 @@ class MarketFeatures:
         for venue in self._dealers:
             self._terms[venue, TIER_PX : TIER_QTY + 1] = _offered(self._tiers[venue], s)
 
-    def _common_row(self, now: Nanos, s: int) -> list[float]:
-        bid, bid_qty, ask, ask_qty = self._best.tolist()
-        mid2 = bid + ask if bid and ask else 0
-        quoted = [0.0, 0.0, 0.0]
-        if mid2:
-            tilt_bps = 1e4 * (ask - bid) / mid2 * (bid_qty - ask_qty) / (bid_qty + ask_qty)
-            quoted = [
-                names.spread(2.0 * self.half_spread_bps),
-                names.imbalance(s, bid_qty, ask_qty),
-                names.microprice(s, tilt_bps),
-            ]
-        return [
+    def _common_row(self, now: Nanos, s: int, bid: Px, bid_qty: Qty, ask: Px, ask_qty: Qty) -> tuple[float, ...]:
+        """Return the features that all lanes have in common, the price model's last."""
+        spread = imbalance = microprice = 0.0
+        if bid and ask:
+            tilt_bps = 1e4 * (ask - bid) / (bid + ask) * (bid_qty - ask_qty) / (bid_qty + ask_qty)
+            spread = names.spread(2.0 * _half_spread_bps(bid, ask))
+            imbalance, microprice = names.imbalance(s, bid_qty, ask_qty), names.microprice(s, tilt_bps)
+        return (
             names.bias(),
-            *quoted,
+            spread,
+            imbalance,
+            microprice,
             names.volatility(self._volatility_bps(now)),
             names.flow(s, self.flow_share(now)),
             names.time_of_day((now - self._open_at) / self._session_ns),
-        ]
+            0.0 if self._price is None else names.price_signal(s, self._price.edge(now)),
+        )
+
+
+def _half_spread_bps(bid: Px, ask: Px) -> float:
+    return 1e4 * max(ask - bid, 0) / (bid + ask) if bid and ask else 0.0
 
 
 def _offered(tiers: tuple[DealerTier, ...], s: int) -> tuple[Px, Qty]:

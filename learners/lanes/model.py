@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from learners.lanes.clock import EPOCH_SPAN, epochs_at
 from learners.lanes.drift import Windows, empty_windows
 from learners.lanes.families import LINEAR, LOGISTIC, POISSON
-from learners.lanes.look import CHANCES_AND_SIZES, EVERYTHING, FILL_ONLY, Sight, empty_sight, look, nothing_read
+from learners.lanes.look import (
+    CHANCES_AND_SIZES,
+    EVERYTHING,
+    FILL_ONLY,
+    Sight,
+    empty_sight,
+    nothing_read,
+    take_and_look,
+)
 from learners.lanes.queue import QUEUE_MAX, empty_queue, take_all
 from learners.lanes.read import B8
 from learners.lanes.shape import (
@@ -95,6 +103,7 @@ class LaneModel:
         self._windows = empty_windows(2 * len(COMPONENTS) * shape.rows)
         self._bits = bits_of(self._sums, self._windows)
         self._queue, self._waiting = empty_queue(shape.features), 0
+        self._kept = (tuple(self._sums), tuple(self._windows), tuple(self._queue))
         self._taken: Nanos = 0
         """The latest event's time among those taken in."""
         self._written: I64 = np.zeros(len(COMPONENTS), dtype=np.int64)
@@ -102,11 +111,23 @@ class LaneModel:
         self._widths: I64 = np.array(widths_of(shape), dtype=np.int64)
         self._immediate = np.array(shape.immediate)
         self._numbers = numbers_of(settings, shape.features)
+        self._terms = (
+            self.groups,
+            self.half_lives,
+            self.priors,
+            _AGE_EDGES,
+            self.edges,
+            self._immediate,
+            _AGE_LENGTHS,
+        )
         self._ones: F64 = np.ones(shape.features)
         self._tails = TAILS.index(settings.tails)
         self._head = repr((shape, settings))
         self._begin_reading()
         self.refresh(0)
+        self.trail: U64 = np.zeros(2, dtype=np.uint64)
+        """What its observations have left behind, one after the other: cheap to say at any time, unlike its digest."""
+        self.begin_trail()
 
     @property
     def sums(self) -> Sums:
@@ -203,25 +224,25 @@ class LaneModel:
     def look(self, at: Nanos, x: F64, asked: B8, with_sd: B8, out: Sight) -> None:
         """Write what is `asked` (components,) of the lanes at `at`, and the deviations wanted, into `out`; `x` is not
         checked. For callers that ask again and again: the rest of `out` stays what it was."""
-        look(
-            self.sums,
-            self._held,
-            self.priors,
-            self.groups,
-            self.half_lives,
+        take_and_look(
+            *self._kept,
+            tuple(self._held),
+            tuple(out),
+            self._waiting,
+            self._taken,
+            (self._written, self._is_stale, self.trail),
+            self._terms,
             max(at, self.latest),
             x,
             self._numbers,
-            self._immediate,
-            _AGE_LENGTHS,
-            self.edges,
+            self.is_held,
             self._tails,
             self.shape.standard,
             self.settings.markout_scale_bps,
             asked,
             with_sd,
-            out,
         )
+        self._waiting, self._taken = 0, self.latest
 
     def settled(self, c: int) -> F64:
         """Return the parameters of component `c` as they were last read, (lanes, half-lives, parameters)."""
@@ -280,6 +301,16 @@ class LaneModel:
         head = f"{self._head}{self.latest}{self._sums.epochs.tolist()}".encode()
         return hashlib.sha256(head + self._row_words.tobytes()).hexdigest()
 
+    def begin_trail(self) -> None:
+        """Let the trail begin with all that is known now: for whoever wrote to the sums from outside."""
+        self.trail[:] = np.frombuffer(bytes.fromhex(self.digest()[:32]), dtype=np.uint64)
+
+    def followed(self) -> tuple[int, int]:
+        """Return the trail up to the last observation: equal for models that began alike and learned the same."""
+        self._take_in()
+        first, second = self.trail.tolist()
+        return first, second
+
     def _learn_cost(self, c: int, lane: int, at: Nanos, x: F64, adverse_bps: float) -> None:
         self._admit(lane, at, x, adverse_bps)
         self._hear(c, lane, at, x, LINEAR, (adverse_bps / self.settings.markout_scale_bps, 1.0, 0.0))
@@ -322,6 +353,7 @@ class LaneModel:
             self._held.changes,
             self._written,
             self._is_stale,
+            self.trail,
             self.is_held,
         )
         self._waiting, self._taken = 0, self.latest

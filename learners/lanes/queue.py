@@ -15,12 +15,16 @@ from learners.lanes.drift import Windows
 from learners.lanes.families import POISSON
 from learners.lanes.read import B8
 from learners.lanes.shape import FILL, SIZE
+from learners.lanes.state_hash import U64, add_words
 from learners.lanes.sums import Sums
 from learners.lanes.take import exposures_of, take
 from router.domain.market import F64, I64
 
 QUEUE_MAX = 64
 """Observations that wait at most."""
+
+LEFT_BY = 7
+"""Numbers that `left_by` writes before those of each half-life."""
 
 
 class Queue(NamedTuple):
@@ -70,16 +74,19 @@ def take_all(
     changes: I64,
     written: I64,
     is_stale: B8,
+    trail: U64,
     is_held: bool,
 ) -> None:
     """Take in the first `count` observations of the queue, one by one; `latest` is the latest event's time before them.
 
     `priors` is (components, groups, 3, parameters), `ages` where the age bins start. `written` (components,) counts
-    what was written to each component, `is_stale` (components, rows) notes the rows. The rest is as in `take`.
+    what was written to each component, `is_stale` (components, rows) notes the rows; `trail` (2,) takes in what each
+    left (see `left_by`). The rest is as in `take`.
     """
     lanes, bins, features = groups.shape[0], ages.shape[0], queue.xs.shape[1]
     gamma, ys, exposures = np.empty(half_lives.shape[0]), np.empty(bins), np.empty(bins)
     wide, bare = np.zeros((bins, features + bins)), np.zeros((1, features))
+    left = np.empty(LEFT_BY + 2 * sums.b.shape[2])
     for n in range(count):
         (c, lane, at, family), rows = (queue.what[n, 0], queue.what[n, 1], queue.what[n, 2], queue.what[n, 3]), 1
         latest, xs = max(latest, at), wide if c == FILL else bare
@@ -110,6 +117,20 @@ def take_all(
             is_held,
         )
         _note(c, lane, lanes + groups[lane], is_alarm, written, is_stale)
+        left_by(sums, c, lane, at, left)
+        add_words(left.view(np.uint64), trail)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def left_by(sums: Sums, c: int, lane: int, at: int, out: F64) -> None:
+    """Write what an observation of a lane's component has left into `out`: which it was, its time, residuals, variance
+    and leads, and for each half-life the log score and the pull on the bias.
+
+    Every one of these follows from all that its row knew before it, so that states that differ leave something else.
+    """
+    out[0], out[1], out[2], out[3:6], out[6] = c, lane, at, sums.fresh[c, lane], sums.lead[c, lane]
+    for m in range(sums.b.shape[2]):
+        out[LEFT_BY + 2 * m], out[LEFT_BY + 2 * m + 1] = sums.score[c, lane, m], sums.b[c, lane, m, 0]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]

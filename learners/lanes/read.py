@@ -12,10 +12,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from learners.lanes.clock import decay
+from learners.lanes.clock import decay, tick
 from learners.lanes.families import ETA_MAX
 from learners.lanes.settle import bank_weights, spreads
-from learners.lanes.shape import BIN_LEVEL, BIN_PRIOR, OPTIMISM, STEADY, TAIL_ODDS
+from learners.lanes.shape import BIN_LEVEL, BIN_PRIOR, OPTIMISM, TAIL_ODDS
 from learners.lanes.size_bins import lane_rates, stretch_of, stretched
 from learners.lanes.sums import Sums
 from router.domain.market import F64, I64
@@ -46,21 +46,23 @@ BINNED_LEAST = 0.01
 
 
 @njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
-def mix(
-    sums: Sums,
-    c: int,
-    half_lives: I64,
-    at: int,
-    steady: float,
-    theta: F64,
-    chol: F64,
-    x: F64,
-    weights: F64,
-    eta: F64,
-    sd: F64,
-) -> None:
-    """Write the weights of each lane's bank (lanes, m), each lane's linear predictor (lanes,) and its posterior
-    standard deviation into `weights`, `eta` and `sd`.
+def weigh_anew(score: F64, now: int, scale: float, steady: float, changes: I64, weighed: I64, weights: F64) -> None:
+    """Bring the weights of each lane's bank (lanes, m) up to date: those of lanes that changed since, or were weighed
+    at another tick than `now`.
+
+    `score` (rows, m), lanes first, are log scores and `scale` what they count at that tick; `changes` (lanes,) count
+    what happened, `weighed` (2, lanes) are the ticks and the counts of which the weights are.
+    """
+    for k in range(weights.shape[0]):
+        if weighed[0, k] != now or weighed[1, k] != changes[k]:
+            weighed[0, k], weighed[1, k] = now, changes[k]
+            bank_weights(score[k], scale, steady, weights[k])
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
+def mix(theta: F64, chol: F64, x: F64, weights: F64, eta: F64, sd: F64) -> None:
+    """Write each lane's linear predictor (lanes,) and its posterior standard deviation into `eta` and `sd`, given the
+    weights of its bank (lanes, m).
 
     `theta` (m, parameters, lanes) and `chol` are settled; `x` is (features, lanes). All three are as wide as vectors
     want them, with lanes that mean nothing at the end. Parameters after the features (the age bins') are left to the
@@ -68,10 +70,7 @@ def mix(
     """
     features, abreast = x.shape
     lanes = eta.shape[0]
-    scale = decay(at, half_lives[-2], sums.epochs[-2])
     total, half, variance = np.empty(abreast), np.empty((features, abreast)), np.zeros(lanes)
-    for k in range(lanes):
-        bank_weights(sums.score[c, k], scale, steady, weights[k])
     eta[:] = 0.0
     for m in range(theta.shape[0]):
         total[:] = 0.0
@@ -151,17 +150,24 @@ def size_tails(
     x: F64,
     edges: F64,
     tails: int,
+    weights: F64,
+    changes: I64,
+    rates: F64,
+    rated: I64,
     hazards: F64,
 ) -> None:
     """Write the hazards per size bin (lanes, bins), per standard slice, of each lane's tail.
 
     A lane's tail is exponential with log rate `eta`, or binned, each as far as it has predicted better (`tails` 0), or
-    always the former (1) or the latter (2). `numbers` are those of `numbers_of`, `theta` and `x` as in `mix`.
+    always the former (1) or the latter (2). `numbers` are those of `numbers_of`, `theta` and `x` as in `mix`. `weights`
+    (lanes, m) are those of the bins' bank. `rates` (lanes, m, bins), of the ticks and `changes` in `rated` (2, lanes,
+    m), are brought up to date where they are used.
     """
     lanes, bank, bins = eta.shape[0], theta.shape[0], edges.shape[0]
-    weights, rates, own = np.empty(bank), np.empty(bins), np.empty(bins)
-    smooth = np.empty(bins)
-    score_scale = decay(at, half_lives[-2], sums.epochs[-2])
+    own, smooth, scales, now = np.empty(bins), np.empty(bins), np.empty(bank), np.empty(bank, np.int64)
+    for m in range(bank):
+        scales[m], now[m] = decay(at, half_lives[m], sums.epochs[m]), tick(at, half_lives[m])
+    events, level, optimism = numbers[BIN_PRIOR], numbers[BIN_LEVEL], numbers[OPTIMISM]
     tail_scale = decay(at, half_lives[-1], sums.epochs[-1])
     for k in range(lanes):
         lift = numbers[OPTIMISM] * sd[k] if sd.shape[0] > 0 else 0.0
@@ -179,18 +185,16 @@ def size_tails(
             for j in range(bins):
                 hazards[k, j] = smooth[j]
             continue
-        bank_weights(sums.bin_score[k], score_scale, numbers[STEADY], weights)
         for m in range(bank):
-            if weights[m] < WEIGHT_LEAST:
+            if weights[k, m] < WEIGHT_LEAST:
                 continue
-            scale = decay(at, half_lives[m], sums.epochs[m])
-            group = sums.rates[lanes + groups[k], m]
-            past, bins_now = sums.past_bins[k], sums.bins[k, m]
-            events, level, lift = numbers[BIN_PRIOR], numbers[BIN_LEVEL], numbers[OPTIMISM]
-            lane_rates(bins_now, scale, past, edges, events, level, lift, group, rates)
-            stretched(rates, edges, stretch_of(theta[m, : x.shape[0], k], x[:, k]), own)
+            if rated[0, k, m] != now[m] or rated[1, k, m] != changes[k]:
+                rated[0, k, m], rated[1, k, m] = now[m], changes[k]
+                group, past, found = sums.rates[lanes + groups[k], m], sums.past_bins[k], sums.bins[k, m]
+                lane_rates(found, scales[m], past, edges, events, level, optimism, group, rates[k, m])
+            stretched(rates[k, m], edges, stretch_of(theta[m, : x.shape[0], k], x[:, k]), own)
             for j in range(bins):
-                hazards[k, j] += binned * weights[m] * own[j]
+                hazards[k, j] += binned * weights[k, m] * own[j]
 
 
 @njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]

@@ -1,4 +1,4 @@
-"""What a lane model knows, row by row, as 128 bits each: so that its digest follows every outcome at little cost.
+"""What a lane model knows, row by row, as 128 bits each: so that its digest costs what has changed since the last one.
 
 Rule of this file: only parts that are used are hashed, all of them, in a fixed order and by their bits; a row whose
 state differs in a bit has other words. It finds divergence and guards against no forger, which the SHA-256 of a
@@ -37,8 +37,8 @@ def bits_of(sums: Sums, windows: Windows) -> tuple[Sums, Windows]:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _add(values: U64, words: U64) -> None:
-    """Let a row's two `words` take in `values` (n,)."""
+def add_words(values: U64, words: U64) -> None:
+    """Let two `words` take in `values` (n,)."""
     one, two = words[0], words[1]
     for k in range(values.shape[0]):
         one = (one ^ values[k]) * _FIRST
@@ -62,30 +62,30 @@ def hash_rows(bits: Sums, drifts: Windows, widths: I64, is_stale: B8, words: U64
             held[:] = 0
             for m in range(bits.b.shape[2]):
                 for i in range(width):
-                    _add(bits.a[c, row, m, i, : i + 1], held)
-                _add(bits.b[c, row, m, :width], held)
-                _add(bits.base[c, row, m, :width], held)
+                    add_words(bits.a[c, row, m, i, : i + 1], held)
+                add_words(bits.b[c, row, m, :width], held)
+                add_words(bits.base[c, row, m, :width], held)
             for i in range(width):
-                _add(bits.past_a[c, row, i, : i + 1], held)
-            _add(bits.past_b[c, row, :width], held)
-            _add(bits.score[c, row], held)
-            _add(bits.fresh[c, row], held)
-            _add(bits.lead[c, row : row + 1], held)
-            _add(bits.counts[c, row], held)
+                add_words(bits.past_a[c, row, i, : i + 1], held)
+            add_words(bits.past_b[c, row, :width], held)
+            add_words(bits.score[c, row], held)
+            add_words(bits.fresh[c, row], held)
+            add_words(bits.lead[c, row : row + 1], held)
+            add_words(bits.counts[c, row], held)
             if c == SIZE:
                 for m in range(bits.b.shape[2]):
-                    _add(bits.bins[row, m].reshape(-1), held)
-                    _add(bits.rates[row, m], held)
-                _add(bits.bin_score[row], held)
-                _add(bits.tail_score[row], held)
-                _add(bits.mixes[row].reshape(-1), held)
-                _add(bits.past_bins[row].reshape(-1), held)
+                    add_words(bits.bins[row, m].reshape(-1), held)
+                    add_words(bits.rates[row, m], held)
+                add_words(bits.bin_score[row], held)
+                add_words(bits.tail_score[row], held)
+                add_words(bits.mixes[row].reshape(-1), held)
+                add_words(bits.past_bins[row].reshape(-1), held)
             for n in range(2 * (c * is_stale.shape[1] + row), 2 * (c * is_stale.shape[1] + row) + 2):
-                _add(drifts.totals[n].reshape(-1), held)
-                _add(drifts.variances[n].reshape(-1), held)
-                _add(drifts.used[n], held)
-                _add(drifts.sums[n], held)
-                _add(drifts.seen[n], held)
+                add_words(drifts.totals[n].reshape(-1), held)
+                add_words(drifts.variances[n].reshape(-1), held)
+                add_words(drifts.used[n], held)
+                add_words(drifts.sums[n], held)
+                add_words(drifts.seen[n], held)
 
 
 def row_words_plain(sums: Sums, windows: Windows, widths: Sequence[int], c: int, row: int) -> tuple[int, int]:

@@ -29,13 +29,14 @@ from learners.lanes.read import B8
 from learners.lanes.shape import COMPONENTS, DEFAULTS, FILL, LEAK, MARK_1, SIZE, LaneSettings, LaneShape
 from learners.policies.context import ContextGate, read_parameters
 from learners.policies.policy import Policy, PolicySetup
+from learners.policies.score_rows import score_rows
 from learners.state.checkpoint import Array, Arrays
 from learners.state.seen import SeenOutcomes
 from router.domain.enums import AllocationMode, OutcomeKind, Tactic
 from router.domain.errors import ConfigError, FeatureError, bad_value
 from router.domain.instruments import lanes_of
 from router.domain.market import F64
-from router.domain.score_table import HAZARDS, LEAKAGE, MARKOUT, MU, SPREAD, P, scores_of_table
+from router.domain.score_table import HAZARDS, scores_of_table
 from router.domain.scores import ContextFrame, LaneScore, Outcome
 from router.domain.units import SECOND, Nanos, seconds
 
@@ -61,9 +62,6 @@ otherwise. Without that feature, and on other lanes, the prior is a standard sli
 
 MARKOUT_HORIZONS: tuple[Nanos, ...] = (1 * SECOND, 10 * SECOND, 60 * SECOND)
 """Horizons learned; others are ignored."""
-
-MU_MIN = 1.0
-"""A mean size is at least a share."""
 
 PARAMETERS = {
     "bank": (1.0, 0.0, 1.0),
@@ -133,7 +131,8 @@ class CensoredPolicy:
         self._known: tuple[ContextFrame, Nanos, list[int], F64] | None = None
         # Fills, sizes and a markout are looked at for all lanes; leakage where a dealer can be asked at all.
         is_leaking = self._leakage > 0.0 and bool(self._is_asked.any())
-        self._components = (FILL, SIZE, self._scored, *([LEAK] if is_leaking else []))
+        components = (FILL, SIZE, self._scored, *([LEAK] if is_leaking else []))
+        self._all_asked: B8 = np.isin(np.arange(len(COMPONENTS)), components)
         self._with_sd: B8 = np.isin(np.arange(len(COMPONENTS)), (FILL, SIZE, self._scored))
         self._sight = empty_sight(len(tactics))
         self._seen = SeenOutcomes()
@@ -179,32 +178,24 @@ class CensoredPolicy:
         """
         x = self._gate.matrix(frame)[:, : self._seen_features]
         model, known, seen = self._model, self._known, self._sight
-        at = max(frame.at, model.latest)
-        written = model.changes
-        changes = [written[c] for c in self._components]
-        is_same = known is not None and known[0] is frame and known[1] == at
-        if known is not None and is_same and known[2] == changes:
-            return known[3]
-        # An outcome moves one component, a markout at another horizon none: what stands is not worked out again.
-        asked: B8 = np.zeros(len(COMPONENTS), dtype=np.bool_)
-        last = known[2] if known is not None and is_same else None
-        for n, c in enumerate(self._components):
-            asked[c] = last is None or last[n] != changes[n]
+        at, asked = max(frame.at, model.latest), self._all_asked
+        if known is not None and known[0] is frame and known[1] == at:
+            changes = model.changes
+            # An outcome moves one component, a markout at another horizon none: what stands is not worked out again.
+            asked = np.array([is_asked and a != b for is_asked, a, b in zip(asked, known[2], changes, strict=True)])
+            if not asked.any():
+                return known[3]
         model.look(at, x, asked, self._with_sd, seen)
-        bins = len(self.size_edges)
-        table: F64 = np.empty((HAZARDS + bins, len(seen.p)))
-        table[P] = seen.p
-        np.maximum(seen.mu, MU_MIN, out=table[MU])
-        table[MARKOUT] = seen.costs[self._scored]
-        table[LEAKAGE] = self._leaks() if LEAK in self._components else 0.0
-        table[SPREAD] = self._spreads(frame, table)
-        table[HAZARDS:] = seen.hazards.T[:bins]
-        self._known = (frame, at, changes, table)
+        table: F64 = np.empty((HAZARDS + len(self.size_edges), len(seen.p)))
+        worth_bps = np.array(frame.price_bps) - np.array(frame.fee_bps)
+        score_rows(seen, worth_bps, self._is_asked, self._scored, bool(self._all_asked[LEAK]), table)
+        self._known = (frame, at, model.changes, table)
         return table
 
     def digest(self) -> str:
-        """Return a sha256 over all that is known and the chain of outcomes accepted."""
-        return hashlib.sha256(f"{self._model.digest()}:{self._seen.digest()}".encode()).hexdigest()
+        """Return a sha256 over what was known at the beginning, the chain of outcomes accepted since, and what each of
+        them left of the sums it went into: all that is known follows from these."""
+        return hashlib.sha256(f"{self._model.followed()}:{self._seen.digest()}".encode()).hexdigest()
 
     @property
     def half_lives_s(self) -> tuple[float, ...]:
@@ -212,8 +203,9 @@ class CensoredPolicy:
         return self._model.settings.half_lives_s
 
     def state(self) -> Arrays:
-        """Return the sums of the lane model and the outcomes remembered."""
+        """Return the sums of the lane model, its trail and the outcomes remembered."""
         kept: Arrays = dict(self._model.arrays())
+        kept["trail"] = self._model.trail.view(np.int64)
         return kept | {f"seen.{key}": array for key, array in self._seen.arrays().items()}
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
@@ -224,9 +216,12 @@ class CensoredPolicy:
         """
         if list(arrays) != list(self.state()):
             raise FeatureError(bad_value("censored", f"the arrays {', '.join(self.state())}", ", ".join(arrays)))
-        fresh = SeenOutcomes()
+        fresh, trail = SeenOutcomes(), arrays["trail"]
+        if trail.shape != (2,) or trail.dtype != np.int64:
+            raise FeatureError(bad_value("censored.trail", "int64 (2,)", f"{trail.dtype} {trail.shape}"))
         fresh.restore({key: arrays[f"seen.{key}"] for key in fresh.arrays()})
         self._model.restore({name: arrays[name] for name in self._model.arrays()})
+        self._model.trail[:] = trail.view(np.uint64)
         self._seen, self._known = fresh, None
 
     def carry(self, past: Policy) -> None:
@@ -241,6 +236,7 @@ class CensoredPolicy:
                 bad_value("censored.carry", "a policy of the same kind, before anything is learned", got)
             )
         carry(self._model, past._model, self._past_cap)
+        self._model.begin_trail()
         self._known = None
 
     def pool(self, members: Sequence[Policy]) -> None:
@@ -255,6 +251,7 @@ class CensoredPolicy:
             got = ([member.name for member in members], self._seen.count)
             raise FeatureError(bad_value("censored.pool", "policies of the same kind, before anything is learned", got))
         pool(self._model, models, self._past_cap)
+        self._model.begin_trail()
         self._known = None
 
     def _learn_trial(self, outcome: Outcome, row: int, x: F64) -> None:
@@ -283,17 +280,6 @@ class CensoredPolicy:
         elif MARK_1 + horizon == self._scored and self._leakage:
             paying = min(max(outcome.leaves_qty, 0) / outcome.order_qty, self._leakage)
             self._model.leak(row, outcome.at, x, paying * adverse_bps)
-
-    def _leaks(self) -> F64:
-        # Asking moves no price towards us. Where the mid came our way on balance, it would have come without us.
-        return np.where(self._is_asked, np.maximum(self._sight.costs[LEAK], 0.0), 0.0)
-
-    def _spreads(self, frame: ContextFrame, table: F64) -> F64:
-        """Return the standard deviation of a share's worth on each lane, bps: of its chance and of its cost."""
-        sds = self._sight.sd
-        p, cost = table[P], table[MARKOUT] + table[LEAKAGE]
-        worth = np.array(frame.price_bps) - np.array(frame.fee_bps) - cost
-        return np.asarray(np.hypot(p * (1.0 - p) * sds[FILL] * worth, p * sds[self._scored]))
 
 
 def _settings(values: dict[str, float]) -> LaneSettings:

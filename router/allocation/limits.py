@@ -151,7 +151,7 @@ class Pace:
     """
 
     def __init__(self, per_minute: float) -> None:
-        self._per_minute = per_minute
+        self.per_minute = per_minute
         self._from: tuple[Nanos, tuple[float, ...]] | None = None
         self._latest: tuple[Nanos, tuple[float, ...]] | None = None
 
@@ -162,6 +162,6 @@ class Pace:
         made = wanted
         if self._from is not None:
             since, last = self._from
-            made = slowed(last, wanted, self._per_minute * (at - since) / MINUTE)
+            made = slowed(last, wanted, self.per_minute * (at - since) / MINUTE)
         self._latest = (at, made)
         return made

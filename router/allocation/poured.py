@@ -47,13 +47,20 @@ def poured(
     >>> poured(1_000, rows, table, (0.0,), 2.0, 0.0).quantities
     [700, 300]
     """
-    lanes = len(rows)
+    public: F64 = np.array(rows, dtype=np.float64).reshape(-1, 5)
+    edges: F64 = np.array(size_edges, dtype=np.float64)
+    return poured_arrays(slice_qty, public, table, edges, opportunity_bps, probe_share)
+
+
+def poured_arrays(
+    slice_qty: Qty, public: F64, table: F64, edges: F64, opportunity_bps: float, probe_share: float
+) -> Poured | None:
+    """Do what `poured` does with what is public of the lanes, float64 (lanes, 5), and the edges as arrays."""
+    lanes = public.shape[0]
     if not lanes:
         return None
     numbers: F64 = np.empty((2, lanes))
     whole: I64 = np.empty((2, lanes), dtype=np.int64)
-    public: F64 = np.array(rows, dtype=np.float64)
-    edges: F64 = np.array(size_edges, dtype=np.float64)
     if not _pour(slice_qty, public, table, edges, opportunity_bps, probe_share, numbers, whole):
         return None
     quantities, can_probe = whole.tolist()

@@ -147,6 +147,15 @@ class ChildTradeCorrected(_ChildEvent, frozen=True, tag=True):
     last_px: Px
 
 
+class ChildAmendedEarly(_ChildEvent, frozen=True, tag=True):
+    """The venue busted (zero quantity) or corrected an execution that has not reached us, and that it will amend."""
+
+    exec_id: str
+    exec_ref_id: str
+    last_qty: Qty = 0
+    last_px: Px = 0
+
+
 class ChildOut(_ChildEvent, frozen=True, tag=True):
     """The venue says the child is out (CANCELED or EXPIRED) with its own cum_qty."""
 
@@ -275,6 +284,7 @@ Event = (
     | ChildTraded
     | ChildTradeCanceled
     | ChildTradeCorrected
+    | ChildAmendedEarly
     | ChildOut
     | ChildInvited
     | ChildCancelRequested

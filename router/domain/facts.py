@@ -245,6 +245,10 @@ class SessionOpened(_Fact, frozen=True, tag=True):
     """What the second gate lets a parent and a venue have."""
     children_max: int = 100_000
     venue_messages_per_s: int = 1_000
+    limits: str = ""
+    """Every limit of the risk gate at the opening, as JSON; none: it was not kept."""
+    approval_above: str = ""
+    """From which value on orders wait for a second person; none: none does."""
 
 
 class WindowPlayed(_Fact, frozen=True, tag=True):

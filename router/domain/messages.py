@@ -80,6 +80,8 @@ class VenueReply(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="venue
     """How many market events the engine processed, ours and its own."""
     next_at: Nanos | None
     """When something next happens by itself; None when nothing ever will."""
+    is_halted: bool = False
+    """Whether trading stands still there."""
 
 
 class MidObserved(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -145,6 +147,8 @@ class HostBatch(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="host_b
     tactics: TacticSnapshot | None = None
     blocked_venues: tuple[str, ...] = ()
     """In the second phase: venues to which a person lets no new child go."""
+    learning: tuple[float, float, float] | None = None
+    """In the second phase: limits on learning, as `router.allocation.limits.Limits` has them; none: the host's."""
 
 
 class HostReply(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="host_reply"):
@@ -159,6 +163,8 @@ class HostReply(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="host_r
     open_children: int
     is_listening: bool = False
     """Whether a venue may invite a child of its to firm up, so that what it says must be heard soon."""
+    is_looking: bool = False
+    """After the first phase: whether a parent that is due may route, and so look at the policy as it is now."""
 
 
 class SteerLearner(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -209,6 +215,8 @@ class LearnerBatch(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="lea
     steering: tuple[SteerLearner, ...] = ()
     slices: tuple[SliceRouted, ...] = ()
     """With a learner of styles: what was routed since it last heard, before `outcomes`."""
+    probability_change_max: float | None = None
+    """How far a published probability may move in a minute from now on; none: as far as it might."""
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False, kw_only=True):

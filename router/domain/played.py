@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from router.domain.events import Event
-from router.domain.facts import Fact, KillSet
+from router.domain.facts import Fact, KillSet, OrderReplaced
 from router.domain.messages import HostReply, LearnerReply, VenueReply
 from router.domain.units import Nanos, Px, Qty
 
@@ -35,6 +35,8 @@ class Played(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     refused: tuple[tuple[str, str], ...] = ()
     aside: tuple[KillSet, ...] = ()
     """Kills that came without the journal: they hold at the desk from now on."""
+    changed: tuple[OrderReplaced, ...] = ()
+    """What became of wishes about orders that no host knows of yet."""
     is_over: bool = False
     """The session is closed with this window."""
 

@@ -30,16 +30,6 @@ from router.intake.state import DeskState, limit_value
 from router.risk.kill import Act, KillLevel, TradingState, VenueState
 from router.risk.limits import RiskLimits, changed
 
-OPENING_KEYS = (
-    "exploration_budget_bps",
-    "probability_change_max",
-    "venue_share_max",
-    "children_per_s",
-    "children_max",
-    "venue_messages_per_s",
-)
-"""Limits on learning, and those of the second gate: hosts, learners and markets of a session are made with them."""
-
 
 def _kill(desk: DeskState, request: Kill, now: Nanos) -> Answer:
     level = _member(KillLevel, request.level, "level")
@@ -106,9 +96,6 @@ def _steer(desk: DeskState, request: SteerModel, now: Nanos) -> Answer:
 
 
 def _set_limit(desk: DeskState, request: SetLimit, now: Nanos) -> Answer:
-    if request.key in OPENING_KEYS:
-        expected = "a limit that can change in a session; this one holds from the opening of the next"
-        raise BadInputError(bad_value("key", expected, request.key))
     before = _limit_text(desk.limits, request.key)
     changed(desk.limits, request.key, limit_value(request.value))
     desk.decide(

@@ -33,6 +33,9 @@ class Answered(NamedTuple):
     entries: tuple[tuple[str, Draft], ...] = ()
 
 
+_Basis = tuple[RiskLimits, tuple[tuple[str, SymbolFacts], ...], Micros | None]
+
+
 class Intake:
     """The desk. `approval_above` is the value from which on an order waits for a person; none: only when asked for."""
 
@@ -92,6 +95,8 @@ class Intake:
             # By now it may be known, or people may have lifted it already.
             if kill.at > state.lifted.get((kill.level, kill.target), -1):
                 state.decide(kill)
+        for changed in played.changed:
+            state.decide(changed, state.book.orders[changed.parent_id].correlation_id)
         for event in played.events:
             entry = state.book.orders.get(event.parent_id)
             correlation_id = entry.correlation_id if entry else ""
@@ -116,6 +121,21 @@ class Intake:
     def apply(self, record: Record) -> None:
         """Take a record of the journal, to stand where the desk stood."""
         self._state.apply(record)
+
+    @classmethod
+    def on(cls, basis: bytes) -> Intake:
+        """Return a new desk made from what `basis` gave."""
+        limits, symbols, approval_above = codec.decode(basis, _Basis)
+        return cls(limits, dict(symbols), approval_above)
+
+    def basis(self) -> bytes:
+        """Return what a desk is made from besides its journal, as bytes: limits, symbols, when a person is asked."""
+        state = self._state
+        return codec.encode((state.limits, tuple(state.symbols.items()), state.approval_above))
+
+    def forget_unrecorded(self) -> None:
+        """Stand as a desk does that was rebuilt from its journal: what is not recorded starts afresh."""
+        self._state.forget_unrecorded()
 
     def digest(self) -> str:
         """Return the SHA-256 of the orders, the switches and the exposure."""

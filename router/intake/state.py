@@ -24,7 +24,7 @@ from router.intake.book import OrderBook
 from router.intake.telling import Teller
 from router.orders.journal import Draft, Record
 from router.orders.venue_gate import is_refusal
-from router.risk.exposure import OpenOrder
+from router.risk.exposure import OpenOrder, terms_px
 from router.risk.gate import RiskGate
 from router.risk.kill import KillLevel, TradingState, VenueState
 from router.risk.limits import RiskLimits, changed
@@ -78,6 +78,12 @@ class DeskState:
                 # What it tells stands in the journal behind it.
                 for _ in teller.tell(event):
                     pass
+
+    def forget_unrecorded(self) -> None:
+        """Forget what no record tells: message rates, shapes of orders, what markets said. It starts afresh."""
+        self.references.clear()
+        self.entries.clear()
+        self.gate.forget_unrecorded()
 
     def venues(self) -> tuple[str, ...]:
         """Return the venues of every symbol."""
@@ -159,7 +165,8 @@ class DeskState:
         self.book.replaced(fact)
         held = self.gate.exposure.find(fact.parent_id)
         if held is not None:
-            self.gate.exposure.replaced(fact.parent_id, fact.order_qty, fact.price, held.risk_px)
+            risk_px = terms_px(self.book.orders[fact.parent_id].order, held.risk_px)
+            self.gate.exposure.replaced(fact.parent_id, fact.order_qty, fact.price, risk_px)
 
     def _ended(self, fact: facts.OrderEnded, correlation_id: str) -> None:
         self.book.ended(fact)
@@ -200,7 +207,19 @@ class DeskState:
 
 
 def limit_value(text: str) -> Any:
-    """Return a limit's value from its text: a number where it is one."""
+    """Return a limit's value from its text: a number where it is one, a list or a table where it is one as JSON; no
+    text takes an override away.
+
+    >>> limit_value("50"), limit_value('["ABC"]'), limit_value("FREE"), limit_value("")
+    (50, ['ABC'], 'FREE', None)
+    """
+    if not text:
+        return None
+    if text[0] in "[{":
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.MsgspecError:
+            return text
     for kind in (int, float):
         try:
             return kind(text)

@@ -14,6 +14,7 @@ from router.domain.events import (
     ChildTradeCorrected,
     ChildTraded,
     Event,
+    ParentAccepted,
     ParentDone,
     ParentReplaced,
     ParentReplaceRefused,
@@ -51,7 +52,10 @@ class Teller:
 
     def tell(self, event: Event) -> Iterator[Told]:
         """Yield what the client is told of an event, in order."""
-        if isinstance(event, ChildIntended):
+        if isinstance(event, ParentAccepted):
+            # Its terms may have been changed before it began.
+            self._order = event.parent
+        elif isinstance(event, ChildIntended):
             self._mic_of[event.cl_ord_id] = event.child.mic
         elif isinstance(event, ChildTraded):
             yield from self._traded(event)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from router.domain.enums import OrdStatus
 from router.domain.errors import IllegalTransitionError
 from router.domain.events import (
     ChildAcknowledged,
+    ChildAmendedEarly,
     ChildCancelRequested,
     ChildIntended,
     ChildInvited,
@@ -34,6 +35,7 @@ from router.domain.events import (
 )
 from router.domain.orders import ChildOrder
 from router.domain.units import Micros, Nanos, Px, Qty
+from router.orders.executions import Early, Execution, InferredLot, take_inferred
 
 S = OrdStatus
 CLOSED = frozenset({S.FILLED, S.CANCELED, S.EXPIRED, S.REJECTED})
@@ -47,6 +49,7 @@ ChildEvent = (
     | ChildTraded
     | ChildTradeCanceled
     | ChildTradeCorrected
+    | ChildAmendedEarly
     | ChildOut
     | ChildInvited
     | ChildCancelRequested
@@ -126,22 +129,8 @@ for _state in _BUSTABLE:
     TABLE[_state, ChildTradeCanceled] = _state
     TABLE[_state, ChildTradeCorrected] = _state
 TABLE[S.FILLED, ChildTradeCorrected] = S.FILLED
-
-
-@dataclass(slots=True)
-class Execution:
-    """One execution as it counts now."""
-
-    qty: Qty
-    px: Px
-    fee_micros: Micros
-
-
-class InferredLot(NamedTuple):
-    """Quantity known only from the venue's cum_qty, at the price estimated then."""
-
-    qty: Qty
-    px: Px
+for _state in (S.PENDING_NEW, S.FILLED, *_BUSTABLE):
+    TABLE[_state, ChildAmendedEarly] = _state  # it overtook its execution, which is amended as soon as it comes
 
 
 @dataclass(slots=True)
@@ -180,6 +169,8 @@ class ChildState:
     watched_age: Nanos = 0
     """Up to which age learners have heard of this child's exposure."""
     executions: dict[str, Execution] = field(default_factory=dict)
+    early: list[Early] = field(default_factory=list)
+    """Busts and corrections that wait for their executions, as they came."""
     bound_qty: Qty = 0
     """The most that it can come to, by what we asked for and by what the venue has said since."""
     version: int = 0
@@ -329,8 +320,8 @@ def _settle(state: ChildState, event: ChildEvent, target: Target, before: OrdSta
 
 
 def _trade(state: ChildState, event: ChildTraded) -> None:
-    replaced = _replace_inferred(state, event.replaces_inferred_qty)
-    state.notional += event.last_px * event.last_qty
+    replaced, estimated = take_inferred(state.inferred, event.replaces_inferred_qty)
+    state.notional += event.last_px * event.last_qty - estimated
     state.cum_qty += event.last_qty - replaced
     state.fee_micros += event.fee_micros
     age = (event.transacted_at or event.at) - state.intended_at
@@ -341,20 +332,13 @@ def _trade(state: ChildState, event: ChildTraded) -> None:
         state.executions[event.exec_id] = Execution(event.last_qty, event.last_px, event.fee_micros)
 
 
-def _replace_inferred(state: ChildState, qty: Qty) -> Qty:
-    """Take up to `qty` shares out of the inferred lots, oldest first, and return how many there were."""
-    left = qty
-    while left and state.inferred:
-        lot = state.inferred.pop(0)
-        taken = min(lot.qty, left)
-        left -= taken
-        state.notional -= taken * lot.px
-        if taken < lot.qty:
-            state.inferred.insert(0, InferredLot(lot.qty - taken, lot.px))
-    return qty - left
+def _amend_early(state: ChildState, event: ChildAmendedEarly) -> None:
+    state.early.append(Early(event.exec_id, event.exec_ref_id, event.last_qty, event.last_px))
 
 
-def _bust(state: ChildState, exec_ref_id: str, qty: Qty, px: Px) -> None:
+def _bust(state: ChildState, exec_id: str, exec_ref_id: str, qty: Qty, px: Px) -> None:
+    if state.early:
+        state.early = [early for early in state.early if early.exec_id != exec_id]
     execution = state.executions[exec_ref_id]
     state.cum_qty += qty - execution.qty
     state.notional += qty * px - execution.qty * execution.px
@@ -365,17 +349,18 @@ def _bust(state: ChildState, exec_ref_id: str, qty: Qty, px: Px) -> None:
 
 
 def _cancel_trade(state: ChildState, event: ChildTradeCanceled) -> None:
-    _bust(state, event.exec_ref_id, 0, 0)
+    _bust(state, event.exec_id, event.exec_ref_id, 0, 0)
 
 
 def _correct_trade(state: ChildState, event: ChildTradeCorrected) -> None:
-    _bust(state, event.exec_ref_id, event.last_qty, event.last_px)
+    _bust(state, event.exec_id, event.exec_ref_id, event.last_qty, event.last_px)
 
 
 _CHANGES: dict[type, Callable[[ChildState, Any], None]] = {
     ChildTraded: _trade,
     ChildTradeCanceled: _cancel_trade,
     ChildTradeCorrected: _correct_trade,
+    ChildAmendedEarly: _amend_early,
     ChildOut: _out,
     ChildReconciled: _reconcile,
     ChildInvited: _invite,

@@ -43,6 +43,21 @@ WOULD_LOOK_NS = SECOND
 Record = Callable[[Event], None]
 
 
+class Glance(NamedTuple):
+    """What the schedule of a parent releases at a moment, asked before the parent decides."""
+
+    version: int
+    """The parent's, of which it holds: the next event may change it."""
+    view: ScheduleView
+    release: Release
+    market: MarketSnapshot
+
+    @property
+    def may_route(self) -> bool:
+        """Whether any of it can be routed, for which the policy as it is then is looked at."""
+        return any([1 <= portion.qty <= self.view.unrouted_qty for portion in self.release.portions])
+
+
 class HostSetup(NamedTuple):
     """What a host is built from; the same for every host of a run."""
 
@@ -70,8 +85,28 @@ class HostSetup(NamedTuple):
     """How boldly styles are chosen; none: every slice is left to the lane policy."""
 
 
-def wake(state: ParentState, batch: HostBatch, market: MarketSnapshot, setup: HostSetup, record: Record) -> None:
-    """Let one parent act at `batch.now`."""
+def glance(state: ParentState, now: Nanos, market: MarketSnapshot, setup: HostSetup) -> Glance | None:
+    """Return what the schedule of a parent that is due at `now` releases; None where it is not that which decides.
+
+    What a wake does before it asks the schedule says what silence means and changes no quantity: so this is what it
+    will be told, as long as nothing else is heard.
+    """
+    order = state.parent
+    if state.replacing is not None or not state.may_route or not state.wake_at <= now < order.end_at:
+        return None
+    view = _view(state, now, market, setup)
+    return Glance(state.version, view, at_will(view, _schedule(order, setup).release(view)), market)
+
+
+def wake(
+    state: ParentState,
+    batch: HostBatch,
+    market: MarketSnapshot,
+    setup: HostSetup,
+    record: Record,
+    known: Glance | None = None,
+) -> None:
+    """Let one parent act at `batch.now`; what is `known` of its schedule is not asked again while it holds."""
     now = batch.now
     is_down = SessionState.DOWN
     down = {quote.mic: True for quote in market.quotes if quote.session is is_down}
@@ -85,7 +120,10 @@ def wake(state: ParentState, batch: HostBatch, market: MarketSnapshot, setup: Ho
     elif not state.may_route or now >= state.parent.end_at:
         _finish(state, now, setup, down, record)
     elif now >= state.wake_at or (_is_willing(state.parent, market) and state.unrouted_qty > 0):
-        _work(state, batch, market, setup, down, record)
+        if known is None or known.version != state.version or known.market is not market:
+            view = _view(state, now, market, setup)
+            known = Glance(state.version, view, at_will(view, _schedule(state.parent, setup).release(view)), market)
+        _work(state, batch, known, setup, down, record)
     else:
         record(_looked(state, now, state.wake_at, state.scheduled_state))
 
@@ -151,17 +189,15 @@ def _finish(state: ParentState, now: Nanos, setup: HostSetup, down: Mapping[str,
 def _work(
     state: ParentState,
     batch: HostBatch,
-    market: MarketSnapshot,
+    asked: Glance,
     setup: HostSetup,
     down: Mapping[str, bool],
     record: Record,
 ) -> None:
-    """Ask the schedule how much now, route each portion, and note when to look again."""
-    order, now = state.parent, batch.now
-    view = _view(state, now, market, setup)
-    release = at_will(view, _schedule(order, setup).release(view))
+    """Route each portion of what the schedule releases, and note when to look again."""
+    order, now, view, release, market = state.parent, batch.now, asked.view, asked.release, asked.market
     has_immediate = False
-    around = _surroundings(state, batch, market, setup, down)
+    around = _surroundings(state, batch, market, setup, down) if release.portions else None
     for i, portion in enumerate(release.portions if around is not None else ()):
         if around is None or portion.qty < 1 or portion.qty > state.unrouted_qty:
             continue

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from router.domain.enums import ExecType, OrdStatus, TimeInForce
 from router.domain.events import (
     ChildAcknowledged,
+    ChildAmendedEarly,
     ChildCancelRequested,
     ChildInvited,
     ChildLost,
@@ -31,6 +32,7 @@ from router.domain.ids import INFERRED, inferred_exec_id, request_id
 from router.domain.reports import ExecutionReport, OrderCancelReject, Report
 from router.domain.units import Nanos, Qty
 from router.orders.child import AWAITING, TABLE, ChildState
+from router.orders.executions import EARLY_MAX, Early
 from router.orders.parent import ParentState
 
 S = OrdStatus
@@ -108,6 +110,7 @@ def _traded(state: ParentState, child: ChildState, report: ExecutionReport, now:
     if isinstance(request, ChildReplaceRequested) and child.order_qty < report.order_qty == request.order_qty:
         # The execution overtook the REPLACED report: the venue has the larger quantity already.
         flags += _replaced_by(state, child, request, request.order_qty, now)
+    early = [early for early in child.early if early.exec_ref_id == report.exec_id]
     return [
         *flags,
         ChildTraded(
@@ -123,6 +126,7 @@ def _traded(state: ParentState, child: ChildState, report: ExecutionReport, now:
             replaces_inferred_qty=min(child.inferred_qty, report.last_qty),
             is_late=not child.is_open,
         ),
+        *[_amendment(state, report.cl_ord_id, one, now) for one in early],
     ]
 
 
@@ -177,28 +181,50 @@ def _replaced_by(
 def _amended(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
     if (report.mic, report.exec_id) in state.exec_ids:
         return [_ignored(state, report, now, "DUPLICATE")]
-    if report.exec_ref_id not in child.executions:
-        return [_ignored(state, report, now, "UNKNOWN_EXECUTION")]
-    parent_id, child_id = state.parent.parent_id, report.cl_ord_id
-    if report.exec_type is ExecType.TRADE_CANCEL:
-        return [
-            ChildTradeCanceled(
-                parent_id=parent_id, at=now, cl_ord_id=child_id, exec_id=report.exec_id, exec_ref_id=report.exec_ref_id
-            )
-        ]
-    if report.last_qty < 1 or report.last_px < 1:
+    if any(report.exec_id == early.exec_id for early in child.early):
+        return [_ignored(state, report, now, "DUPLICATE")]
+    is_bust = report.exec_type is ExecType.TRADE_CANCEL
+    if not is_bust and (report.last_qty < 1 or report.last_px < 1):
         return [_ignored(state, report, now, "BAD_EXECUTION")]
+    said = Early(
+        report.exec_id,
+        report.exec_ref_id,
+        0 if is_bust else report.last_qty,
+        0 if is_bust else report.last_px,
+    )
+    if report.exec_ref_id in child.executions:
+        return [_amendment(state, report.cl_ord_id, said, now)]
+    if not report.exec_ref_id or not report.exec_id or len(child.early) >= EARLY_MAX:
+        return [_ignored(state, report, now, "UNKNOWN_EXECUTION")]
     return [
-        ChildTradeCorrected(
-            parent_id=parent_id,
+        ChildAmendedEarly(
+            parent_id=state.parent.parent_id,
             at=now,
-            cl_ord_id=child_id,
-            exec_id=report.exec_id,
-            exec_ref_id=report.exec_ref_id,
-            last_qty=report.last_qty,
-            last_px=report.last_px,
+            cl_ord_id=report.cl_ord_id,
+            exec_id=said.exec_id,
+            exec_ref_id=said.exec_ref_id,
+            last_qty=said.qty,
+            last_px=said.px,
         )
     ]
+
+
+def _amendment(state: ParentState, child_id: str, said: Early, now: Nanos) -> ChildTradeCanceled | ChildTradeCorrected:
+    """Return the bust or correction of an execution that we know by then."""
+    parent_id, exec_id, exec_ref_id = state.parent.parent_id, said.exec_id, said.exec_ref_id
+    if not said.qty:
+        return ChildTradeCanceled(
+            parent_id=parent_id, at=now, cl_ord_id=child_id, exec_id=exec_id, exec_ref_id=exec_ref_id
+        )
+    return ChildTradeCorrected(
+        parent_id=parent_id,
+        at=now,
+        cl_ord_id=child_id,
+        exec_id=exec_id,
+        exec_ref_id=exec_ref_id,
+        last_qty=said.qty,
+        last_px=said.px,
+    )
 
 
 def _status(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:

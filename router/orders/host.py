@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
+from router.allocation.limits import Limits
 from router.domain import codec
 from router.domain.enums import OrdStatus
 from router.domain.errors import BadInputError, JournalError, LinkError, bad_value
@@ -19,6 +22,7 @@ from router.domain.events import (
     ChildInvited,
     ChildLost,
     ChildSent,
+    ChildTradeCanceled,
     ChildTradeCorrected,
     ChildTraded,
     Event,
@@ -48,6 +52,8 @@ _FILLING = (ChildTraded, ChildTradeCorrected, ParentReplaced, ParentResumed)
 _ANSWERED = frozenset({ChildInvited, *_FILLING})
 """What a parent may answer though nothing is asked of it."""
 
+_AMENDMENTS = (ChildTradeCanceled, ChildTradeCorrected)
+
 _CANCELABLE = frozenset({OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.PENDING_REPLACE, OrdStatus.SUSPENDED})
 
 
@@ -59,9 +65,11 @@ class OrderHost:
         self.parents: dict[str, ParentState] = {}
         self._open = OpenParents(setup)
         self._journal = journal
-        self._probe = probe or (lambda step: None)
+        self._probe = probe or _unwatched
         self._seq = -1
         self._is_fenced = False
+        self._glances: dict[str, desk.Glance | None] = {}
+        """What the parents that were due after the last batch heard were going to do."""
         self._now: Nanos = 0
         self._reply: HostReply
         self._begin(-1)
@@ -78,7 +86,7 @@ class OrderHost:
         if self._is_fenced:
             raise JournalError("expected a host whose journal accepts records, got a fenced one")
         if batch.seq == self._seq:
-            return self._reply
+            return msgspec.structs.replace(self._reply, is_looking=self._is_looking(batch))
         if batch.seq < self._seq:
             # Its reply was vouched for or given up long ago: performing it now would perform it twice.
             raise LinkError(f"expected a host batch after {self._seq}, got {type(batch).__name__} {batch.seq}")
@@ -100,15 +108,18 @@ class OrderHost:
             self._hear(batch)
         self._probe("decided")
         self._write()
-        self._reply = self._say()
+        self._reply = self._say(self._is_looking(batch))
         self._is_fenced = False
         self._probe("performing")
         return self._reply
 
-    def recover(self) -> None:
-        """Rebuild every parent by applying the journal, and with it the reply to the last batch."""
+    def recover(self, start: int = 0) -> None:
+        """Rebuild every parent by applying the journal, and with it the reply to the last batch.
+
+        A host that stands already where the records before offset `start` left it applies those after it.
+        """
         self._is_fenced = False
-        for record in self._journal.read():
+        for record in self._journal.read(start):
             seq = int(record.causation_id)
             if seq != self._seq:
                 self._begin(seq)
@@ -167,7 +178,21 @@ class OrderHost:
             self._journal.sync()
         self._probe("synced")
 
-    def _say(self) -> HostReply:
+    def _is_looking(self, batch: HostBatch) -> bool:
+        """Whether a parent that is due may route in the market of what was heard.
+
+        It follows from the state after the batch, so that a host that came back from its journal says the same.
+        """
+        if batch.is_deciding:
+            return False
+        due = {parent_id: self.parents[parent_id] for parent_id in self._open.due(batch.now)}
+        self._glances = dict.fromkeys(due)
+        if batch.market is not None:
+            for parent_id, state in due.items():
+                self._glances[parent_id] = desk.glance(state, batch.now, batch.market, self.setup)
+        return any([known is None or known.may_route for known in self._glances.values()])
+
+    def _say(self, is_looking: bool = False) -> HostReply:
         self._open.settle()
         return HostReply(
             seq=self._seq,
@@ -177,6 +202,7 @@ class OrderHost:
             wakes=self._open.wakes(),
             open_children=self._open.children,
             is_listening=self._open.is_listening,
+            is_looking=is_looking,
         )
 
     def _vouch(self, batch: HostBatch) -> None:
@@ -212,9 +238,7 @@ class OrderHost:
                 child_id = report.orig_cl_ord_id
             state = self.parents.get(child_id.rpartition(".")[0])
             if state is not None:
-                for event in hearing.hear(state, report, delivered.at):
-                    self._record(event)
-                    self._react(state, event)
+                self._take_in(state, hearing.hear(state, report, delivered.at))
         self._change(batch)
         for mid in batch.mids:
             self._record(
@@ -227,6 +251,17 @@ class OrderHost:
                     mid2=mid.mid2,
                 )
             )
+
+    def _take_in(self, state: ParentState, events: list[Event]) -> None:
+        """Record what a report means, and answer it."""
+        # An execution that was amended before it came is answered as what it is by now.
+        is_amended = len(events) > 1 and isinstance(events[-1], _AMENDMENTS)
+        for event in events:
+            self._record(event)
+            if not is_amended:
+                self._react(state, event)
+        if is_amended:
+            self._react(state, events[-1])
 
     def _cancel(self, parent_id: str, reason: str) -> None:
         state = self.parents.get(parent_id)
@@ -292,5 +327,11 @@ class OrderHost:
     def _decide(self, batch: HostBatch) -> None:
         if batch.market is None:
             return
+        setup = self.setup if batch.learning is None else self.setup._replace(limits=Limits(*batch.learning))
         for parent_id in self._open.due(batch.now):
-            desk.wake(self.parents[parent_id], batch, batch.market, self.setup, self._record)
+            known = self._glances.get(parent_id)
+            desk.wake(self.parents[parent_id], batch, batch.market, setup, self._record, known)
+
+
+def _unwatched(step: str) -> None:
+    """Nobody looks on."""

@@ -14,6 +14,7 @@ from router.domain.enums import OrdStatus, Tactic, WorkingState
 from router.domain.errors import IllegalTransitionError, InvariantError
 from router.domain.events import (
     ChildAcknowledged,
+    ChildAmendedEarly,
     ChildCancelRequested,
     ChildIntended,
     ChildReplaceRequested,
@@ -357,7 +358,7 @@ _TURNS = (
     ParentReplaced,
     ParentReplaceRefused,
 )
-_UNCOUNTED = frozenset({ChildSent, ChildAcknowledged})
+_UNCOUNTED = frozenset({ChildSent, ChildAcknowledged, ChildAmendedEarly})
 """Events of a child that execute nothing and ask for nothing."""
 
 _EXECUTIONS = (ChildTraded, ChildTradeCanceled, ChildTradeCorrected)

@@ -61,7 +61,7 @@ def asked(state: ParentState, request: ReplaceParent, now: Nanos) -> list[Event]
     parent_id, request_id = state.parent.parent_id, request.request_id
     reason = _obstacle(state, now)
     terms = terms_of(state.parent, request)
-    reason = reason or _fault_of(state, terms, now)
+    reason = reason or fault_of(terms, now) or _below(state, terms)
     if reason:
         return [_refused(state, request_id, now, reason)]
     if in_the_way(state, terms):
@@ -88,15 +88,15 @@ def _obstacle(state: ParentState, now: Nanos) -> str:
     return f"TOO_MANY: more than {REPLACES_MAX} requests" if len(state.replace_ids) >= REPLACES_MAX else ""
 
 
-def _fault_of(state: ParentState, terms: ParentOrder, now: Nanos) -> str:
-    """Say why the parent cannot have `terms`; empty when it can."""
+def fault_of(terms: ParentOrder, now: Nanos) -> str:
+    """Say why no order could have `terms` at `now`; empty when one could."""
     try:
         check_parent(terms)
     except BadInputError as exc:
         return f"BAD_TERMS: {exc}"
     if terms.end_at <= now:
         return f"BAD_TERMS: {bad_value('$.end_at', f'a time after {now}', terms.end_at)}"
-    return _below(state, terms)
+    return ""
 
 
 def _below(state: ParentState, terms: ParentOrder) -> str:

@@ -30,11 +30,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from router.domain.enums import ExecType, OrdStatus, Side
-from router.domain.ids import INFERRED
+from router.domain.enums import ExecType, Side
 from router.domain.orders import Command, NewOrderSingle, OrderCancelReplaceRequest, ParentOrder
 from router.domain.reports import ExecutionReport, OrderCancelReject, Report
 from router.domain.units import SECOND, Nanos, Px, Qty
+from router.orders.gate_child import GateChild
 
 PARENTS_MAX = 100_000
 """Parents that may send children at once."""
@@ -44,11 +44,6 @@ ENDED_MAX = 10_000
 
 REPLACES_MAX = 100
 """Unanswered replaces of one child."""
-
-EXECUTIONS_MAX = 100_000
-"""Executions of a child that are known by their ids; beyond it every report of one counts, which errs on our side."""
-
-_CLOSED = frozenset({OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.EXPIRED, OrdStatus.REJECTED})
 
 
 class VenueGateLimits(NamedTuple):
@@ -89,38 +84,11 @@ def facts_of(parent: ParentOrder, account: str = "") -> ParentFacts:
 
 
 @dataclass(slots=True)
-class _Child:
-    mic: str
-    whole_qty: Qty
-    """The most that the venue was asked for and has not taken back."""
-    asked: dict[str, Qty] = field(default_factory=dict)
-    """Replaces that the venue has not answered."""
-    executions: dict[str, Qty] = field(default_factory=dict)
-    cum_qty: Qty = 0
-    said_cum_qty: Qty = 0
-    """The most that the venue counted itself: fills may still be on their way to us."""
-    busted_qty: Qty = 0
-    """What its venue took back: it is not routed again before a person frees it."""
-    replaced_at: Nanos = -1
-    """The venue's time of the last replace that we heard of."""
-    is_acknowledged: bool = False
-    is_open: bool = True
-
-    @property
-    def bound_qty(self) -> Qty:
-        """What this child has executed or may still execute, with what was taken back and not freed."""
-        filled = max(self.cum_qty, self.said_cum_qty)
-        if self.is_open:
-            return max(self.whole_qty, filled, *self.asked.values())
-        return max(filled, min(filled + self.busted_qty, self.whole_qty))
-
-
-@dataclass(slots=True)
 class _Parent:
     facts: ParentFacts
     bound_qty: Qty = 0
     """The sum over its children."""
-    children: dict[str, _Child] = field(default_factory=dict)
+    children: dict[str, GateChild] = field(default_factory=dict)
     is_open: bool = True
 
 
@@ -155,6 +123,10 @@ class VenueGate:
         self._children, self._messages = _Rate(), _Rate()
         self.unplaced = 0
         """Reports about children that never left here, or are forgotten."""
+
+    def set_limits(self, limits: VenueGateLimits) -> None:
+        """Let other limits hold from now on; what has left counts on."""
+        self._limits = limits
 
     def open_parent(self, facts: ParentFacts) -> str | None:
         """Let a parent's children leave; told again with other terms, those hold from now on."""
@@ -244,12 +216,7 @@ class VenueGate:
             self.unplaced += 1
             return
         before = child.bound_qty
-        if isinstance(report, OrderCancelReject):
-            _hear_refusal(child, report)
-        elif report.exec_type in (ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT):
-            _amend(child, report)
-        else:
-            _hear_report(child, report)
+        child.hear(report)
         parent.bound_qty += child.bound_qty - before
 
     def _new(self, command: NewOrderSingle, now: Nanos) -> str | None:
@@ -271,7 +238,7 @@ class VenueGate:
             return _refusal("TOO_FAST", most, "one more", child.cl_ord_id)
         refused = self._may_leave(parent, child.cl_ord_id, child.mic, child.price, child.order_qty, now)
         if refused is None:
-            parent.children[child.cl_ord_id] = _Child(child.mic, child.order_qty)
+            parent.children[child.cl_ord_id] = GateChild(child.mic, child.order_qty)
             parent.bound_qty += child.order_qty
             self._children.count(child.parent_id, now, self._limits.children_per_s)
         return refused
@@ -317,73 +284,6 @@ class VenueGate:
         if self._messages.parts(mic, now, per_s) < SECOND:
             return _refusal("TOO_FAST", f"up to {per_s} messages a second to {mic}", "one more", name)
         return None
-
-
-def _hear_refusal(child: _Child, report: OrderCancelReject) -> None:
-    child.said_cum_qty = max(child.said_cum_qty, report.cum_qty)
-    if report.ord_status in (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED):
-        child.asked.pop(report.cl_ord_id, None)
-
-
-def _hear_report(child: _Child, report: ExecutionReport) -> None:
-    kind = report.exec_type
-    if kind is ExecType.TRADE:
-        _trade(child, report)
-    elif kind is ExecType.NEW:
-        child.is_acknowledged = True
-    elif kind is ExecType.REPLACED:
-        _replaced(child, report)
-    elif kind in (ExecType.CANCELED, ExecType.EXPIRED):
-        _close(child, report.cum_qty)
-    elif kind is ExecType.REJECTED and not (child.is_acknowledged or child.executions):
-        _close(child, 0)
-    elif kind is ExecType.ORDER_STATUS:
-        if report.ord_status in _CLOSED:
-            _close(child, 0 if report.ord_status is OrdStatus.REJECTED else report.cum_qty)
-        else:
-            child.said_cum_qty = max(child.said_cum_qty, report.cum_qty)
-
-
-def _replaced(child: _Child, report: ExecutionReport) -> None:
-    asked = child.asked.pop(report.cl_ord_id, None)
-    if asked is None or report.transact_time < child.replaced_at:
-        # Overtaken by the report of a later replace, which holds.
-        return
-    # More than was asked for is the venue's mistake; what it executes of that shows in its fills.
-    qty = report.order_qty if 1 <= report.order_qty <= asked else asked
-    is_tie = report.transact_time == child.replaced_at
-    child.whole_qty = max(qty, child.whole_qty) if is_tie else qty
-    child.replaced_at = report.transact_time
-
-
-def _trade(child: _Child, report: ExecutionReport) -> None:
-    if report.last_qty < 1 or report.exec_id.startswith(INFERRED) or report.exec_id in child.executions:
-        return
-    if len(child.executions) < EXECUTIONS_MAX:
-        child.executions[report.exec_id] = report.last_qty
-    child.cum_qty += report.last_qty
-    if child.cum_qty >= max(child.whole_qty, *child.asked.values(), 0):
-        child.is_open = False
-
-
-def _close(child: _Child, cum_qty: Qty) -> None:
-    child.said_cum_qty = max(child.said_cum_qty, cum_qty)
-    child.is_open = False
-    child.asked.clear()
-
-
-def _amend(child: _Child, report: ExecutionReport) -> None:
-    """Bust or correct an execution once; what that takes back stays bound."""
-    known = child.executions.get(report.exec_ref_id)
-    if known is None or report.exec_id in child.executions or report.last_qty < 0:
-        return
-    qty = 0 if report.exec_type is ExecType.TRADE_CANCEL else report.last_qty
-    child.executions[report.exec_ref_id] = qty
-    child.executions[report.exec_id] = 0
-    child.cum_qty += qty - known
-    child.busted_qty += max(known - qty, 0)
-    # The venue counted it too when it last said how much there was.
-    child.said_cum_qty = max(child.said_cum_qty - max(known - qty, 0), 0)
 
 
 def _refusal(code: str, expected: str, got: object, where: str) -> str:

@@ -229,7 +229,7 @@ class Exposure:
             case ParentReplaced():
                 held, terms = self.orders.get(event.parent_id), event.parent
                 known_px = held.risk_px if held is not None else 0
-                return self.replaced(event.parent_id, terms.order_qty, terms.price, _terms_px(terms, known_px))
+                return self.replaced(event.parent_id, terms.order_qty, terms.price, terms_px(terms, known_px))
             case ParentDone():
                 return self.ended(event.parent_id)
             case _:
@@ -324,7 +324,7 @@ def _of(side: Side) -> int:
     return BUY if side is Side.BUY else SELL
 
 
-def _terms_px(terms: ParentOrder, known_px: Px) -> Px:
+def terms_px(terms: ParentOrder, known_px: Px) -> Px:
     """Return what new terms are valued at: a buy's limit; else no less than before, since no reference is at hand."""
     if terms.price is None:
         return known_px

@@ -73,6 +73,12 @@ class RiskGate:
         """The books."""
         return self.state.exposure
 
+    def forget_unrecorded(self) -> None:
+        """Forget what no event tells: message rates, and the ids and shapes of orders as they were asked for."""
+        self.state.sessions, self.state.cancels = TokenBuckets(), TokenBuckets()
+        self.state.shapes = ShapeWindow()
+        self.state.ids.clear()
+
     def set_limits(self, limits: RiskLimits) -> None:
         """Let other limits hold from now on; nothing that is open is undone by it.
 

@@ -267,6 +267,9 @@ class Auditor:
         taken = child.executions[event.exec_ref_id] - qty
         child.executions[event.exec_ref_id] = qty
         self._fill(parent, child, -taken)
+        if taken > 0 and not child.is_open:
+            # What it took back of a closed child it does not owe again: given after all, that is its own act.
+            child.final_qty = child.cum_qty
 
     def _end(self, parent: AuditedParent, event: ChildOut | ChildRejected | ChildReconciled) -> None:
         child = self._of(parent, event)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from api_desk import JSON, ServedDesk, ask
 
-from cluster.api.route_dry_run import Scenes, parent_of, portion_of
+from cluster.api.route_dry_run import parent_of, portion_of
+from cluster.api.scenes import Scenes
 from cluster.api.schemas import RouteBody
 from cluster.api.wire import decode
 from router.domain.enums import Side

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from many_parents import RELEASE, arms, many, path, recorded
 
-from cluster.actors.recipe import RecordedShell
+from cluster.actors.recorded import RecordedShell
 from learners.deployment.release import Act
 from learners.policies.static import Uniform
 from router.domain.chance import uniform

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.actors.recipe import RecordedShell
+from cluster.actors.recorded import RecordedShell
 from cluster.live.ledger import Ledger, LedgerShell, Line, children_of, read_ledger
 from router.domain.enums import OrdType, Side, Tactic, TimeInForce
 from router.domain.errors import JournalCorruptError

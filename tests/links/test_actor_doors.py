@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ from actor_material import HERE, TOKEN, Node, recipe_of, refused_batch, smoke, v
 
 from cluster.actors import process as doors
 from cluster.actors.process import CONNECTIONS_MAX
-from cluster.actors.recipe import build
+from cluster.actors.building import build
 from cluster.link.answers import open_answer
-from cluster.link.cluster_link import ATTEMPTS_MAX, StreamLink
+from cluster.link.cluster_link import ATTEMPTS_MAX, StreamLink, show_secret
 from cluster.link.frames import read_frame, write_frame
+from cluster.link.handshake import NONCE_BYTES, PROOF_BYTES, claim
 from router.domain import codec
 from router.domain.errors import CodecError, FeatureError, JournalError, LinkError
 from router.domain.messages import HostBatch
@@ -51,20 +53,51 @@ def caller(node: Node, name: str = "XLTA") -> socket.socket:
 def test_a_caller_without_the_token_is_shown_out(node: Node, token: bytes) -> None:
     node.start(recipe_of(node.folder))
     with caller(node) as stranger:
+        read_frame(stranger, NONCE_BYTES)
         write_frame(stranger, token)
         # Bytes that nobody read make the close a reset.
         with pytest.raises((EOFError, ConnectionError)):
             read_frame(stranger)
     with caller(node) as guest:
-        write_frame(guest, bytes.fromhex(TOKEN))
+        show_secret("XLTA", guest, bytes.fromhex(TOKEN))
         write_frame(guest, codec.encode(venue_batch(1)))
         assert open_answer("XLTA", read_frame(guest)).seq == 1
+
+
+def test_what_one_caller_showed_lets_nobody_else_in(node: Node) -> None:
+    node.start(recipe_of(node.folder))
+    with caller(node) as guest:
+        shown = claim(bytes.fromhex(TOKEN), read_frame(guest, NONCE_BYTES))
+        write_frame(guest, shown)
+        assert len(read_frame(guest, PROOF_BYTES)) == PROOF_BYTES
+    with caller(node) as listener_in:
+        read_frame(listener_in, NONCE_BYTES)
+        write_frame(listener_in, shown)
+        with pytest.raises((EOFError, ConnectionError)):
+            read_frame(listener_in)
+
+
+def test_who_listens_in_the_place_of_an_actor_is_told_nothing() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ThreadPoolExecutor(1) as pool:
+        answering = pool.submit(_answer_without_the_secret, theirs)
+        with pytest.raises(ConnectionError, match="expected XLTA to hold the secret of the run"):
+            show_secret("XLTA", ours, bytes.fromhex(TOKEN))
+        assert bytes.fromhex(TOKEN) not in answering.result()
+
+
+def _answer_without_the_secret(stream: socket.socket) -> bytes:
+    write_frame(stream, b"n" * NONCE_BYTES)
+    told = read_frame(stream)
+    write_frame(stream, b"p" * PROOF_BYTES)
+    return told
 
 
 def test_a_caller_that_shows_nothing_in_time_is_shown_out(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doors, "TOKEN_TIMEOUT_S", 0.05)
     node.start(recipe_of(node.folder))
     with caller(node) as stranger:
+        read_frame(stranger, NONCE_BYTES)
         stranger.sendall(b"\x00\x00")
         with pytest.raises((EOFError, ConnectionError)):
             read_frame(stranger)
@@ -75,13 +108,13 @@ def test_callers_beyond_the_seats_wait_until_one_leaves(node: Node) -> None:
     strangers = [caller(node) for _ in range(CONNECTIONS_MAX)]
     try:
         with caller(node) as guest:
-            write_frame(guest, bytes.fromhex(TOKEN))
-            write_frame(guest, codec.encode(venue_batch(1)))
             guest.settimeout(0.2)
             with pytest.raises(TimeoutError):
                 read_frame(guest)
             strangers.pop().close()
             guest.settimeout(PATIENCE_S)
+            show_secret("XLTA", guest, bytes.fromhex(TOKEN))
+            write_frame(guest, codec.encode(venue_batch(1)))
             assert open_answer("XLTA", read_frame(guest)).seq == 1
     finally:
         for stranger in strangers:

@@ -10,7 +10,8 @@ import pytest
 from live_material import OPEN_AT, OPERATOR, desk, session, submit
 
 from cluster.live.record import Desk
-from cluster.live.services import HeardOf, RecordService, answer_of
+from cluster.live.record_service import RecordService, answer_of
+from cluster.live.services import HeardOf
 from cluster.live.wire import Answering, Asking
 from router.domain import codec
 from router.domain.errors import LinkError

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from cluster.link.handshake import CLAIM_BYTES, NONCE_BYTES, PROOF_BYTES
 from cluster.live.wire import Answering, Asking, Push, ask_once
 from router.domain.errors import JournalError, LinkError, UnknownOutcomeError
 
@@ -88,8 +89,34 @@ async def test_an_answer_that_is_late_is_unknown_and_the_next_one_is_not_mistake
 
 async def test_who_shows_another_token_is_not_answered() -> None:
     async with line(token="secreT") as (_, asking):
-        with pytest.raises(UnknownOutcomeError):
+        with pytest.raises(LinkError) as raised:
             await asking.ask("echo", b"", 5.0)
+        assert not isinstance(raised.value, UnknownOutcomeError)
+
+
+async def test_who_listens_in_the_place_of_another_is_asked_nothing() -> None:
+    said = []
+
+    async def pretend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for data in (b"n" * NONCE_BYTES, b"p" * PROOF_BYTES):
+            writer.write(len(data).to_bytes(4, "big") + data)
+        said.append(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(pretend, "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()[:2]
+
+    async def find(was_lost: bool) -> tuple[str, int]:
+        return address
+
+    asking = Asking("record", find, TOKEN)
+    with pytest.raises(LinkError, match="expected record to hold the secret"):
+        await asking.ask("echo", b"order", 5.0)
+    async with asyncio.timeout(5):
+        while not said:
+            await asyncio.sleep(0)
+    assert len(said[0]) == 4 + CLAIM_BYTES
+    server.close()
 
 
 async def test_one_question_can_be_asked_without_a_loop_of_ones_own() -> None:

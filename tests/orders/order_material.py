@@ -12,6 +12,7 @@ import msgspec
 from router.domain.enums import AllocationMode, ExecType, OrdStatus, OrdType, Side, Tactic, TimeInForce, WorkingState
 from router.domain.events import (
     ChildAcknowledged,
+    ChildAmendedEarly,
     ChildCancelRequested,
     ChildIntended,
     ChildInvited,
@@ -119,6 +120,7 @@ def child_events(at: int = 1) -> dict[type, Event]:
         traded("x2", 20, at),
         ChildTradeCanceled(**ids(at), exec_id="b2", exec_ref_id="x1"),
         ChildTradeCorrected(**ids(at), exec_id="c2", exec_ref_id="x1", last_qty=30, last_px=PX + 100),
+        ChildAmendedEarly(**ids(at), exec_id="a2", exec_ref_id="x9"),
         ChildOut(**ids(at), ord_status=S.CANCELED, cum_qty=0),
         ChildInvited(**ids(at), exec_id="i2", invited_qty=50),
         ChildCancelRequested(**ids(at), request_id="P1.0/9"),

@@ -15,6 +15,7 @@ from router.domain.enums import OrdStatus
 from router.domain.errors import IllegalTransitionError, InvariantError
 from router.domain.events import (
     ChildAcknowledged,
+    ChildAmendedEarly,
     ChildCancelRequested,
     ChildInvited,
     ChildLost,
@@ -35,7 +36,7 @@ from router.orders import parent as parents
 from router.orders.child import CLOSED, TABLE, ChildState
 from router.orders.parent import ParentState, check_invariants
 
-BUST = {ChildTradeCanceled, ChildTradeCorrected}
+AMENDED = {ChildTradeCanceled, ChildTradeCorrected, ChildAmendedEarly}
 
 EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
     S.INTENDED: {ChildSent: S.PENDING_NEW, ChildLost: S.UNKNOWN},
@@ -46,6 +47,7 @@ EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
         ChildOut: S.CANCELED,
         ChildLost: S.UNKNOWN,
         ChildInvited: S.PENDING_NEW,
+        ChildAmendedEarly: S.PENDING_NEW,
     },
     S.NEW: {
         ChildTraded: S.PARTIALLY_FILLED,
@@ -55,7 +57,7 @@ EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
         ChildLost: S.UNKNOWN,
         ChildInvited: S.NEW,
         ChildReplaced: S.NEW,
-        **dict.fromkeys(BUST, S.NEW),
+        **dict.fromkeys(AMENDED, S.NEW),
     },
     S.PARTIALLY_FILLED: {
         ChildAcknowledged: S.PARTIALLY_FILLED,
@@ -66,7 +68,7 @@ EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
         ChildLost: S.UNKNOWN,
         ChildInvited: S.PARTIALLY_FILLED,
         ChildReplaced: S.PARTIALLY_FILLED,
-        **dict.fromkeys(BUST, S.PARTIALLY_FILLED),
+        **dict.fromkeys(AMENDED, S.PARTIALLY_FILLED),
     },
     S.PENDING_CANCEL: {
         ChildAcknowledged: S.PENDING_CANCEL,
@@ -75,7 +77,7 @@ EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
         ChildRequestRefused: S.PARTIALLY_FILLED,
         ChildLost: S.UNKNOWN,
         ChildInvited: S.PENDING_CANCEL,
-        **dict.fromkeys(BUST, S.PENDING_CANCEL),
+        **dict.fromkeys(AMENDED, S.PENDING_CANCEL),
     },
     S.PENDING_REPLACE: {
         ChildTraded: S.PENDING_REPLACE,
@@ -84,7 +86,7 @@ EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
         ChildRequestRefused: S.PARTIALLY_FILLED,
         ChildLost: S.UNKNOWN,
         ChildInvited: S.PENDING_REPLACE,
-        **dict.fromkeys(BUST, S.PENDING_REPLACE),
+        **dict.fromkeys(AMENDED, S.PENDING_REPLACE),
     },
     S.UNKNOWN: {
         ChildAcknowledged: S.PARTIALLY_FILLED,
@@ -95,12 +97,17 @@ EXPECTED: dict[OrdStatus, dict[type, OrdStatus]] = {
         ChildReconciled: S.PARTIALLY_FILLED,
         ChildReplaced: S.PARTIALLY_FILLED,
         ChildInvited: S.UNKNOWN,
-        **dict.fromkeys(BUST, S.UNKNOWN),
+        **dict.fromkeys(AMENDED, S.UNKNOWN),
     },
-    S.FILLED: {ChildTraded: S.FILLED, ChildTradeCanceled: S.CANCELED, ChildTradeCorrected: S.FILLED},
-    S.CANCELED: {ChildTraded: S.CANCELED, **dict.fromkeys(BUST, S.CANCELED)},
-    S.EXPIRED: {ChildTraded: S.EXPIRED, **dict.fromkeys(BUST, S.EXPIRED)},
-    S.REJECTED: {ChildTraded: S.REJECTED, **dict.fromkeys(BUST, S.REJECTED)},
+    S.FILLED: {
+        ChildTraded: S.FILLED,
+        ChildTradeCanceled: S.CANCELED,
+        ChildTradeCorrected: S.FILLED,
+        ChildAmendedEarly: S.FILLED,
+    },
+    S.CANCELED: {ChildTraded: S.CANCELED, **dict.fromkeys(AMENDED, S.CANCELED)},
+    S.EXPIRED: {ChildTraded: S.EXPIRED, **dict.fromkeys(AMENDED, S.EXPIRED)},
+    S.REJECTED: {ChildTraded: S.REJECTED, **dict.fromkeys(AMENDED, S.REJECTED)},
 }
 
 PAIRS = [(status, kind) for status in WAYS for kind in child_events()]

@@ -162,10 +162,10 @@ def test_a_report_about_a_stranger_is_ignored_and_counted(changes: dict[str, str
     assert (state.cum_qty, state.anomalies) == (0, 1)
 
 
-def test_a_bust_or_correction_of_a_stranger_is_ignored() -> None:
+def test_a_bust_or_correction_of_nothing_is_ignored() -> None:
     state = parent_with(S.NEW)
     for exec_type in (ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT):
-        said = report(exec_type, exec_ref_id="nobody", last_qty=5, last_px=PX)
+        said = report(exec_type, exec_ref_id="", last_qty=5, last_px=PX)
         assert reason_of(heard(state, said)) == "UNKNOWN_EXECUTION"
 
 

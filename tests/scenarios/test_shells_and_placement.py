@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from small_market import SMOKE, ListeningLink, small
 
 from cluster.actors.placement import HOSTS_MAX, place
-from cluster.actors.recipe import Recipe, RecordedShell, build
+from cluster.actors.building import build
+from cluster.actors.recipe import Recipe
+from cluster.actors.recorded import RecordedShell
 from learners.features.market import MarketFeatures
 from learners.policies.build import known_policies
 from router.domain import codec

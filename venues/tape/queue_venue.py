@@ -99,8 +99,9 @@ class QueueTapeVenue:
         shown, self._shown = self._shown, Shown()
         quotes, prints = shown.rows()
         next_at = min(self._times[self._next], self._desk.next_expiry() or NEVER, self._show_at or NEVER)
+        at = next_at if next_at != NEVER else None
         return VenueOutput(
-            self._desk.take_reports(), quotes, prints, (), shown.events, next_at if next_at != NEVER else None
+            self._desk.take_reports(), quotes, prints, (), shown.events, at, bool(self._top[queue.HALTED])
         )
 
     def queue_ahead(self, cl_ord_id: str) -> Qty | None:

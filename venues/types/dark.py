@@ -77,7 +77,8 @@ class DarkVenue:
         events = self._timeline.advance(until, arrivals, ripples, sessions)
         prints = np.array(self._prints, dtype=np.int64).reshape(-1, len(PRINT_COLUMNS))
         reports = self._desk.take_reports()
-        return VenueOutput(reports, no_rows(QUOTE_COLUMNS), prints, (), events, self._timeline.next_at())
+        next_at = self._timeline.next_at()
+        return VenueOutput(reports, no_rows(QUOTE_COLUMNS), prints, (), events, next_at, self._is_halted)
 
     @property
     def reputation(self) -> float:

@@ -114,6 +114,7 @@ class DealerVenue:
             self._standing(),
             self._events,
             self._next_at(),
+            self._stream.is_halted(until - 1),
         )
 
     # The loop: background first, then what is due later, then expiries, then what came in.

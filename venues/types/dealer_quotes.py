@@ -113,7 +113,11 @@ class QuoteStream:
 
     def is_quoting(self, at: Nanos) -> bool:
         """Whether the dealer trades at a time: in the session, and in no halt."""
-        return self._open_at <= at < self._close_at and not any(start <= at < end for start, end in self._halts)
+        return self._open_at <= at < self._close_at and not self.is_halted(at)
+
+    def is_halted(self, at: Nanos) -> bool:
+        """Whether trading stands still at a time."""
+        return any(start <= at < end for start, end in self._halts)
 
     def next_stop(self, at: Nanos) -> Nanos:
         """Return when trading next stops after `at`: a halt or the close."""

@@ -126,7 +126,8 @@ class LitVenue:
         prints = self._state.prints[: head[S_PRINTS]].copy()
         head[S_QUOTES] = head[S_PRINTS] = 0
         events = self._events + int(head[S_EVENTS]) - before
-        return VenueOutput(self._desk.take_reports(), quotes, prints, (), events, self._next_at())
+        is_halted = bool(head[S_PHASE] == HALT)
+        return VenueOutput(self._desk.take_reports(), quotes, prints, (), events, self._next_at(), is_halted)
 
     # Time.
 

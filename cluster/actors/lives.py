@@ -1,0 +1,87 @@
+"""What the supervisor knows of its actors' lives: where each one lives, since when, and what ended the one before.
+
+Rule of this file: each life is one value that is replaced as a whole, so that whoever looks waits for nobody, also not
+for a restart that is under way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from router.domain.units import Nanos
+
+WHY_MAX = 300
+"""Characters of a reason: Ray's own run over many lines."""
+
+
+_CUT_OFF = "Worker unexpectedly exits with a connection error"
+"""How Ray says that a process was there and then was not; it goes on to guess."""
+
+
+class Life(msgspec.Struct, frozen=True, kw_only=True):
+    """One actor. Times are the wall clock's, in nanoseconds since 1970; 0: not yet, or never."""
+
+    name: str
+    role: str
+    incarnation: int = 0
+    """How often it was started again."""
+    is_alive: bool = False
+    pid: int = 0
+    node: str = ""
+    """The address of its node."""
+    since: Nanos = 0
+    """When this life of it first answered."""
+    died_at: Nanos = 0
+    """When the life before was found dead."""
+    why: str = ""
+    """What ended the life before; of an actor that is not alive, what keeps it from living."""
+
+
+class Lives:
+    """The lives of every actor, by name, in the order they were wanted."""
+
+    def __init__(self, now: Callable[[], Nanos] = time.time_ns) -> None:
+        self._now = now
+        self._lives: dict[str, Life] = {}
+
+    def all(self) -> tuple[Life, ...]:
+        """Return every actor's life; may be called from any thread."""
+        return tuple(self._lives.values())
+
+    def wanted(self, name: str, role: str) -> None:
+        """Note that an actor should live."""
+        self._lives[name] = Life(name=name, role=role)
+
+    def started(self, name: str, pid: int, node: str) -> None:
+        """Note that an actor answers."""
+        self._change(name, is_alive=True, pid=pid, node=node, since=self._now())
+
+    def died(self, name: str, incarnation: int, why: str, at: Nanos | None = None) -> Nanos:
+        """Note that an actor was found dead, and that `incarnation` is its next life; return when."""
+        found = self._now() if at is None else at
+        self._change(name, is_alive=False, pid=0, incarnation=incarnation, died_at=found, why=short(why))
+        return found
+
+    def failed(self, name: str, why: str) -> None:
+        """Note what keeps an actor from living."""
+        if name in self._lives:
+            self._change(name, is_alive=False, pid=0, why=short(why))
+
+    def _change(self, name: str, **changes: object) -> None:
+        self._lives[name] = msgspec.structs.replace(self._lives[name], **changes)
+
+
+def short(why: str) -> str:
+    """Return a reason as one line: what Ray says of a worker's end where it says it, else what comes first.
+
+    >>> short("The actor died.\\n\\tWorker exit type: SYSTEM_ERROR Worker exit detail: it was killed by 9.\\n\\n")
+    'it was killed by 9.'
+    """
+    text = " ".join(why.split())
+    _, _, detail = text.partition("Worker exit detail: ")
+    if detail.startswith(_CUT_OFF):
+        return "its process was killed, or ended without a word"
+    return (detail or text)[:WHY_MAX]

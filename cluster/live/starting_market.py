@@ -1,0 +1,54 @@
+"""From a recipe to a running market.
+
+Rule of this file: it is made from its recipe and its log alone, so that its next life stands where this one stood.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cluster.actors.recipe import Recipe
+from cluster.journal.sqlite import SqliteJournal
+from cluster.link.cluster_link import StreamLink
+from cluster.live.clock import LiveClock
+from cluster.live.kept_market import kept_market
+from cluster.live.market import Market
+from cluster.live.process import Running
+from cluster.live.remote import Finder
+from cluster.live.services import MarketService
+from cluster.live.session import assembly_of, px_unit_of
+from cluster.live.snapshots import Opening, Snapshots
+from cluster.live.starting import data_of, opened_in, registry_of
+from cluster.live.wire import Asking
+
+
+async def start_market(recipe: Recipe) -> Running:
+    """Return the market of a desk; it comes back where its log says while it answers already."""
+    opened, registry = opened_in(recipe), registry_of(recipe)
+    assembly = assembly_of(opened, data_of(recipe))
+    path = Path(recipe.journal)
+
+    def open_log(start: int) -> SqliteJournal:
+        return SqliteJournal(path, durability="process", verify_from=start)
+
+    snapshots = Snapshots(path.parent, recipe.name, recipe.opened)
+    kept = kept_market(opened, assembly, StreamLink(registry, recipe.token), Opening(open_log, snapshots))
+
+    def make(service: MarketService) -> Market:
+        return Market(
+            kept.state,
+            kept.log,
+            LiveClock(opened.open_at, opened.wall_at, opened.speed),
+            service.tell,
+            service.see,
+            px_unit_of(assembly),
+            assembly.setup.adv,
+            opened.seed,
+            kept.taker,
+        )
+
+    service = MarketService(
+        make, lambda news: Asking("record", Finder(registry, "record"), recipe.token, news), opened.symbol
+    )
+    await service.start()
+    return service

@@ -1,0 +1,149 @@
+"""What a desk that is up tells on its own machine: who holds it, where its door is, and how every actor lives.
+
+Rule of this file: whoever can read the state folder may ask; the secret lies there, for its owner alone, and the
+answer comes from the process that holds the desk, so that it needs neither a key nor a door that works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from cluster.actors.lives import Life
+from cluster.live.wire import Answering, Push, ask_once
+from router.domain import codec
+from router.domain.errors import AnabranchError, LinkError
+from router.domain.units import Nanos
+
+STATUS_FILE = "up.json"
+"""In the state folder: who holds the desk up, where its door is, and the secret of whoever asks how it is."""
+
+HOST = "127.0.0.1"
+LIVES_TIMEOUT_S = 3.0
+ASK_TIMEOUT_S = 6.0
+STOP_TIMEOUT_S = 5.0
+
+
+class UpStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What `status` and `down` need to know of a desk that is up. Times are in nanoseconds since 1970."""
+
+    pid: int
+    url: str
+    namespace: str
+    symbol: str
+    opened_at: Nanos
+    closes_at: Nanos
+    """By the wall clock, as is `opened_at`."""
+    up_since: Nanos
+    build: str
+    opened_build: str
+    """The build that opened the session."""
+    port: int
+    """Where this process answers, on loopback."""
+    secret: str
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """How the actors live, as of `at`; with a `fault` it is what was known last."""
+
+    actors: tuple[Life, ...]
+    at: Nanos
+    fault: str = ""
+
+
+class Telling:
+    """Answers how the desk is, in a thread of its own, while the block runs. `lives` asks the supervisor."""
+
+    def __init__(self, lives: Callable[[], Sequence[Life]]) -> None:
+        self._lives = lives
+        self._last = Told(actors=(), at=0, fault="nobody has been asked yet")
+        self._loop = asyncio.new_event_loop()
+        self.secret = secrets.token_hex(32)
+        self._door = Answering(self._answer, self.secret)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="telling", daemon=True)
+        self.port = 0
+
+    def __enter__(self) -> Telling:
+        self._thread.start()
+        self.port = asyncio.run_coroutine_threadsafe(self._door.listen(HOST), self._loop).result()[1]
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(STOP_TIMEOUT_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(STOP_TIMEOUT_S)
+        self._loop.close()
+
+    async def _end(self) -> None:
+        await self._door.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        if rest:
+            await asyncio.wait(rest, timeout=STOP_TIMEOUT_S / 2)
+
+    async def _answer(self, word: str, body: bytes, push: Push) -> bytes:
+        if word != "status":
+            raise LinkError(f"expected the word status, got {word!r}")
+        try:
+            lives = await asyncio.wait_for(asyncio.to_thread(self._lives), LIVES_TIMEOUT_S)
+            self._last = Told(actors=tuple(lives), at=time.time_ns())
+        except TimeoutError:
+            self._last = msgspec.structs.replace(self._last, fault=f"no word in {LIVES_TIMEOUT_S:.0f} s")
+        except AnabranchError as exc:
+            self._last = msgspec.structs.replace(self._last, fault=str(exc))
+        return codec.encode(self._last)
+
+
+def write_status(state: Path, status: UpStatus) -> None:
+    """Say in the state folder who holds the desk up, for the folder's owner alone."""
+    fresh = state / f"{STATUS_FILE}.fresh"
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(status))
+    fresh.replace(state / STATUS_FILE)
+
+
+def read_status(state: Path) -> UpStatus | None:
+    """Return who holds the desk of a state folder up; None: nobody does."""
+    try:
+        status = msgspec.json.decode((state / STATUS_FILE).read_bytes(), type=UpStatus)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return None if is_gone(status.pid) else status
+
+
+def ask_told(status: UpStatus) -> Told:
+    """Ask who holds the desk up how its actors live.
+
+    Raises:
+        LinkError: it does not answer.
+    """
+    said = ask_once("who holds the desk up", (HOST, status.port), "status", status.secret, ASK_TIMEOUT_S)
+    return msgspec.convert(said, Told)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; who is dead and not yet buried by his parent has."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except ProcessLookupError:
+        return True
+    except OSError:
+        # Another user's, or a system that tells nothing more.
+        return False
+
+
+def ask_down(state: Path) -> UpStatus | None:
+    """Ask who holds the desk up to bring it down; None: nobody does."""
+    status = read_status(state)
+    if status is not None:
+        os.kill(status.pid, signal.SIGTERM)
+    return status

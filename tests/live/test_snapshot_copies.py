@@ -1,0 +1,139 @@
+"""Snapshots are written by a copy of the process, which sees one moment of it and holds nothing of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.live.freezing import thawed
+from cluster.live.snapshots import FOLDER, Rhythm, Snapshots
+from cluster.live.taking import HANGS_S, SHARE_MAX, SnapshotTaker
+
+AT_ONCE = Rhythm(0.0, 1)
+HEAD = bytes(32)
+
+
+class Clock:
+    """Time as a test says it is."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def snapshots(tmp_path: Path) -> Snapshots:
+    return Snapshots(tmp_path, "actor", b"")
+
+
+@pytest.fixture
+def taker(snapshots: Snapshots) -> Iterator[SnapshotTaker]:
+    made = SnapshotTaker(snapshots, AT_ONCE)
+    yield made
+    made.close()
+
+
+def found(snapshots: Snapshots) -> list[tuple[int, object]]:
+    return [(one.header.offset, thawed(one.payload, {}, {})) for one in snapshots.newest()]
+
+
+def test_a_copy_writes_what_was_when_it_was_made(snapshots: Snapshots, taker: SnapshotTaker) -> None:
+    state = {"n": 1}
+    taker.begin(state)
+    state["n"] = 2
+    taker.place(5, HEAD)
+    taker.wait()
+    assert found(snapshots) == [(5, {"n": 1})]
+    assert taker.taken == 1
+
+
+def test_nothing_is_written_until_the_place_is_known_and_never_when_the_process_is_gone(
+    snapshots: Snapshots, taker: SnapshotTaker, tmp_path: Path
+) -> None:
+    taker.begin({"n": 1})
+    assert not (tmp_path / FOLDER).exists()
+    # As when the process dies: its end of the line is closed, and nobody has said a place.
+    taker.close()
+    assert found(snapshots) == []
+
+
+def test_a_process_that_died_before_it_said_the_place_leaves_no_snapshot_and_no_copy(
+    snapshots: Snapshots, tmp_path: Path
+) -> None:
+    said, told = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        # What pytest set up is none of this process's business.
+        SnapshotTaker(snapshots, AT_ONCE).begin({"n": 1})
+        os.write(told, b"begun")
+        os._exit(0)
+    os.close(told)
+    os.waitpid(pid, 0)
+    # The copy holds no end of this pipe, and so it ends with the process.
+    assert os.read(said, 5) == b"begun"
+    assert os.read(said, 1) == b""
+    os.close(said)
+    assert found(snapshots) == []
+
+
+def test_a_copy_holds_nothing_open_that_the_process_had(taker: SnapshotTaker) -> None:
+    ours, peer = socket.socketpair()
+    taker.begin({"n": 1})
+    ours.close()
+    # The peer sees the end at once, though the copy lives on and waits.
+    peer.settimeout(HANGS_S)
+    assert peer.recv(1) == b""
+    peer.close()
+
+
+def test_what_cannot_be_pickled_is_told_and_tried_again_later(
+    snapshots: Snapshots, taker: SnapshotTaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "anabranch.snapshots"):
+        taker.take(lambda: 0, 5, HEAD)
+        taker.wait()
+    assert "no snapshot of actor: JournalError" in caplog.text
+    assert (found(snapshots), taker.taken) == ([], 0)
+
+
+def test_a_disk_that_cannot_be_written_to_is_told(
+    tmp_path: Path, taker: SnapshotTaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / FOLDER).write_bytes(b"no folder")
+    taker.take({"n": 1}, 5, HEAD)
+    taker.wait()
+    assert "no snapshot of actor: FileExistsError" in caplog.text
+
+
+def test_the_next_snapshot_waits_until_the_last_one_cost_little_enough(snapshots: Snapshots) -> None:
+    clock = Clock()
+    taker = SnapshotTaker(snapshots, Rhythm(20.0, 200, is_forked=False), clock=clock)
+    assert not taker.is_due(200)
+    clock.now = 20.0
+    assert not taker.is_due(199)
+    assert taker.is_due(200)
+    taker.begin({"n": 1})
+    clock.now += 0.5
+    taker.place(200, HEAD)
+    clock.now += 0.5 / SHARE_MAX - 0.1
+    assert not taker.is_due(10_000)
+    clock.now += 0.2
+    assert taker.is_due(10_000)
+
+
+def test_a_copy_that_hangs_is_killed_and_told(snapshots: Snapshots, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    taker = SnapshotTaker(snapshots, AT_ONCE, clock=clock)
+    taker.begin({"n": 1})
+    assert not taker.is_due(1)
+    clock.now += HANGS_S + 1.0
+    assert taker.is_due(1)
+    assert "no snapshot of actor: it took over" in caplog.text
+    taker.close()
