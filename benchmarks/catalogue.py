@@ -83,6 +83,7 @@ BENCHMARKS: dict[str, tuple[Group, ...]] = {
     "load": (*_of_module("live_load"), *_of_module("live_flood")),
     "reaction": _of_module("fill_to_probability"),
     "kills": _of_module("kill_rounds"),
+    "back": _of_module("coming_back"),
 }
 
 

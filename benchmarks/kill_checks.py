@@ -7,11 +7,12 @@ hosts, the ledgers of venues, and what the client itself was told.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.kill_drill import ACCOUNT, VENUES
+from benchmarks.kill_drill import ACCOUNT, LIMITED, POSITION_MAX, VENUES, outages
+from benchmarks.kill_switches import kills_in
 from cluster.journal.sqlite import SqliteJournal
 from cluster.live.ledger import SUFFIX, LedgerChild, children_of, read_ledger
 from cluster.live.session import assembly_of, fresh_link
@@ -19,9 +20,10 @@ from cluster.live.verifying import session_in, verify_session
 from router.domain import codec, facts
 from router.domain.errors import AnabranchError
 from router.domain.events import ChildIntended, ChildSent, ChildTraded, Event
-from router.domain.facts import ExecutionBusted, Fact, OrderAccepted, OrderExecuted
+from router.domain.facts import ExecutionBusted, Fact, OrderAccepted, OrderExecuted, SessionOpened
+from router.domain.units import seconds
 from router.orders.journal import Record
-from router.risk.facts import Accepted
+from router.risk.facts import Accepted, AuditLimits, Cut, Violation
 from router.risk.invariants import audit
 
 SHOWN_MAX = 5
@@ -29,12 +31,12 @@ SHOWN_MAX = 5
 
 
 class Client(NamedTuple):
-    """What the client knows: the order of each of its ids, each order's filled quantity, and its stream's events."""
+    """What the client knows: the order of each of its ids, each order's filled quantity, its streams by account."""
 
     acknowledged: Mapping[str, str]
     contradicted: list[str]
     filled: Mapping[str, int]
-    told: list[dict[str, Any]]
+    told: Mapping[str, list[dict[str, Any]]]
 
 
 class Books(NamedTuple):
@@ -59,10 +61,11 @@ def read_books(state: Path) -> Books:
     records = list(record.read())
     record.close()
     events = [(r.offset, codec.decode_event(r.payload)) for r in records if r.stream.startswith("parent:")]
+    streams = [facts.account_stream(account) for account in (ACCOUNT, LIMITED)]
     told: list[Fact] = [
         codec.decode(r.payload, Fact)  # type: ignore[arg-type]
         for r in records
-        if r.stream == facts.account_stream(ACCOUNT)
+        if r.stream in streams
     ]
     hosts: dict[str, list[bytes]] = {}
     for path in sorted(state.glob("host-*.sqlite")):
@@ -134,7 +137,7 @@ def _sums(books: Books, client: Client) -> Iterator[str]:
     for fact in books.facts:
         if isinstance(fact, OrderExecuted | ExecutionBusted):
             recorded[fact.parent_id] = fact.cum_qty
-    heard = _added_up(client.told)
+    heard = _added_up([said for told in client.told.values() for said in told])
     for order_id in sorted({*of_order, *recorded, *client.filled, *heard}):
         all_four = of_order[order_id], recorded.get(order_id, 0), client.filled.get(order_id, 0), heard[order_id]
         if len(set(all_four)) > 1:
@@ -180,15 +183,33 @@ def _sent_once(books: Books) -> Iterator[str]:
 
 
 def _stream(client: Client) -> Iterator[str]:
-    """Every seq of the account once and in order, over every gateway that died."""
-    for n, said in enumerate(client.told):
-        if said["seq"] != n:
-            yield f"expected seq {n} of the stream, got {said['seq']}"
-            return
+    """Every seq of an account once and in order, over every gateway that died."""
+    for account, told in client.told.items():
+        wrong = [(n, said["seq"]) for n, said in enumerate(told) if said["seq"] != n]
+        yield from (f"expected seq {n} of {account}'s stream, got {seq}" for n, seq in wrong[:1])
 
 
-def _audit(books: Books, client: Client) -> list[Any]:
-    return audit(books.events, [Accepted(order_id, ACCOUNT) for order_id in client.acknowledged.values()])
+def _audit(books: Books, client: Client) -> list[Violation]:
+    """I1 to I12, I19, I21 and I23 of everything, with what was killed and cut off, and I20 of the limited account."""
+    account_of = {fact.parent_id: fact.account for fact in books.facts if isinstance(fact, OrderAccepted)}
+    accepts = [Accepted(name, account_of.get(name, ACCOUNT)) for name in client.acknowledged.values()]
+    accepts += [Accepted(name, of) for name, of in account_of.items() if name not in client.acknowledged.values()]
+    found = audit(books.events, accepts, kills_in(books.records), cuts_in(books.records))
+    small = {name for name, account in account_of.items() if account == LIMITED}
+    of_small = [(offset, event) for offset, event in books.events if event.parent_id in small]
+    limited = audit(
+        of_small, [Accepted(name, LIMITED) for name in sorted(small)], limits=AuditLimits(200, 100_000, POSITION_MAX)
+    )
+    return [*found, *(violation for violation in limited if violation.invariant == "I20")]
+
+
+def cuts_in(records: Sequence[Record]) -> list[Cut]:
+    """Return when which venue could not be reached, as the session's scenario has it."""
+    opened = next((codec.decode(r.payload, SessionOpened) for r in records if r.kind == "SessionOpened"), None)
+    if opened is None or "[[breaks]]" not in opened.scenario_text:
+        return []
+    at = opened.open_at
+    return [Cut(mic, at + seconds(start), at + seconds(end)) for mic, start, end in outages()]
 
 
 def _replay(state: Path) -> Iterator[str]:

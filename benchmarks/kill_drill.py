@@ -60,11 +60,35 @@ life_s = 4.5
 
 VENUES = ("XLTA", "XDKA", "XSDA")
 
+LIMITED = "SMALL"
+"""An account that may hold, with all that is open filled, no more than this."""
+POSITION_MAX = 2_500
 
-def write_drill(folder: Path, port: int) -> Path:
-    """Write scenario and configuration into a folder and return the configuration's path."""
+OUTAGE_EVERY_S, OUTAGE_S, OUTAGES = 40, 6, 250
+"""In a troubled drill the link to one venue after the other is down, so often and for so long, from the first on."""
+
+
+def outages() -> list[tuple[str, int, int]]:
+    """Return (venue, from, to) of every outage, in seconds of the session.
+
+    >>> outages()[:2]
+    [('XLTA', 15, 21), ('XDKA', 55, 61)]
+    """
+    starts = [15 + n * OUTAGE_EVERY_S for n in range(OUTAGES)]
+    return [(VENUES[n % len(VENUES)], start, start + OUTAGE_S) for n, start in enumerate(starts)]
+
+
+def write_drill(folder: Path, port: int, *, is_troubled: bool = False) -> Path:
+    """Write scenario and configuration into a folder and return the configuration's path.
+
+    With `is_troubled` links to venues go down, and `LIMITED` may hold only so much.
+    """
     scenario, config = folder / "kill_drill.toml", folder / "desk.toml"
-    scenario.write_text(SCENARIO, encoding="utf-8")
+    breaks = [
+        f'\n[[breaks]]\nkind = "outage"\nvenue = "{mic}"\nfrom_s = {start}\nto_s = {end}\n'
+        for mic, start, end in (outages() if is_troubled else ())
+    ]
+    scenario.write_text(SCENARIO + "".join(breaks), encoding="utf-8")
     lines = [
         "[live]",
         f"scenario = {json.dumps(str(scenario))}",
@@ -77,6 +101,7 @@ def write_drill(folder: Path, port: int) -> Path:
         "adv_share_max = 10.0",
         "messages_per_s = 10_000",
         "messages_burst = 20_000",
+        *([f"[risk.by_account.{LIMITED}]", f"position_max = {POSITION_MAX}"] if is_troubled else []),
         "[api]",
         "is_open = true",
         f"port = {port}",

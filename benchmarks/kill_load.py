@@ -28,18 +28,18 @@ class Refused(Exception):
 
 
 class Drill:
-    """A desk's client. `seed` draws what it does."""
+    """A desk's client. `seed` draws what it does, and for which of `accounts`; the first one has most of the orders."""
 
-    def __init__(self, url: str, seed: int) -> None:
-        self.url, self._seed = url, seed
+    def __init__(self, url: str, seed: int, accounts: tuple[str, ...] = (ACCOUNT,)) -> None:
+        self.url, self._seed, self.accounts = url, seed, accounts
         self.acknowledged: dict[str, str] = {}
         """The order that each client's id was acknowledged as."""
         self.contradicted: list[str] = []
         """Ids that were acknowledged as two different orders."""
         self.refused: dict[str, str] = {}
-        self.cancels = self.replaces = self.tries = 0
-        self.told: list[dict[str, Any]] = []
-        """The events of the account's stream, as they came."""
+        self.cancels = self.replaces = self.tries = self.stops = 0
+        self.told: dict[str, list[dict[str, Any]]] = {account: [] for account in accounts}
+        """By account the events of its stream, as they came."""
         self._live: list[str] = []
         self._number = 0
 
@@ -56,7 +56,7 @@ class Drill:
     def go(self) -> None:
         """Begin to trade, and to follow the stream."""
         self._tasks = [asyncio.create_task(self._trade(n)) for n in range(WORKERS)]
-        self._tasks.append(asyncio.create_task(self._follow()))
+        self._tasks += [asyncio.create_task(self._follow(account)) for account in self.accounts]
 
     async def rest(self) -> None:
         """Begin nothing new; what is under way is answered first, but for the stream."""
@@ -108,7 +108,8 @@ class Drill:
             TimeoutError: some stay open.
         """
         async with asyncio.timeout(GIVE_UP_S):
-            await self._until_answered("DELETE", f"/v1/orders?account={ACCOUNT}", None, "")
+            for account in self.accounts:
+                await self._until_answered("DELETE", f"/v1/orders?account={account}", None, "")
             while (await self._until_answered("GET", "/v1/orders?status=open&limit=1", None, ""))["orders"]:
                 await asyncio.sleep(AGAIN_S)
 
@@ -127,7 +128,15 @@ class Drill:
         """Follow the stream to where the desk is now."""
         with suppress(TimeoutError):
             async with asyncio.timeout(3.0):
-                await self._follow()
+                await asyncio.gather(*(self._follow(account) for account in self.accounts))
+
+    async def ask(self, method: str, path: str, body: Any) -> Any:
+        """Ask for something until it is answered, and return the answer.
+
+        Raises:
+            Refused: it is refused.
+        """
+        return await self._until_answered(method, path, body, "")
 
     async def _until_answered(self, method: str, path: str, body: Any, client_order_id: str) -> Any:
         while True:
@@ -157,8 +166,10 @@ class Drill:
 
     async def _submit(self, client_order_id: str, b: float, c: float) -> None:
         strategy = ("arrival", "liquidity_seeking", "twap", "sweep", "pov")[int(b * 5)]
+        account = self.accounts[int(c * 1e6) % 3 % len(self.accounts)]
         order_id = await self.order(
             client_order_id,
+            account=account,
             side="buy" if self._number % 2 else "sell",
             qty=str(1 + int(c * 2_000)),
             routing={"strategy": strategy, "urgency": round(b, 2)},
@@ -175,15 +186,16 @@ class Drill:
         self.replaces += 1
         await self._until_answered("PATCH", f"/v1/orders/{order_id}", {"qty": str(500 + int(c * 2_000))}, "")
 
-    async def _follow(self) -> None:
-        """Hear the account's stream from where it was left, over whatever breaks it."""
+    async def _follow(self, account: str) -> None:
+        """Hear an account's stream from where it was left, over whatever breaks it."""
+        told = self.told[account]
         while True:
-            after = self.told[-1]["seq"] if self.told else -1
+            after = told[-1]["seq"] if told else -1
             with suppress(*_FAULTS, ValueError):
-                async with self._http.ws_connect(f"/v1/stream?accounts={ACCOUNT}&after={after}") as stream:
+                async with self._http.ws_connect(f"/v1/stream?accounts={account}&after={after}") as stream:
                     async for message in stream:
                         if message.type is aiohttp.WSMsgType.TEXT:
                             said = json.loads(message.data)
                             if said["type"] == "event":
-                                self.told.append(said)
+                                told.append(said)
             await asyncio.sleep(AGAIN_S)

@@ -20,8 +20,9 @@ from statistics import quantiles
 from typing import Any, NamedTuple
 
 from benchmarks.kill_checks import Client, check_all
-from benchmarks.kill_drill import VENUES, write_drill
+from benchmarks.kill_drill import ACCOUNT, LIMITED, VENUES, outages, write_drill
 from benchmarks.kill_load import Drill, Refused
+from benchmarks.kill_switches import let_go_on, stop, stop_of
 from benchmarks.rows import Row, Settings, measured
 from router.domain.chance import uniforms
 from router.domain.errors import AnabranchError, RunError
@@ -41,6 +42,7 @@ QUIET_MAX_S = 1.5
 """The longest that a desk trades undisturbed before the next kill."""
 
 ROUNDS, ROUNDS_QUICK = 200, 8
+PORTS = range(20_000, 30_000)
 SEED = 1
 
 
@@ -62,6 +64,12 @@ class Report(NamedTuple):
     cancels: int
     replaces: int
     executions: int
+    stops: int
+    """Kills of an account, a venue or a strategy."""
+    denied: int
+    """Orders denied for what the position could come to."""
+    outages: int
+    """Outages of links to venues that came while it was played."""
     seconds: float
 
 
@@ -90,13 +98,14 @@ def kill_rounds_in(
     from cluster.live.starting import SettingsAt
 
     began = time.monotonic()
-    config = write_drill(folder, free_port())
+    config = write_drill(folder, free_port(), is_troubled=True)
     settings = live_settings(config)
     with up(settings, SettingsAt(file=str(config)), None, None, RayOptions()) as desk:
         played, drill, filled = asyncio.run(_play(desk, rounds, seed, progress or (lambda share, text: None)))
     client = Client(drill.acknowledged, drill.contradicted, filled, drill.told)
     faults = check_all(settings.state, client)
     late = [f"round {r.n}: {r.name} was not back within {BACK_MAX_S:.0f} s" for r in played if r.back_s is None]
+    played_s = time.monotonic() - began
     refused = [f"{name}: {said}" for name, said in drill.refused.items() if said.startswith(("400", "401", "403"))]
     report = Report(
         rounds=tuple(played),
@@ -104,14 +113,17 @@ def kill_rounds_in(
         orders=len(drill.acknowledged),
         cancels=drill.cancels,
         replaces=drill.replaces,
-        executions=sum(said["event"] == "order_executed" for said in drill.told),
+        executions=sum(said["event"] == "order_executed" for told in drill.told.values() for said in told),
+        stops=drill.stops,
+        denied=sum("POSITION_MAX" in said for said in drill.refused.values()),
+        outages=sum(start < played_s for _, start, _ in outages()),
         seconds=time.monotonic() - began,
     )
     return report, client, settings.state
 
 
 async def _play(desk: Any, rounds: int, seed: int, progress: Progress) -> tuple[list[Round], Drill, dict[str, int]]:
-    async with Drill(desk.url, seed) as drill:
+    async with Drill(desk.url, seed, (ACCOUNT, LIMITED)) as drill:
         await _until(drill.is_ready, "the desk is ready")
         await _back(drill, "start")
         drill.go()
@@ -122,7 +134,12 @@ async def _play(desk: Any, rounds: int, seed: int, progress: Progress) -> tuple[
             role = _roles(seed, n // len(ROLES))[n % len(ROLES)]
             name = ROLES[role][int(a * len(ROLES[role]))]
             await asyncio.sleep(QUIET_MAX_S * b)
+            stopped = stop_of(n)
+            if stopped is not None:
+                await stop(drill, *stopped)
             back_s = await _kill(desk.registry, drill, name, f"probe-{n}")
+            if stopped is not None:
+                await let_go_on(drill, *stopped)
             played.append(Round(n, role, name, back_s))
             progress((n + 1) / rounds, f"{name} back after {back_s and round(back_s, 2)} s")
         await drill.rest()
@@ -185,10 +202,18 @@ async def _until(holds: Callable[[], Any], what: str) -> None:
 
 
 def free_port() -> int:
-    """Return a port that is free now: a gateway's next life must listen where its last one did."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """Return a port that is free now: a gateway's next life must listen where its last one did.
+
+    It is none of those that the system gives to whoever asks for any, as Ray's processes do again and again.
+
+    Raises:
+        RunError: none is free.
+    """
+    first = os.getpid() % len(PORTS)
+    for port in (*PORTS[first:], *PORTS[:first]):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise RunError(f"expected a free port from {PORTS[0]} to {PORTS[-1]}, got none")
 
 
 def rows_of(report: Report) -> list[Row]:
@@ -199,7 +224,10 @@ def rows_of(report: Report) -> list[Row]:
         measured("kills.rounds", "processes killed", [float(len(report.rounds))], "kills"),
         measured("kills.orders", "orders acknowledged", [float(report.orders)], "orders"),
         measured("kills.changes", "cancels and replaces asked", [float(report.cancels + report.replaces)], "requests"),
-        measured("kills.executions", "executions told on the stream", [float(report.executions)], "executions"),
+        measured("kills.executions", "executions told on the streams", [float(report.executions)], "executions"),
+        measured("kills.stops", "kills of an account, venue or strategy", [float(report.stops)], "kills"),
+        measured("kills.denied", "orders denied for the position", [float(report.denied)], "orders"),
+        measured("kills.outages", "outages of links to venues", [float(report.outages)], "outages"),
         measured("kills.faults", what, [float(sum(map(len, report.faults.values())))], "faults", at_most=0.0),
         measured("kills.seconds", "the whole, the examination with it", [report.seconds], "s"),
     ]
@@ -213,8 +241,9 @@ def rows_of(report: Report) -> list[Row]:
 
 
 def kills(settings: Settings) -> list[Row]:
-    """Run the rounds and return their rows; `--quick` runs few."""
-    report = kill_rounds(ROUNDS_QUICK if settings.is_quick else ROUNDS, SEED, settings.progress)
+    """Run the rounds and return their rows; `--quick` runs few, `--rounds` as many as it says."""
+    rounds = settings.drill_rounds or (ROUNDS_QUICK if settings.is_quick else ROUNDS)
+    report = kill_rounds(rounds, SEED, settings.progress)
     return rows_of(report)
 
 

@@ -1,120 +1,140 @@
-"""A flood: one key sends orders on hundreds of connections, far beyond what it may, and another key's reads and cancels
-are timed meanwhile.
+"""A flood: one key sends orders at ten times what the desk can make durable, and another key's reads and cancels are
+timed before it and meanwhile.
 
-Rule of this file: the flood comes from a process of its own, as fast as it is answered; the other key sends so many
-requests a second on one connection, as a person's program does, before the flood and during it.
+Rule of this file: the flood comes from a process of its own and does not wait for answers (`benchmarks.flooder`); the
+other key sends so many requests a second on one connection, as a person's program does. Where there are two cores the
+desk has one, and flood and caller share the other, in both phases; the flood runs with less priority.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from itertools import count
 from multiprocessing import get_context
+from typing import NamedTuple
 
 import msgspec
 
-from benchmarks.http_caller import Measured, call, request
+from benchmarks import flooder
+from benchmarks.flooder import Flood, flood_from, pin
+from benchmarks.http_caller import Measured, call
 from benchmarks.live_load import answered, desk_alone, order_body, ready
 from benchmarks.live_server import Running
 from benchmarks.rows import Row, Settings, measured
 
-SECRETS = {"flooder": "f" * 32, "other": "e" * 32}
+SECRETS = {"flooder": "f" * 32, "other": "e" * 32, **{f"sower-{k}": "s" * 32 for k in range(20)}}
 MAY_PER_S, BURST = 100, 1_000
 """Orders a second that a key may send."""
 
-FLOODERS = 400
-"""Connections of the flood: the door holds refused requests back for a moment, so that a few do not flood it."""
-
-TIMES_MIN = 10.0
+TIMES = 10.0
 """A flood of ten times capacity is what must be borne: one that does not come to it shows nothing, and says so."""
 
+SPARE = 1.05
+"""So much more than that is offered: whoever is a little late is still at ten."""
+
+CONNECTIONS = 64
+CAPACITY_CONNECTIONS = 16
 P99_RATIO_MAX = 2.0
-PACE_S = 0.02
-SECONDS, SECONDS_QUICK = 6.0, 1.0
-_numbers = count()
+PACE_S = 0.005
+SECONDS, SECONDS_QUICK = 4.0, 0.5
+LEAD_IN_S = 3.0
+"""How long the flood goes on before anybody is timed: its burst is used up by then."""
+
+LEAD_S = 0.000_03
+"""What it takes to make and sign one request of the flood, at most."""
+
+DESK_CORE, CALLERS_CORE = 0, 1
+
+
+class Round(NamedTuple):
+    """One round: reads and cancels before the flood and during it, the flood, and the desk's share of a core."""
+
+    quiet: tuple[Measured, Measured]
+    loud: tuple[Measured, Measured]
+    flood: Flood
+    quiet_cpu: float
+    loud_cpu: float
 
 
 def flood(settings: Settings) -> list[Row]:
     """Measure one key's reads and cancels before another key floods the desk with orders, and while it does."""
     seconds = SECONDS_QUICK if settings.is_quick else SECONDS
-    rates = f"\n[api.rates]\norders = {{ per_s = {MAY_PER_S}, burst = {BURST} }}\n"
-    with desk_alone(rates, SECRETS) as desk:
-        settings.progress(0.0, "flood")
-        return asyncio.run(_flood(desk, seconds))
+    cores = os.sched_getaffinity(0)
+    pin(CALLERS_CORE)
+    try:
+        capacity = _capacity(settings, seconds)
+        with desk_alone(_rates(), SECRETS, core=DESK_CORE) as desk:
+            settings.progress(0.0, "flood")
+            rounds = asyncio.run(_rounds(desk, seconds, capacity * TIMES * SPARE, settings.rounds))
+    finally:
+        os.sched_setaffinity(0, cores)
+    return _rows(capacity, rounds)
 
 
-async def _flood(desk: Running, seconds: float) -> list[Row]:
-    await ready(desk)
-    n = int(seconds / PACE_S)
-    sent = [iter([signed("other", "POST", "/v1/orders", order_body("json"))]) for _ in range(2 * n + 1)]
-    answered(await call(desk.port, sent[:1]), 201)
-    for start in range(1, len(sent), 50):
-        answered(await call(desk.port, sent[start : start + 50]), 201)
-    quiet = [await _paced(desk, _reads(n)), await _paced(desk, _cancels(2, n))]
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(pool, os.getpid)
-        flooding = loop.run_in_executor(pool, flood_from, desk.port, 2.5 * seconds + 1.0)
-        # The flooder's burst is used up first: from then on it has what it may send, and nothing more.
-        await asyncio.sleep(1.0)
-        loud = [await _paced(desk, _reads(n)), await _paced(desk, _cancels(2 + n, n))]
-        flooded = await flooding
-    times = flooded.per_s / MAY_PER_S
-    what = f"what one key is answered, by the {MAY_PER_S}/s that it may"
-    refused = flooded.statuses.get(429, 0) / len(flooded.waits)
-    rows = [
-        measured("load.flood.times", what, [times], "times", at_least=TIMES_MIN),
-        measured("load.flood.refused", "of it refused with 429", [refused], "share"),
-    ]
-    for name, before, during in zip(("reads", "cancels"), quiet, loud, strict=True):
-        row = measured(
-            f"load.flood.{name}.p99_ms",
-            f"another key's {name}, 99th percentile during the flood",
-            [during.ms(99)],
-            "ms",
-            references={"before the flood": [before.ms(99)]},
-        )
-        holds = row.ratio is not None and row.ratio <= P99_RATIO_MAX
-        rows.append(msgspec.structs.replace(row, bound=P99_RATIO_MAX, holds=holds))
-        rows.append(
-            measured(
-                f"load.flood.{name}.p50_ms",
-                f"another key's {name}, median during the flood",
-                [during.ms(50)],
-                "ms",
-                references={"before the flood": [before.ms(50)]},
-            )
-        )
-    return rows
-
-
-def flood_from(port: int, seconds: float) -> Measured:
-    """Send orders as fast as they are answered, whatever the answer is."""
-
-    def orders() -> Iterator[bytes]:
-        while True:
-            yield signed("flooder", "POST", "/v1/orders", order_body("json"))
-
-    return asyncio.run(call(port, [orders() for _ in range(FLOODERS)], seconds))
+def _rates() -> str:
+    others = "\n".join(
+        f"{name} = {{ per_s = 1_000_000, burst = 1_000_000 }}" for name in ("reads", "cancels", "dry_runs")
+    )
+    return f"\n[api.rates]\norders = {{ per_s = {MAY_PER_S}, burst = {BURST} }}\n{others}\n"
 
 
 def signed(key: str, method: str, path: str, body: bytes = b"") -> bytes:
     """Return a request with its signature: good for some seconds, and once."""
-    at, nonce = f"{time.time():.6f}", f"{os.getpid():012x}{next(_numbers):020x}"
-    text = f"{at}\n{method}\n{path}\n{hashlib.sha256(body).hexdigest()}\n{nonce}"
-    signature = hmac.digest(SECRETS[key].encode(), text.encode(), "sha256").hex()
-    more = (
-        f"X-Anabranch-Key: {key}\r\nX-Anabranch-Timestamp: {at}\r\nX-Anabranch-Nonce: {nonce}\r\n"
-        f"X-Anabranch-Signature: {signature}\r\n"
-    )
-    return request(method, path, body, more=more)
+    return flooder.signed(key, SECRETS[key], method, path, body)
+
+
+def _capacity(settings: Settings, seconds: float) -> float:
+    """Return the signed orders a second that a desk without rates makes durable."""
+    with desk_alone(keys=SECRETS, core=DESK_CORE) as desk:
+        settings.progress(0.0, "flood: capacity")
+        asyncio.run(ready(desk))
+        each = [[_orders() for _ in range(CAPACITY_CONNECTIONS)] for _ in range(2)]
+        found = [asyncio.run(call(desk.port, orders, seconds)) for orders in each]
+    return max(answered(one, 201).per_s for one in found)
+
+
+def _orders() -> Iterator[bytes]:
+    while True:
+        yield signed("other", "POST", "/v1/orders", order_body("json"))
+
+
+async def _rounds(desk: Running, seconds: float, per_s: float, rounds: int) -> list[Round]:
+    await ready(desk)
+    n = int(seconds / PACE_S)
+    await _hand_in(desk, 1 + 2 * n * rounds)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        await asyncio.get_running_loop().run_in_executor(pool, os.getpid)
+        return [await _round(desk, pool, seconds, per_s, 2 + 2 * n * number, n) for number in range(rounds)]
+
+
+async def _hand_in(desk: Running, number: int) -> None:
+    """Hand in orders that are cancelled later, P1 and on; one key may not send so many at once."""
+    for start in range(0, number, CAPACITY_CONNECTIONS):
+        those = range(start, min(start + CAPACITY_CONNECTIONS, number))
+        orders = [iter([signed(f"sower-{k // BURST}", "POST", "/v1/orders", order_body("json"))]) for k in those]
+        answered(await call(desk.port, orders), 201)
+
+
+async def _round(desk: Running, pool: ProcessPoolExecutor, seconds: float, per_s: float, first: int, n: int) -> Round:
+    quiet, quiet_cpu = await _both(desk, first, n)
+    number = int((2.0 * seconds + LEAD_IN_S + 0.5) * per_s)
+    start = time.time() + LEAD_S * number + 0.5
+    target = (desk.port, "flooder", SECRETS["flooder"], number, per_s, CONNECTIONS, CALLERS_CORE, start)
+    flooding = asyncio.get_running_loop().run_in_executor(pool, flood_from, *target)
+    # The flooder's burst is used up first: from then on it has what it may send, and nothing more.
+    await asyncio.sleep(start - time.time() + LEAD_IN_S)
+    loud, loud_cpu = await _both(desk, first + n, n)
+    return Round(quiet, loud, await flooding, quiet_cpu, loud_cpu)
+
+
+async def _both(desk: Running, first: int, n: int) -> tuple[tuple[Measured, Measured], float]:
+    before, began = desk.figures()["cpu_s"], time.perf_counter()
+    found = await _paced(desk, _reads(n)), await _paced(desk, _cancels(first, n))
+    return found, (desk.figures()["cpu_s"] - before) / (time.perf_counter() - began)
 
 
 def _reads(n: int) -> Iterator[bytes]:
@@ -142,6 +162,42 @@ async def _paced(desk: Running, requests: Iterator[bytes]) -> Measured:
         await asyncio.sleep(max(PACE_S - waits[-1], 0.0))
     writer.close()
     return answered(Measured(dict(statuses), waits, time.perf_counter() - start, 0), 200, 202)
+
+
+def _rows(capacity: float, rounds: list[Round]) -> list[Row]:
+    times = [one.flood.sent_per_s / capacity for one in rounds]
+    what = f"orders that one key sends on {CONNECTIONS} connections, by what the desk makes durable"
+    answers = [sum(one.flood.statuses.values()) for one in rounds]
+    refused = [one.flood.statuses.get(429, 0) / max(n, 1) for one, n in zip(rounds, answers, strict=True)]
+    per_s = [n / one.flood.seconds for one, n in zip(rounds, answers, strict=True)]
+    rows = [
+        measured("load.flood.capacity", "signed orders, 16 connections, no rates: durable", [capacity], "orders/s"),
+        measured("load.flood.times", what, times, "times", at_least=TIMES),
+        measured("load.flood.answered", f"of it answered; the key may send {MAY_PER_S}/s", per_s, "answers/s"),
+        measured("load.flood.refused", "of the answers: 429", refused, "share"),
+        measured(
+            "load.flood.cpu",
+            "processor time of the desk during the flood",
+            [100.0 * one.loud_cpu for one in rounds],
+            "%",
+            references={"before the flood": [100.0 * one.quiet_cpu for one in rounds]},
+        ),
+    ]
+    for k, name in enumerate(("reads", "cancels")):
+        quiet, loud = [one.quiet[k] for one in rounds], [one.loud[k] for one in rounds]
+        for id, percent, words in (("p99_ms", 99, "99th percentile"), ("p50_ms", 50, "median")):
+            row = measured(
+                f"load.flood.{name}.{id}",
+                f"another key's {name}, {words} during the flood",
+                [one.ms(percent) for one in loud],
+                "ms",
+                references={"before the flood": [one.ms(percent) for one in quiet]},
+            )
+            if percent == 99:
+                holds = row.ratio is not None and row.ratio <= P99_RATIO_MAX
+                row = msgspec.structs.replace(row, bound=P99_RATIO_MAX, holds=holds)
+            rows.append(row)
+    return rows
 
 
 GROUPS: tuple[Callable[[Settings], list[Row]], ...] = (flood,)

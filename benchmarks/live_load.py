@@ -23,6 +23,8 @@ from benchmarks.rows import Row, Settings, measured
 from router.domain.errors import RunError
 
 CONNECTIONS = (1, 16, 64)
+BARE = {"raw": "bare aiohttp on uvloop", "asyncio": "on asyncio's loop"}
+"""What dry runs are held against: servers that read and decode the body and answer as many bytes (`live_server`)."""
 MEDIA = {"json": "application/json", "msgpack": "application/msgpack"}
 SECONDS, SECONDS_QUICK = 5.0, 0.5
 ROUTE_RATIO_MIN, ORDERS_MIN, ACCEPT_MS_MAX, MEMORY_MB_MAX = 0.35, 1_000.0, 10.0, 8_000.0
@@ -93,19 +95,20 @@ parameters = { kind = "lit", touch_qty = 200 }
 
 
 @contextmanager
-def desk_alone(rates: str = RATES, keys: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """Run a desk in a folder of its own; with `keys`, secrets by id, nobody else comes in."""
+def desk_alone(rates: str = RATES, keys: Mapping[str, str] | None = None, core: int | None = None) -> Iterator[Running]:
+    """Run a desk in a folder of its own, on one core where that is said; with `keys`, secrets by id, nobody else comes
+    in."""
     with tempfile.TemporaryDirectory(prefix="anabranch-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         api = "is_open = true" if keys is None else _keys(folder, keys)
-        with server("desk", desk_config(folder, rates=rates, api=api)) as desk:
+        with server("desk", desk_config(folder, rates=rates, api=api), core) as desk:
             yield desk
 
 
-def order_body(media: str, *, is_later: bool = True, qty: int = 100, strategy: str = "twap") -> bytes:
+def order_body(media: str, *, is_later: bool = True, qty: int = 100, strategy: str = "twap", id: str = "") -> bytes:
     """Return the body of a new order; one for later waits in the desk, so that its work is in no figure."""
     body: dict[str, object] = {
-        "client_order_id": f"load-{next(_numbers)}",
+        "client_order_id": id or f"load-{next(_numbers)}",
         "account": ACCOUNT,
         "symbol": SYMBOL,
         "side": "buy",
@@ -182,7 +185,7 @@ async def _accept(desk: Running, media: str, n: int, is_quick: bool) -> Measured
 
 
 def dry_runs(settings: Settings) -> list[Row]:
-    """Measure dry runs, in turn with a bare server that answers as many bytes."""
+    """Measure dry runs, in turn with bare servers that answer as many bytes."""
     rows = []
     seconds = SECONDS_QUICK if settings.is_quick else SECONDS
     with desk_alone() as desk:
@@ -192,12 +195,12 @@ def dry_runs(settings: Settings) -> list[Row]:
             size = answered(asyncio.run(call(desk.port, [repeat(data, 100)])), 200).body_bytes
             for n in CONNECTIONS:
                 settings.progress(0.0, f"dry runs, {media}, {n} connections")
-                ours, raw = [], []
-                with server("raw", str(size)) as bare:
+                found: dict[str, list[tuple[Measured, float]]] = {"": [], **{name: [] for name in BARE.values()}}
+                with server("raw", str(size)) as raw, server("asyncio", str(size)) as other:
                     for _ in range(settings.rounds):
-                        raw.append(_dry_run(bare, data, n, seconds))
-                        ours.append(_dry_run(desk, data, n, seconds))
-                rows += _dry_run_rows(media, n, size, ours, raw)
+                        for name, running in zip(found, (desk, raw, other), strict=True):
+                            found[name].append(_dry_run(running, data, n, seconds))
+                rows += _dry_run_rows(media, n, size, found.pop(""), found)
     return rows
 
 
@@ -209,7 +212,7 @@ def _dry_run(running: Running, data: bytes, n: int, seconds: float) -> tuple[Mea
 
 
 def _dry_run_rows(
-    media: str, n: int, size: int, ours: list[tuple[Measured, float]], raw: list[tuple[Measured, float]]
+    media: str, n: int, size: int, ours: list[tuple[Measured, float]], bare: dict[str, list[tuple[Measured, float]]]
 ) -> list[Row]:
     what, id = f"POST /v1/route, {media}, {n} connections, {size} bytes", f"load.route.{media}.{n}"
     row = measured(
@@ -217,7 +220,7 @@ def _dry_run_rows(
         what,
         [found.per_s for found, _ in ours],
         "requests/s",
-        references={"bare aiohttp": [found.per_s for found, _ in raw]},
+        references={name: [found.per_s for found, _ in those] for name, those in bare.items()},
     )
     row = msgspec.structs.replace(row, bound=ROUTE_RATIO_MIN, holds=(row.ratio or 0.0) >= ROUTE_RATIO_MIN)
     return [
@@ -227,7 +230,7 @@ def _dry_run_rows(
             f"{what}: processor time of the server",
             [cpu_us for _, cpu_us in ours],
             "us",
-            references={"bare aiohttp": [cpu_us for _, cpu_us in raw]},
+            references={name: [cpu_us for _, cpu_us in those] for name, those in bare.items()},
         ),
         measured(f"{id}.p50_ms", f"{what}: median", [found.ms(50) for found, _ in ours], "ms"),
         measured(f"{id}.p99_ms", f"{what}: 99th percentile", [found.ms(99) for found, _ in ours], "ms"),

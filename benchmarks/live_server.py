@@ -1,7 +1,9 @@
 """A server in a process of its own: a whole desk behind its door, or a bare aiohttp that answers as many bytes.
 
     python -m benchmarks.live_server desk CONFIG      a desk of one process, with SQLite in the configuration's folder
-    python -m benchmarks.live_server raw BYTES        a bare server: it reads the body and answers so many bytes
+    python -m benchmarks.live_server raw BYTES        a bare server: it reads and decodes the body, and answers so many
+                                                      bytes that it has ready; on uvloop, as the desk runs
+    python -m benchmarks.live_server asyncio BYTES    the same on asyncio's own loop, as aiohttp comes
 
 Rule of this file: it says its port in its first line, answers each line on stdin with one line of JSON about itself,
 and ends when stdin ends.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -54,12 +57,14 @@ async def _desk(config: str) -> tuple[int, Figures, Callable[[], Awaitable[None]
 
 
 async def _raw(size: str) -> tuple[int, Figures, Callable[[], Awaitable[None]]]:
+    import msgspec
     from aiohttp import web
 
     body = b"x" * int(size)
 
     async def answer(request: web.Request) -> web.Response:
-        await request.read()
+        data = await request.read()
+        (msgspec.json if request.content_type == "application/json" else msgspec.msgpack).decode(data)
         return web.Response(body=body, content_type="application/json")
 
     app = web.Application()
@@ -112,8 +117,8 @@ class Running:
 
 
 @contextmanager
-def server(kind: str, argument: str) -> Iterator[Running]:
-    """Run a server in a process of its own for as long as the block runs.
+def server(kind: str, argument: str, core: int | None = None) -> Iterator[Running]:
+    """Run a server in a process of its own for as long as the block runs, on one core where that is said.
 
     Raises:
         LinkError: it does not start.
@@ -121,6 +126,9 @@ def server(kind: str, argument: str) -> Iterator[Running]:
     line = [sys.executable, "-m", "benchmarks.live_server", kind, argument]
     process = subprocess.Popen(line, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
+        if core is not None and len(os.sched_getaffinity(process.pid)) > 1:
+            # Before it has started a thread: they inherit it.
+            os.sched_setaffinity(process.pid, {core})
         yield Running(process)
     finally:
         assert process.stdin is not None and process.stdout is not None
@@ -134,6 +142,9 @@ def server(kind: str, argument: str) -> Iterator[Running]:
 
 
 if __name__ == "__main__":
-    from cluster.api.serve import run
+    if sys.argv[1] == "asyncio":
+        asyncio.run(main(*sys.argv[1:]))
+    else:
+        from cluster.api.serve import run
 
-    run(lambda: main(*sys.argv[1:]))
+        run(lambda: main(*sys.argv[1:]))

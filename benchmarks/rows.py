@@ -37,6 +37,8 @@ class Settings(NamedTuple):
     seeds: int
     data: Path | None
     progress: Callable[[float, str], None]
+    drill_rounds: int = 0
+    """Rounds of the kill drill; 0: as many as it has by itself."""
 
     @property
     def rounds(self) -> int:

@@ -9,23 +9,27 @@ in force, a probe drawn, a slice that one lane should get) it leaves to `route`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from router.allocation.allocate import NO_EXPLORATION
+from router.allocation.columns import PublicRow, columns_of_table, lane_terms
+from router.allocation.draws import probe_draw
 from router.allocation.exclude import exclusions
 from router.allocation.limits import UNLIMITED
-from router.allocation.poured import poured_arrays
-from router.allocation.pricing import child_for
+from router.allocation.poured import Poured, poured_arrays
+from router.allocation.pricing import asks_for_quote, child_for, tiers_within
 from router.allocation.split import shares
+from router.allocation.weighed import weighed_arrays
 from router.domain import ids
-from router.domain.chance import uniforms
 from router.domain.enums import AllocationMode, Tactic
 from router.domain.instruments import lane_names_of, lanes_of
-from router.domain.market import F64
+from router.domain.market import F64, I64
 from router.domain.orders import ChildOrder, ParentOrder
-from router.domain.score_table import LEAKAGE, MARKOUT, MU, P, table_of
+from router.domain.score_table import HAZARDS, LEAKAGE, MARKOUT, MU, P, table_of
+from router.domain.scores import PolicySnapshot
 from router.domain.units import Qty
 from router.route import Surroundings, public_rows
 
@@ -52,6 +56,7 @@ class LaneColumns(NamedTuple):
     leakage_bps: list[float]
     price_bps: tuple[float, ...]
     fee_bps: tuple[float, ...]
+    weight: list[float]
 
     def lists(self) -> tuple[Sequence[Any], ...]:
         """Return every column but the contexts."""
@@ -69,69 +74,112 @@ class Prepared:
         )
         out = {exclusion.lane for exclusion in self.excluded}
         kept = [i for i, name in enumerate(lane_names_of(specs)) if name not in out]
-        rows = [public_rows(frame, specs, parent.min_qty)[i] for i in kept]
+        public = public_rows(frame, specs, parent.min_qty)
+        rows = [public[i] for i in kept]
         if parent.max_child_qty:
             rows = [(*row[:4], min(row[4], parent.max_child_qty)) for row in rows]
-        self._public: F64 = np.array(rows, dtype=np.float64).reshape(-1, 5)
-        self._table: F64 = table_of(around.policy).take(kept, axis=1)
-        self._edges: F64 = np.array(around.policy.size_edges, dtype=np.float64)
+        table: F64 = _scores_of(around.policy).take(kept, axis=1)
+        self.acted = around.policy.mode
+        self._pour = _filling(around, rows, table)
+        if self.acted is AllocationMode.SPLIT or around.policy.is_slowed:
+            self.acted = AllocationMode.SPLIT
+            self._pour = _weighing(around, rows, table, kept)
+        self._epsilon, self._share = around.exploration if around.policy.mode is _FILL else NO_EXPLORATION
         self._lanes = [lanes_of(specs)[i] for i in kept]
         spec_of = {spec.mic: spec for spec in specs}
         self._specs = [spec_of[lane.mic] for lane in self._lanes]
-        self._children: dict[int, ChildOrder] = {}
         x = np.frombuffer(frame.x, dtype=np.float64).reshape(len(frame.lanes), len(frame.names))
         self.columns = LaneColumns(
             names=tuple(frame.lanes[i] for i in kept),
             contexts=tuple(tuple(x[i].tolist()) for i in kept),
-            p=self._table[P].tolist(),
-            mu=self._table[MU].tolist(),
-            markout_bps=self._table[MARKOUT].tolist(),
-            leakage_bps=self._table[LEAKAGE].tolist(),
+            p=table[P].tolist(),
+            mu=table[MU].tolist(),
+            markout_bps=table[MARKOUT].tolist(),
+            leakage_bps=table[LEAKAGE].tolist(),
+            weight=[0.0 if around.policy.lanes else around.policy.scores[i].weight for i in kept],
             price_bps=tuple(row[0] for row in rows),
             fee_bps=tuple(row[1] for row in rows),
         )
 
     def split(self, parent_id: str, decision_n: int, qty: Qty, opportunity_bps: float) -> Split | None:
         """Return how `qty` is split in the n-th decision of an order; None where it is for `route` to say."""
-        epsilon, share = self.around.exploration
-        found = poured_arrays(qty, self._public, self._table, self._edges, opportunity_bps, share)
+        found = self._pour(qty, opportunity_bps, self._share)
         if found is None:
             return None
         chance = 1.0
-        if found.probes and epsilon > 0 and share > 0:
-            if uniforms(self.around.seed, parent_id, "decision", decision_n)[1] < epsilon:
+        if found.probes and self._epsilon > 0 and self._share > 0:
+            if probe_draw(self.around.seed, parent_id, decision_n) < self._epsilon:
                 return None
-            chance = 1.0 - epsilon
+            chance = 1.0 - self._epsilon
         return Split(found.quantities, found.values_bps, shares(found.real), chance)
 
+    def sizes(self, k: int) -> tuple[Qty, ...]:
+        """Return what the k-th lane's dealer offers at most, rising, by tier; nothing where he is none.
+
+        The first size that is not below a quantity says which tier its child takes; above the last he is asked for the
+        last.
+        """
+        lane, spec, market = self._lanes[k], self._specs[k], self.around.market
+        if lane.tactic is not Tactic.QUOTE:
+            return ()
+        if asks_for_quote(market, spec):
+            return (spec.rfq_max_qty,)
+        tiers = tiers_within(market, lane.mic, self.parent.side, self.parent.price)
+        return tuple(sorted({tier.max_qty for tier in tiers}))
+
     def child(self, k: int, qty: Qty) -> ChildOrder:
-        """Return the child for a quantity of the k-th lane; its ids and, but at a dealer, its quantity stand for any.
+        """Return the child for a quantity of the k-th lane. Its ids and times stand for any; all but its quantity is
+        the same for every quantity with the same first of `sizes`.
 
         Raises:
             BadInputError: as `child_for`.
         """
-        lane = self._lanes[k]
-        child = self._children.get(k)
-        if child is None or lane.tactic is Tactic.QUOTE:
-            # A dealer's tier is chosen by the quantity; every other child is the same at any.
-            around, parent_id = self.around, self.parent.parent_id
-            names = (ids.cl_ord_id(parent_id, 0), ids.decision_id(parent_id, 0))
-            child = child_for(lane, self.parent, qty, around.market, self._specs[k], *names, around.now)
-            self._children[k] = child
-        return child
+        around, parent_id = self.around, self.parent.parent_id
+        names = (ids.cl_ord_id(parent_id, 0), ids.decision_id(parent_id, 0))
+        return child_for(self._lanes[k], self.parent, qty, around.market, self._specs[k], *names, around.now)
 
 
 def prepared(parent: ParentOrder, around: Surroundings) -> Prepared | None:
     """Return what is ready for slices of orders with the terms of `parent`; None where each has to be routed by itself:
-    a policy without a table of sizes, a limit in force, or a smallest quantity, which a slice may fall short of."""
+    a policy that draws a lane or fills without a table of sizes, scores that are no numbers, a limit in force, or a
+    smallest quantity, which a slice may fall short of."""
     policy = around.policy
-    is_plain = (
-        policy.mode is AllocationMode.WATER_FILL
-        and bool(policy.lanes)
-        and bool(policy.size_edges)
-        and not policy.is_slowed
-        and around.limits == UNLIMITED
-        and not parent.min_qty
-        and not parent.is_single_lane
-    )
-    return Prepared(parent, around) if is_plain else None
+    is_filling = policy.mode is _FILL and bool(policy.lanes and policy.size_edges)
+    is_weighing = policy.mode is AllocationMode.SPLIT and bool(policy.scores) and not policy.size_edges
+    if not (is_filling or is_weighing) or around.limits != UNLIMITED or parent.min_qty or parent.is_single_lane:
+        return None
+    weights = [*policy.routing_probabilities, *(score.weight for score in policy.scores)]
+    is_sound = bool(np.isfinite(_scores_of(policy)).all() and np.isfinite(weights).all() and min(weights) >= 0.0)
+    return Prepared(parent, around) if is_sound else None
+
+
+_FILL = AllocationMode.WATER_FILL
+_Pour = Callable[[Qty, float, float], Poured | None]
+"""From a quantity, what leaving a share of it unfilled costs and the share of a probe to the split."""
+
+
+def _scores_of(policy: PolicySnapshot) -> F64:
+    """Return a policy's scores as a table, whichever way they are published."""
+    if policy.lanes:
+        return table_of(policy)
+    rows = [(score.p, score.mu, score.markout_bps, score.leakage_bps, score.spread_bps) for score in policy.scores]
+    table: F64 = np.array(rows, dtype=np.float64).reshape(-1, HAZARDS).T
+    return table
+
+
+def _filling(around: Surroundings, rows: Sequence[PublicRow], table: F64) -> _Pour:
+    public: F64 = np.array(rows, dtype=np.float64).reshape(-1, 5)
+    edges: F64 = np.array(around.policy.size_edges, dtype=np.float64)
+    return lambda qty, opportunity_bps, share: poured_arrays(qty, public, table, edges, opportunity_bps, share)
+
+
+def _weighing(around: Surroundings, rows: Sequence[PublicRow], table: F64, kept: Sequence[int]) -> _Pour:
+    policy = around.policy
+    weights = policy.routing_probabilities if policy.is_slowed else [score.weight for score in policy.scores]
+    terms = lane_terms(rows, 0.0)
+    lot: I64 = np.array(terms.lot, dtype=np.int64)
+    cap: I64 = np.array(columns_of_table(terms, table, policy.size_edges).cap, dtype=np.int64)
+    wanted: F64 = np.where(cap > 0, [weights[i] for i in kept], 0.0)
+    prices: F64 = np.array([row[:2] for row in rows], dtype=np.float64).reshape(-1, 2)
+    public: F64 = np.column_stack((prices, table[MARKOUT], table[LEAKAGE]))
+    return lambda qty, opportunity_bps, share: weighed_arrays(qty, public, wanted, lot, cap, opportunity_bps, share)

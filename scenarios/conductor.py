@@ -96,8 +96,9 @@ class Conductor:
         self._line = LearnerLine(plan.steering, plan.learner_breaks, plan.open_at)
         self._now = plan.open_at
         self._seq = 0
-        self._next_at: dict[str, Nanos | None] = dict.fromkeys((s.mic for s in plan.specs), plan.open_at)
-        self._is_up = dict.fromkeys((s.mic for s in plan.specs), True)
+        self._next_at: dict[str, Nanos | None] = dict.fromkeys([s.mic for s in plan.specs], plan.open_at)
+        self._place = {spec.mic: k for k, spec in enumerate(plan.specs)}
+        self._is_up = dict.fromkeys(self._place, True)
         self._said_tiers: dict[str, tuple[DealerTier, ...]] = {}
         self._seen_tiers: dict[str, tuple[DealerTier, ...]] = {}
         self._market: MarketSnapshot | None = None
@@ -143,7 +144,7 @@ class Conductor:
         frames = self._learn(outcomes)
         self._decide(frames)
         self.windows += 1
-        self.recorder.window(self._snapshot(), self.impact.told())
+        self.recorder.window(until, *self._view.best(), self.impact.told())
 
     def _is_over(self) -> bool:
         if len(self._done) == len(self.plan.parents):
@@ -185,9 +186,9 @@ class Conductor:
                 batch = VenueBatch(seq=self._seq, until=until, arrivals=arrivals, ripples=ripples, sessions=sessions)
                 self.link.send(mic, batch)
         replies = of_type(self.link.receive(), VenueReply)
-        for k, spec in enumerate(self.plan.specs):
-            if spec.mic in replies:
-                self._take_venue(k, spec.mic, replies[spec.mic])
+        self.recorder.venues(replies)
+        for mic, reply in replies.items():
+            self._take_venue(self._place[mic], mic, reply)
 
     def _take_venue(self, k: int, mic: str, reply: VenueReply) -> None:
         self._next_at[mic] = reply.next_at
@@ -198,7 +199,6 @@ class Conductor:
             self._quotes.say(k, reply.quotes)
         if reply.prints:
             self._prints.say(k, reply.prints)
-        self.recorder.venue(mic, reply)
         if not reply.reports:
             return
         for report in reply.reports:
@@ -304,7 +304,7 @@ class Conductor:
         n = bisect_right(self._waiting, self._now, key=_START)
         due = [p for p in self._waiting[:n] if p.parent_id not in self._wakes and p.parent_id not in self._done]
         self._waiting[:n] = due
-        self.recorder.host(self._now, events)
+        self.recorder.host(self._now, events, sorted([told for reply in replies.values() for told in reply.said]))
         self._send(sorted(commands, key=parent_of))
         outcomes = sorted([o for reply in replies.values() for o in reply.outcomes], key=_KEY)
         self._marks.told(outcomes)

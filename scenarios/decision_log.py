@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from router.allocation.allocate import NO_RULES, Rules
 from router.allocation.exclude import ExclusionReason
 from router.domain import codec
 from router.domain.errors import RunError, bad_value
@@ -160,12 +159,3 @@ def context_of(decision: RoutingDecision) -> F64:
     width = len(decision.context_names)
     x: F64 = np.frombuffer(decision.context, dtype=np.float64).reshape(len(decision.candidates), width)
     return x
-
-
-def rules_of(decision: RoutingDecision) -> Rules:
-    """Return what else the split of a decision went by.
-
-    Raises:
-        CodecError: bytes that are no rules.
-    """
-    return codec.decode(decision.rules, Rules) if decision.rules else NO_RULES

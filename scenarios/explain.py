@@ -20,7 +20,8 @@ from router.domain.scores import Exclusion, LaneScore, RoutingDecision
 from router.domain.tactics import StyleChoice
 from router.domain.units import Nanos, Qty
 from router.route import FALL_BACK
-from scenarios.decision_log import DecisionLog, frame_of, rules_of
+from scenarios.decision_log import DecisionLog, frame_of
+from scenarios.decision_rules import rules_of
 from scenarios.judging import acting_marginals, offers_of
 from scenarios.lane_reasons import reason_of, water_level
 from scenarios.policies import make_policy

@@ -15,6 +15,8 @@ HEAL_S = 150.0
 IN_ORDER_S = 235.0
 """From then on reports come in the order in which they were sent, too."""
 DELAY_MAX_S = 3.0
+LATE = 0.5
+"""The share of seeds whose reports overtake one another after `HEAL_S`; in those a client keeps changing an order."""
 Four = tuple[float, float, float, float]
 
 
@@ -36,14 +38,15 @@ def draws_of(seed: int) -> Draws:
 
 
 def fault_scenario(seed: int) -> Scenario:
-    """Return the scenario of one seed: three venues, three orders, and what goes wrong.
+    """Return the scenario of one seed: three venues, three or four orders, and what goes wrong.
 
-    >>> [order.id for order in fault_scenario(3).file.orders]
+    >>> [order.id for order in fault_scenario(3).file.orders][:3]
     ['A', 'B', 'C']
     """
     draws = draws_of(seed)
     text = f'title = "faults {seed}"\ndescription = "drawn"\nsymbol = "SIMU"\n'
-    market = MARKET if seed % 3 else MARKET.replace("zero_bin", "conditional = true, zero_bin")
+    is_conditional = seed % 3 == 0 or (seed % 3 == 1 and draws.g[0] < LATE)
+    market = MARKET.replace("zero_bin", "conditional = true, zero_bin") if is_conditional else MARKET
     if draws.g[2] < 0.4:
         # Quotes that come late are gone when an order comes for them, and a dealer thinks it over.
         market = market.replace("jitter_ns", "feed_ns = 700_000_000, jitter_ns")
@@ -80,7 +83,7 @@ parameters = { kind = "dealer", base_reject = 0.2 }
 
 
 def _orders(draws: Draws) -> str:
-    a, b, c, d, e, _, _ = draws
+    a, b, c, d, e, _, g = draws
     return f"""
 [[orders]]
 id = "A"
@@ -110,6 +113,31 @@ end_s = 240
 {f"cancel_s = {165 + int(e[3] * 200)}" if e[3] < 0.3 else ""}
 strategy = "{("twap", "arrival", "liquidity_seeking")[int(e[3] * 3)]}"
 urgency = 0.8
+{_unsteady(draws) if g[0] < LATE else ""}
+"""
+
+
+def _unsteady(draws: Draws) -> str:
+    """Return an order whose client changes his mind again and again, each time taking back what is out."""
+    c, g = draws.c, draws.g
+    times = [152 + k * (5 + int(10 * g[3])) + int(4 * c[k % 4]) for k in range(6)]
+    wishes = [
+        f'{{ at_s = {at}, limit_price = "{(20.3, 19.7)[k % 2] if g[1] < 0.5 else (19.7, 20.3)[k % 2]}" }}'
+        for k, at in enumerate(times)
+    ]
+    return f"""
+[[orders]]
+id = "D"
+side = "{("BUY", "SELL")[int(g[1] * 2)]}"
+order_qty = {300 + int(g[2] * 900)}
+start_s = 140
+end_s = 232
+limit_price = "{20.5 if g[1] < 0.5 else 19.5}"
+cancel_s = {210 + int(20 * g[3])}
+strategy = "{("arrival", "liquidity_seeking", "twap")[int(c[3] * 3)]}"
+urgency = {g[2]:.2f}
+strategy_parameters = {{ interval_s = 4 }}
+replace = [{", ".join(wishes)}]
 """
 
 
@@ -173,10 +201,10 @@ def _late(draws: Draws) -> str:
 kind = "unreliable"
 from_s = {HEAL_S}
 to_s = {IN_ORDER_S}
-delay_report = {0.1 + 0.5 * g[1]:.3f}
+delay_report = {0.2 + 0.5 * g[1]:.3f}
 delay_max_s = {DELAY_MAX_S}
 """
-    return late if g[0] < 0.5 else ""
+    return late if g[0] < LATE else ""
 
 
 def _of_others(draws: Draws) -> str:

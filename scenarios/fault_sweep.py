@@ -31,7 +31,8 @@ from router.risk.invariants import audit
 from scenarios.assembly import Assembly, assemble, make_host_setup, make_impact, make_network, make_plan
 from scenarios.conductor import Conductor
 from scenarios.day import HOST
-from scenarios.fault_markets import HEAL_S, draws_of, fault_scenario
+from scenarios.fault_markets import HEAL_S, LATE, draws_of, fault_scenario
+from scenarios.fault_rows import FAULT_KINDS, Row, unused
 from scenarios.faults import CrashingLink
 from scenarios.network import Network
 from scenarios.recorder import Recorder
@@ -45,7 +46,6 @@ CHUNK = 10
 """Seeds that a process takes at once."""
 
 Progress = Callable[[float, str], None]
-Row = tuple[str, str]
 
 
 class Verdict(NamedTuple):
@@ -68,6 +68,8 @@ class SweepReport(NamedTuple):
     parent_rows: dict[Row, int]
     never_child: tuple[Row, ...]
     never_parent: tuple[Row, ...]
+    never_fault: tuple[str, ...]
+    """Kinds of faults that did not happen."""
     violations: dict[int, tuple[str, ...]]
 
 
@@ -167,7 +169,8 @@ def _misreporting(link: CrashingLink, assembly: Assembly, seed: int) -> dict[str
     for spec in assembly.specs:
         shell = link.shells[spec.mic]
         assert isinstance(shell, VenueShell)
-        wrongness = Wrongness(0.15 * f[0], 0.15 * f[1], 0.06 * f[2], again=g[1], refused=0.3 * g[2])
+        often = 0.3 if g[0] < LATE else 0.15
+        wrongness = Wrongness(often * f[0], often * f[1], 0.06 * f[2], again=g[1], refused=0.3 * g[2])
         link.shells[spec.mic] = wrong[spec.mic] = WrongVenue(shell, seed, healed, wrongness)
     return wrong
 
@@ -283,12 +286,8 @@ def sweep(seeds: Iterable[int], progress: Progress | None = None, processes: int
         faults=dict(sorted(faults.items())),
         child_rows=dict(sorted(rows.items())),
         parent_rows=dict(sorted(parent_rows.items())),
-        never_child=_never(child_life_cycle.TABLE, rows),
-        never_parent=_never(parent_life_cycle.TABLE, parent_rows),
+        never_child=unused(child_life_cycle.TABLE, rows),
+        never_parent=unused(parent_life_cycle.TABLE, parent_rows),
+        never_fault=tuple(kind for kind in FAULT_KINDS if not faults[kind]),
         violations=violations,
     )
-
-
-def _never(table: Iterable[tuple[OrdStatus, type]], rows: Mapping[Row, int]) -> tuple[Row, ...]:
-    known = ((str(status), event.__name__) for status, event in table)
-    return tuple(sorted(row for row in known if row not in rows))

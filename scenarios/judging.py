@@ -31,7 +31,8 @@ from router.domain.instruments import lanes_of
 from router.domain.market import F64
 from router.domain.scores import LaneScore, RoutingDecision
 from router.domain.units import MINUTE
-from scenarios.decision_log import DecisionLog, context_of, frame_of, rules_of
+from scenarios.decision_log import DecisionLog, context_of, frame_of
+from scenarios.decision_rules import rules_of
 from scenarios.policies import make_policy
 
 OPPORTUNITY_BPS = 5.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from router.allocation.water_fill import MU_MIN
 from router.domain.enums import AllocationMode
 from router.domain.scores import RoutingDecision
-from scenarios.decision_log import rules_of
+from scenarios.decision_rules import rules_of
 
 _Check = Callable[[RoutingDecision, int], str | None]
 

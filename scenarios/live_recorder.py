@@ -6,15 +6,14 @@ Rule of this file: nothing grows with the length of the session; the tables of a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from router.domain import codec
 from router.domain.events import Event
-from router.domain.market import MarketSnapshot
 from router.domain.messages import LearnerReply, VenueReply
 from router.domain.scores import Outcome
-from router.domain.units import Nanos
+from router.domain.units import Nanos, Px, Qty
 
 Probabilities = tuple[tuple[str, tuple[float, ...]], ...]
 
@@ -43,11 +42,12 @@ class LiveRecorder:
         """A chain of SHA-256 over everything said so far."""
         return self._chain.hex()
 
-    def venue(self, mic: str, reply: VenueReply) -> None:
-        """A venue's window."""
-        self._said(codec.encode((mic, reply.reports, reply.quotes, reply.prints)))
+    def venues(self, replies: Mapping[str, VenueReply]) -> None:
+        """The window of every venue that was asked, in their order."""
+        for mic, reply in replies.items():
+            self._said(codec.encode((mic, reply.reports, reply.quotes, reply.prints)))
 
-    def window(self, market: MarketSnapshot, shift_px: int) -> None:
+    def window(self, at: Nanos, bid_px: Px, ask_px: Px, volume: Qty, shift_px: int) -> None:
         """The consolidated market at a boundary: it follows from what venues said."""
 
     def learner(self, outcomes: Sequence[Outcome], reply: LearnerReply) -> None:
@@ -60,10 +60,10 @@ class LiveRecorder:
             if self._shown.get(side) != policy.routing_probabilities:
                 self._shown[side] = self._fresh[side] = policy.routing_probabilities
 
-    def host(self, now: Nanos, events: Sequence[Event]) -> None:
-        """The events of all parents of a phase, parent by parent."""
+    def host(self, now: Nanos, events: Sequence[Event], said: Sequence[tuple[str, bytes]] = ()) -> None:
+        """The events of all parents of a phase, parent by parent, and for each parent what `HostReply.said` has."""
         if events:
-            self._said(codec.encode((now, tuple(events))))
+            self._said(codec.encode((now, said)))
             self._events.extend(events)
             self._listener(events)
 

@@ -6,7 +6,7 @@ Rule of this file: it listens and decides nothing; what enters the digest is wha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,10 @@ from router.domain.events import (
 )
 from router.domain.fees import expected_rates, fee_of
 from router.domain.instruments import VenueSpec
-from router.domain.market import I64, PRINT_COLUMNS, MarketSnapshot, rows_from_bytes
+from router.domain.market import I64, PRINT_COLUMNS, rows_from_bytes
 from router.domain.messages import LearnerReply, Publication, ReleaseStatus, VenueReply
 from router.domain.scores import CHALLENGER, Outcome, RoutingDecision
-from router.domain.units import Micros, Nanos
+from router.domain.units import Micros, Nanos, Px, Qty
 from router.orders.child import CLOSED
 from router.route import book_side
 
@@ -75,23 +75,25 @@ class Recorder:
         """SHA-256 over everything said so far."""
         return self._hash.hexdigest()
 
-    def venue(self, mic: str, reply: VenueReply) -> None:
-        """A venue's window."""
-        self._hash.update(codec.encode((mic, reply.reports, reply.quotes, reply.prints)))
-        if reply.prints:
-            self.prints.append(rows_from_bytes(reply.prints, PRINT_COLUMNS))
+    def venues(self, replies: Mapping[str, VenueReply]) -> None:
+        """The window of every venue that was asked, in their order."""
+        said = [(mic, reply.reports, reply.quotes, reply.prints) for mic, reply in replies.items()]
+        self._hash.update(codec.encode(said))
+        prints = b"".join([reply.prints for reply in replies.values()])
+        if prints:
+            self.prints.append(rows_from_bytes(prints, PRINT_COLUMNS))
 
-    def window(self, market: MarketSnapshot, shift_px: int) -> None:
-        """The consolidated market at a boundary."""
+    def window(self, at: Nanos, bid_px: Px, ask_px: Px, volume: Qty, shift_px: int) -> None:
+        """The consolidated market at a boundary; a price of 0 stands for none."""
         self.market.append(
             {
-                "at": market.at,
-                "bid_px": market.bid_px,
-                "ask_px": market.ask_px,
-                "mid": market.mid or None,
-                "volume": market.volume,
+                "at": at,
+                "bid_px": bid_px,
+                "ask_px": ask_px,
+                "mid": (bid_px + ask_px) / 2 if bid_px and ask_px else None,
+                "volume": volume,
                 "shift_px": shift_px,
-                "regime": self._regime_of(market.at),
+                "regime": self._regime_of(at),
             }
         )
 
@@ -126,10 +128,10 @@ class Recorder:
                     }
                 )
 
-    def host(self, now: Nanos, events: Sequence[Event]) -> None:
-        """The events of all parents of a phase, parent by parent."""
+    def host(self, now: Nanos, events: Sequence[Event], said: Sequence[tuple[str, bytes]] = ()) -> None:
+        """The events of all parents of a phase, parent by parent, and for each parent what `HostReply.said` has."""
         if events:
-            self._hash.update(codec.encode((now, tuple(events))))
+            self._hash.update(codec.encode((now, said)))
         for event in events:
             take = _TAKERS.get(type(event))
             if take is not None:

@@ -73,8 +73,8 @@ class VenueShell:
         self._last = VenueReply(
             seq=batch.seq,
             reports=tuple(out.reports),
-            quotes=out.quotes.tobytes(),
-            prints=out.prints.tobytes(),
+            quotes=out.quotes.tobytes() if len(out.quotes) else b"",
+            prints=out.prints.tobytes() if len(out.prints) else b"",
             tiers=out.tiers,
             events=out.events,
             next_at=out.next_at,

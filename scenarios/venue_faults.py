@@ -125,11 +125,12 @@ class WrongVenue:
             said = self._executed(kind, about, share, at)
         else:
             said = self._amended(kind, about, share, at)
-        may_change = kind is REFUSED or (kind in (BUST, CORRECT) and again < self._wrongness.again)
-        if may_change:
-            # What is taken back may be given again, and what was refused may be taken back after all.
-            later = at + AGAIN_NS + int(wait * LATER_NS)
-            self._due.append(_Due(later, AGAIN, said if kind is REFUSED else about))
+        later = at + 1 + int(wait**3 * LATER_NS)
+        if kind is REFUSED:
+            self._due.append(_Due(later, AGAIN, said))
+        elif kind in (BUST, CORRECT) and again < self._wrongness.again:
+            # What was taken back may be given again, once everybody has heard that it was taken back.
+            self._due.append(_Due(later + AGAIN_NS, AGAIN, about))
         return said
 
     def _executed(self, kind: str, about: ExecutionReport, share: float, at: Nanos) -> ExecutionReport:

@@ -59,6 +59,10 @@ class ShellProcess:
         """Return the name and the process id: that it answers is the news."""
         return self._recipe.name, os.getpid()
 
+    def stay(self) -> None:
+        """Never return: whoever asked hears at once when this process is gone."""
+        threading.Event().wait()
+
     def listen(self, host: str) -> tuple[str, int]:
         """Open the stream door on a free port of `host` and return its address; a second call returns it again."""
         if self._server is None:

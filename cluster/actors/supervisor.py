@@ -22,6 +22,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from cluster.actors.lives import Life, Lives, short
 from cluster.actors.process import ShellProcess
 from cluster.actors.recipe import SHELLS, Recipe
+from cluster.actors.stays import Stays
 from cluster.journal.sqlite import SqliteJournal
 from cluster.live.logs import last_error, log_path
 from cluster.live.process import LiveProcess
@@ -33,6 +34,9 @@ ACTOR_CPUS = 0.01
 
 START_TIMEOUT_S = 120.0
 """Starting a process and reading a tape on a loaded machine takes seconds; more than this means that it hangs."""
+
+CALLS_MAX = 6
+"""Calls that an actor answers at once: one stays open for as long as it lives, one while it is built."""
 
 HEALTH_TIMEOUT_S = 5.0
 WATCH_EVERY_S = 2.0
@@ -76,6 +80,7 @@ class Supervisor:
         self._faults: dict[str, AnabranchError] = {}
         self._deaths: dict[str, list[float]] = {}
         self._lives = Lives()
+        self._stays = Stays()
         self._is_stopping = False
         self._own = Life(name="supervisor", role="supervisor")
         self._recover()
@@ -216,7 +221,7 @@ class Supervisor:
             num_cpus=ACTOR_CPUS,
             max_restarts=0,
             max_task_retries=0,
-            max_concurrency=4,
+            max_concurrency=CALLS_MAX,
             scheduling_strategy="SPREAD",
         ).remote(msgspec.msgpack.encode(recipe))
 
@@ -226,6 +231,7 @@ class Supervisor:
             address = ray.get(self._handles[name].open.remote(), timeout=START_TIMEOUT_S)
             _, pid = ray.get(self._handles[name].health.remote(), timeout=HEALTH_TIMEOUT_S)
             self._addresses[name] = address
+            self._stays.ask(name, self._incarnation[name], self._handles[name])
             self._lives.started(name, pid, address[0] if address else "")
         except RayError as exc:
             cause = getattr(exc, "cause", None)
@@ -285,21 +291,29 @@ class Supervisor:
         raise LinkError(f"expected the name {name} to become free, got it taken")
 
     def _watch(self) -> None:
-        """Reconcile: now and then ask everyone, and restart who does not answer."""
-        pause = threading.Event()
+        """Reconcile: look after who has died at once, and now and then ask everyone."""
+        asked_at = time.monotonic()
         while not self._is_stopping:
-            pause.wait(WATCH_EVERY_S)
-            for name in tuple(self._recipes):
-                # Its fault is kept, and told to who asks for the actor; the others are watched on.
-                with suppress(AnabranchError), self._lock:
-                    # What was too slow to start, or died too often for a while, is tried again; other faults stay.
-                    is_late = isinstance(self._faults.get(name), LinkError)
-                    is_ready = name in self._addresses and name not in self._faults
-                    with self._keeping(name):
-                        why = str(self._faults[name]) if is_late else self._silence(name) if is_ready else ""
-                        if why and not self._is_stopping:
-                            self._faults.pop(name, None)
-                            self._restart(name, why)
+            for name, incarnation in self._stays.broken():
+                if self._incarnation.get(name) == incarnation:
+                    self._look_after(name)
+            if time.monotonic() - asked_at >= WATCH_EVERY_S:
+                for name in tuple(self._recipes):
+                    self._look_after(name)
+                asked_at = time.monotonic()
+
+    def _look_after(self, name: str) -> None:
+        """Restart an actor that does not answer."""
+        # Its fault is kept, and told to who asks for the actor; the others are watched on.
+        with suppress(AnabranchError), self._lock:
+            # What was too slow to start, or died too often for a while, is tried again; other faults stay.
+            is_late = isinstance(self._faults.get(name), LinkError)
+            is_ready = name in self._addresses and name not in self._faults
+            with self._keeping(name):
+                why = str(self._faults[name]) if is_late else self._silence(name) if is_ready else ""
+                if why and not self._is_stopping:
+                    self._faults.pop(name, None)
+                    self._restart(name, why)
 
     def _record(self, kind: str, payloads: dict[str, bytes]) -> None:
         """Make one fact of each of these actors durable."""

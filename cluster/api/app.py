@@ -12,19 +12,25 @@ from typing import Final
 import msgspec
 from aiohttp import hdrs, web
 
+from cluster.api.answers import ErrorSaid
 from cluster.api.backend import Backend
 from cluster.api.door import DOOR, Door
+from cluster.api.hub import HUB
 from cluster.api.middle import install
 from cluster.api.openapi import document_of, patterns_of
 from cluster.api.options import ApiOptions
 from cluster.api.parents import Parents
-from cluster.api.route import Handler, Route
+from cluster.api.problems import TABLE, refuse
+from cluster.api.route import Handler, Route, reads_views
 from cluster.api.routes import ROUTES
 from cluster.api.scenes import SCENES, Scenes
 from cluster.api.service import DOCUMENT
 from cluster.api.verdicts import missing
 from cluster.api.views import Views
 from cluster.api.wire import media_of
+
+VIEWS_BEHIND: Final = "VIEWS_BEHIND"
+"""Among the errors of `not_ready`: this door has just come up, and what it would show is older than what was there."""
 
 VERSION: Final = "1.0.0"
 """Of the API: its first number changes when something that worked would not any more."""
@@ -61,11 +67,12 @@ def _add_routes(app: web.Application, routes: Sequence[Route]) -> None:
 
 
 def _checked(route: Route) -> Handler:
-    """Return the handler of a row behind a look at what stands in the path, and at what the client accepts: an order
-    must not be taken and then not be answered for."""
+    """Return the handler of a row behind a look at what stands in the path, at what the client accepts (an order must
+    not be taken and then not be answered for), and at how far the views are that it would show."""
     handler = route.handler
     has_body = any(answer.kind for answer in route.answers)
     patterns = patterns_of(route)
+    is_of_views = reads_views(route)
 
     async def checked(request: web.Request) -> web.StreamResponse:
         for name, pattern in patterns:
@@ -73,6 +80,9 @@ def _checked(route: Route) -> Handler:
                 return missing(request, f"{name} of this form")
         if has_body:
             media_of(request)
+        if is_of_views and (behind := request.app[HUB].behind):
+            found = (ErrorSaid(code=VIEWS_BEHIND, detail=behind),)
+            return refuse(request, "not_ready", TABLE["not_ready"].meaning, found)
         return await handler(request)
 
     return checked

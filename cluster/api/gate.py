@@ -11,15 +11,19 @@ import hmac
 import logging
 import re
 import time
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from aiohttp import hdrs, web
 
+from cluster.api.bounds import json_fault, msgpack_fault
 from cluster.api.keys import ApiKey, KeyRing, Secret
 from cluster.api.metrics import DoorMetrics
 from cluster.api.options import ApiOptions, is_loopback
 from cluster.api.rates import Rates
+from cluster.api.roles import may
 from cluster.api.route import CANCELS, CONTROL, OPEN, READ_ONLY, STREAMS, UNLIMITED, Route
 from cluster.api.security import KEY, NONCE, SIGNATURE, TIMESTAMP, Refusal, Signatures
 from cluster.api.sessions import CSRF, SAFE_METHODS, Session, Sessions, is_csrf_right, is_origin_right, take_password
@@ -36,6 +40,14 @@ BODIES_BYTES_MAX: Final = 64 << 20
 SMALL_BODY: Final = 1 << 16
 """What a connection's own buffer holds anyway."""
 
+TARPIT_S: Final = 0.2
+"""How long a refusal for its rate is held back: a flooder's connection is slow, and costs nothing meanwhile."""
+
+TARPIT_STEP: Final = 40
+TARPIT_MAX_S: Final = 2.0
+"""With every so many refusals of one key held back at once it takes `TARPIT_S` longer, up to this: a flood over many
+connections comes to some two hundred requests a second."""
+
 NAME: Final = "X-Anabranch-Name"
 """In the open mode: who is meant to ask, for trying what needs two people."""
 
@@ -46,6 +58,21 @@ _log: Final = logging.getLogger("anabranch.api")
 _NOTHING: Final = Refusal(
     "unauthenticated", f"expected {KEY}, {TIMESTAMP}, {NONCE} and {SIGNATURE}, or a session, got none"
 )
+
+
+class Asking(Protocol):
+    """What is looked at of a request to know who asks: aiohttp's own, or one that is answered where it arrives."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def raw_path(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def cookies(self) -> Mapping[str, str]: ...
+    @property
+    def remote(self) -> str | None: ...
 
 
 class Identity(NamedTuple):
@@ -67,7 +94,7 @@ class Gate:
         self.sessions = Sessions(options.session_s)
         self.rates = Rates(options.rates)
         self.is_closing = False
-        self.held_back: dict[str, int] = {}
+        self._held_back: dict[str, int] = {}
         """Refusals that are being held back, by who asked; at most one for each connection."""
         self.cookie = "__Host-anabranch" if options.has_tls else "anabranch"
         self.streams: dict[str, int] = {}
@@ -121,6 +148,17 @@ class Gate:
         if not self.at_work:
             self.is_idle.set()
 
+    def hold(self, who: str) -> float:
+        """Return after how many seconds a refusal for its rate is sent; until then it counts as held back."""
+        held = self._held_back[who] = self._held_back.get(who, 0) + 1
+        return min(TARPIT_MAX_S, TARPIT_S * (1 + held // TARPIT_STEP))
+
+    def let_go(self, who: str) -> None:
+        """Note that a refusal that was held back is sent, or that nobody waits for it any more."""
+        self._held_back[who] -= 1
+        if not self._held_back[who]:
+            del self._held_back[who]
+
     async def body(self, request: web.Request) -> bytes | Refusal:
         """Read a request's body within its bounds of size, time and memory.
 
@@ -149,7 +187,7 @@ class Gate:
         finally:
             self._body_bytes -= held * is_large
 
-    def claimed(self, request: web.Request, route: Route) -> Refusal | None:
+    def claimed(self, request: Asking, route: Route) -> Refusal | None:
         """Refuse early, on what a request only claims, so that a flood costs little; nothing is counted for it."""
         if self.options.is_open:
             return self._open_refusal(request)
@@ -163,7 +201,7 @@ class Gate:
         wait = self.rates.look(key_id, route.rate_class, time.monotonic())
         return _limited(route.rate_class, wait) if wait else None
 
-    def identify(self, request: web.Request, route: Route, body: bytes) -> Identity | Refusal:
+    def identify(self, request: Asking, route: Route, body: bytes) -> Identity | Refusal:
         """Return who asks, by signature, by session, by the bearer token of metrics, or in the open mode."""
         if self.options.is_open:
             return Identity(self._developer(request, route))
@@ -178,7 +216,7 @@ class Gate:
             "unauthenticated", f"expected {KEY}, {TIMESTAMP}, {NONCE} and {SIGNATURE}, or a session, got none"
         )
 
-    def signed(self, request: web.Request, body: bytes) -> Identity | Refusal:
+    def signed(self, request: Asking, body: bytes) -> Identity | Refusal:
         """Return who signed a request."""
         if self.signatures is None:
             return Refusal("unauthenticated", "expected no key where there are none, got one")
@@ -188,6 +226,32 @@ class Gate:
             return headers
         refusal = self.signatures.check(headers, request.method, request.raw_path, body, now)
         return Identity(principal_of_key(headers.key)) if refusal is None else refusal
+
+    def who(self, request: Asking, route: Route, body: bytes) -> Identity | Refusal | None:
+        """Return who asks, as `identify` does, and count who cannot show it; None where nobody is asked who he is."""
+        if route.roles == OPEN:
+            return None
+        identity = self.identify(request, route, body)
+        if isinstance(identity, Refusal) and identity.code == "unauthenticated":
+            return self.count_stranger(request, identity)
+        return identity
+
+    def bar(self, identity: Identity | None, route: Route, body: bytes, is_json: bool) -> Refusal | None:
+        """Return why who is known may not do this now, or with this body."""
+        if identity is not None:
+            refusal = self.count(identity, route)
+            if refusal is not None:
+                return refusal
+            if not may(identity.principal.role, route):
+                roles = ", ".join(route.roles)
+                return Refusal("forbidden", f"expected one of the roles {roles}, got {identity.principal.role}")
+        look = json_fault if is_json else msgpack_fault
+        fault = look(body, self.options.depth_max, self.options.values_max) if body else ""
+        return Refusal("malformed", fault) if fault else None
+
+    def is_used_up(self, key_id: str | None, route: Route) -> bool:
+        """Whether a key may not ask for this now, whoever really asks: a look that costs nothing and leaves nothing."""
+        return key_id is not None and self.rates.is_used_up(key_id, route.rate_class, time.monotonic())
 
     def by_password(self, key_id: str, password: str, address: str) -> ApiKey | Refusal:
         """Return the key of a person with a one-time password, which is used up; guesses are counted by address."""
@@ -216,12 +280,12 @@ class Gate:
             return False
         return self.ring.find(principal.session) is not None
 
-    def count_stranger(self, request: web.Request, refusal: Refusal) -> Refusal:
+    def count_stranger(self, request: Asking, refusal: Refusal) -> Refusal:
         """Count a failure by its address: one too many is told to come later."""
         wait = self.rates.take(request.remote or "", "strangers", time.monotonic())
         return _limited("strangers", wait) if wait else refusal
 
-    def origin_refusal(self, request: web.Request, *, is_needed: bool) -> Refusal | None:
+    def origin_refusal(self, request: Asking, *, is_needed: bool) -> Refusal | None:
         """Refuse a browser's page of another origin; with `is_needed` also who does not say of which it is."""
         origin = request.headers.get(hdrs.ORIGIN)
         scheme = "https" if self.options.has_tls else "http"
@@ -231,7 +295,7 @@ class Gate:
             return None
         return Refusal("forbidden", "expected our own origin or an allowed one, got another - at header Origin")
 
-    def _by_session(self, request: web.Request, token: str) -> Identity | Refusal:
+    def _by_session(self, request: Asking, token: str) -> Identity | Refusal:
         session = self.sessions.find(token, time.time())
         key = None if session is None or self.ring is None else self.ring.find(session.key_id)
         if session is None or key is None:
@@ -243,18 +307,12 @@ class Gate:
             refusal = Refusal("forbidden", f"expected the session's own token, got another or none - at {CSRF}")
         return Identity(principal_of_key(key), session) if refusal is None else refusal
 
-    def _developer(self, request: web.Request, route: Route) -> Principal:
-        name = request.headers.get(NAME, "development")
-        try:
-            check_id(name, NAME)
-        except BadInputError:
-            name = "development"
-        role = route.roles[0] if route.roles else READ_ONLY
-        return Principal(name=name, role=role, accounts=("*",), session=f"open:{name}")
+    def _developer(self, request: Asking, route: Route) -> Principal:
+        return _developer(request.headers.get(NAME, "development"), route.roles[0] if route.roles else READ_ONLY)
 
-    def _open_refusal(self, request: web.Request) -> Refusal | None:
+    def _open_refusal(self, request: Asking) -> Refusal | None:
         """Keep pages of other sites out: in the open mode there is nothing else that they would need."""
-        if not is_loopback(_PORT.sub("", request.headers.get(hdrs.HOST, "")).strip("[]")):
+        if not _is_own(request.headers.get(hdrs.HOST, "")):
             return Refusal("forbidden", "expected a loopback name in the open mode, got another - at header Host")
         return self.origin_refusal(request, is_needed=False)
 
@@ -271,6 +329,20 @@ GATE: Final = web.AppKey("gate", Gate)
 def principal_of_key(key: ApiKey) -> Principal:
     """Return whom a key stands for."""
     return Principal(name=key.name, role=key.role, accounts=key.accounts, session=key.id)
+
+
+@lru_cache(maxsize=256)
+def _is_own(host: str) -> bool:
+    return is_loopback(_PORT.sub("", host).strip("[]"))
+
+
+@lru_cache(maxsize=256)
+def _developer(name: str, role: str) -> Principal:
+    try:
+        check_id(name, NAME)
+    except BadInputError:
+        name = "development"
+    return Principal(name=name, role=role, accounts=("*",), session=f"open:{name}")
 
 
 def _limited(rate_class: str, wait: float) -> Refusal:

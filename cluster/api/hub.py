@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
@@ -35,6 +36,9 @@ APPLY_AT_ONCE: Final = 100
 
 RETRY_S: Final = 0.5
 """Pause before the journal is followed again where following ended."""
+
+CATCH_UP_S: Final = 1.0
+"""How long a door that comes up waits for its views; then it opens, and refuses what they do not show yet."""
 
 _COUNTED: Final = frozenset(
     kind.__name__
@@ -95,7 +99,11 @@ class Subscription:
 
 
 class Hub:
-    """Follows the journal for one door. `fault` says why it no longer does."""
+    """Follows the journal for one door. `fault` says why it no longer does.
+
+    A door that comes back reads the journal from its beginning: until it has read what was there when it came, its
+    views show an earlier moment, and it is `behind`.
+    """
 
     def __init__(self, backend: Backend, views: Views, metrics: DoorMetrics) -> None:
         self.backend = backend
@@ -107,18 +115,37 @@ class Hub:
         self._marks: dict[str, list[int]] = {}
         self._numbers = 0
         self._task: asyncio.Task[None] | None = None
+        self._head: int | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._abreast = asyncio.Event()
 
     def start(self) -> None:
         """Begin to follow."""
         self._task = asyncio.create_task(self._run(), name="hub")
+        self._looking = asyncio.create_task(self._look(), name="hub-head")
+
+    @property
+    def behind(self) -> str:
+        """How far the views are behind what was there when this door came up; empty: they are not."""
+        if self._abreast.is_set():
+            return ""
+        head = "as many as the journal has" if self._head is None else f"{self._head}"
+        return f"expected views of {head} records, got {self.views.next_offset} of them so far"
+
+    async def catch_up(self, timeout_s: float = CATCH_UP_S) -> None:
+        """Return once the views are not behind, or after `timeout_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._abreast.wait()
 
     async def stop(self) -> None:
         """Stop following; stopping twice changes nothing."""
         self.go_away()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        tasks = [task for task in (self._task, self._looking) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._task = self._looking = None
 
     def go_away(self) -> None:
         """Tell every client of a stream that this door closes."""
@@ -176,6 +203,21 @@ class Hub:
         picture = self.backend.market(symbol)
         return DEFAULT_PX_UNIT if picture is None else picture.px_unit
 
+    async def _look(self) -> None:
+        """Learn how long the journal is now; a record that does not answer is asked again."""
+        while self._head is None:
+            with suppress(LinkError, JournalError):
+                status = await self.backend.status()
+                if status.journal_size or "journal" not in status.waits_for:
+                    self._head = status.journal_size
+                    break
+            await asyncio.sleep(RETRY_S)
+        self._note_abreast()
+
+    def _note_abreast(self) -> None:
+        if self._head is not None and self.views.next_offset >= self._head:
+            self._abreast.set()
+
     async def _run(self) -> None:
         while True:
             try:
@@ -206,6 +248,8 @@ class Hub:
                 self.metrics.told(fact)
             if record.stream.startswith(ACCOUNT):
                 self._tell(record)
+        if not self._abreast.is_set():
+            self._note_abreast()
 
     def _tell(self, record: Record) -> None:
         account = record.stream.removeprefix(ACCOUNT)

@@ -10,49 +10,23 @@ is known; a slot is taken last, when nothing but work remains.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Iterable
-from typing import Final
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from cluster.api.asked import CORRELATION_ID, PRINCIPAL, SESSION
-from cluster.api.bounds import json_fault, msgpack_fault
 from cluster.api.disconnects import DISCONNECTS, Disconnects
 from cluster.api.door import Door
 from cluster.api.gate import GATE, Gate
 from cluster.api.hub import HUB, Hub
 from cluster.api.problems import refuse, refuse_exception
 from cluster.api.request_log import CORRELATION, RequestLog, correlation_of
-from cluster.api.roles import check_table, may
-from cluster.api.route import OPEN, UNLIMITED, Route
+from cluster.api.roles import check_table
+from cluster.api.route import UNLIMITED, Route
 from cluster.api.security import KEY, Refusal
-
-TARPIT_S: Final = 0.2
-"""How long a refusal for its rate is held back: a flooder's connection is slow, and costs nothing meanwhile."""
-
-TARPIT_STEP: Final = 40
-TARPIT_MAX_S: Final = 2.0
-"""With every so many refusals of one key held back at once it takes `TARPIT_S` longer, up to this: a flood over many
-connections comes to some two hundred requests a second."""
-
-HEADERS: Final = (
-    (
-        "Content-Security-Policy",
-        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
-    ),
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-)
-"""On every answer; after OWASP's list of secure headers."""
-
-HSTS: Final = ("Strict-Transport-Security", "max-age=31536000")
-"""Besides, with TLS."""
+from cluster.api.told_headers import HEADERS, HSTS, refusal_headers
 
 
 def install(app: web.Application, door: Door, routes: Iterable[Route]) -> None:
@@ -132,56 +106,30 @@ async def _pass(gate: Gate, request: web.Request, route: Route) -> Refusal | Non
     body = await gate.body(request)
     if isinstance(body, Refusal):
         return body
-    if route.roles != OPEN:
-        identity = gate.identify(request, route, body)
-        if isinstance(identity, Refusal):
-            is_stranger = identity.code == "unauthenticated"
-            return gate.count_stranger(request, identity) if is_stranger else identity
+    identity = gate.who(request, route, body)
+    if isinstance(identity, Refusal):
+        return identity
+    if identity is not None:
         request[PRINCIPAL] = identity.principal
         if identity.session is not None:
             request[SESSION] = identity.session
-        refusal = gate.count(identity, route)
-        if refusal is not None:
-            return refusal
-        if not may(identity.principal.role, route):
-            roles = ", ".join(route.roles)
-            return Refusal("forbidden", f"expected one of the roles {roles}, got {identity.principal.role}")
-    fault = _fault(gate, request, body) if body else ""
-    return Refusal("malformed", fault) if fault else None
-
-
-def _fault(gate: Gate, request: web.Request, body: bytes) -> str:
-    options = gate.options
-    look = msgpack_fault if "msgpack" in request.content_type else json_fault
-    return look(body, options.depth_max, options.values_max)
+    return gate.bar(identity, route, body, "msgpack" not in request.content_type)
 
 
 async def _refuse(gate: Gate, request: web.Request, route: Route, refusal: Refusal) -> web.Response:
     gate.metrics.refused(refusal.code, route.rate_class)
-    headers: dict[str, str] = {}
-    if refusal.retry_after_s:
-        headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after_s)))
-    if refusal.code == "unauthenticated":
-        headers["WWW-Authenticate"] = f'Anabranch-HMAC-SHA256 key="{KEY}"'
     if refusal.code == "rate_limited":
-        await _hold_back(gate, request)
-    response = refuse(request, refusal.code, refusal.text, headers=headers)
+        # Only a connection waits: nothing is held for it but this.
+        who = request.headers.get(KEY) or request.remote or ""
+        try:
+            await asyncio.sleep(gate.hold(who))
+        finally:
+            gate.let_go(who)
+    response = refuse(request, refusal.code, refusal.text, headers=refusal_headers(refusal))
     if refusal.code in ("too_large", "too_slow"):
         # What is still on its way belongs to no request that anybody will read.
         response.force_close()
     return response
-
-
-async def _hold_back(gate: Gate, request: web.Request) -> None:
-    # Only a connection waits: nothing is held for it but this.
-    who = request.headers.get(KEY) or request.remote or ""
-    held = gate.held_back[who] = gate.held_back.get(who, 0) + 1
-    try:
-        await asyncio.sleep(min(TARPIT_MAX_S, TARPIT_S * (1 + held // TARPIT_STEP)))
-    finally:
-        gate.held_back[who] -= 1
-        if not gate.held_back[who]:
-            del gate.held_back[who]
 
 
 async def _sign_off(request: web.Request, response: web.StreamResponse) -> None:
@@ -203,6 +151,7 @@ async def _sign_off(request: web.Request, response: web.StreamResponse) -> None:
 async def _follow(app: web.Application) -> AsyncIterator[None]:
     hub = app[HUB]
     hub.start()
+    await hub.catch_up()
     yield
     await hub.stop()
     await app[DISCONNECTS].close()

@@ -18,7 +18,7 @@ import msgspec
 
 from cluster.api.answers import Problem
 from cluster.api.problems import COMMON, LATER, MEDIA, TABLE, WITH_BODY
-from cluster.api.route import OPEN, Answered, Route
+from cluster.api.route import OPEN, Answered, Route, reads_views
 from cluster.api.schemas import ID_PATTERN, MIC_PATTERN, NAME_PATTERN
 from cluster.api.wire import JSON, MSGPACK
 
@@ -92,6 +92,8 @@ def problem_codes(route: Route) -> tuple[str, ...]:
         codes.add("invalid")
     if "{" in route.path:
         codes.add("not_found")
+    if reads_views(route):
+        codes.add("not_ready")
     return tuple(code for code in TABLE if code in codes)
 
 

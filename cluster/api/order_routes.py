@@ -224,6 +224,7 @@ ROUTING_ROUTES: Final = (
         method="POST",
         path="/v1/route",
         handler=route_dry_run.route_slice,
+        quick=route_dry_run.dry_run,
         roles=EVERYBODY,
         rate_class=ROUTES_DRY,
         tag="routing",

@@ -98,6 +98,7 @@ class ParentFold:
             case ChildTradeCanceled():
                 self._amend(child_id, event.exec_ref_id, 0, 0, "busted")
             case ChildTradeCorrected():
+                self._replace_inferred(child_id, event.replaces_inferred_qty)
                 self._amend(child_id, event.exec_ref_id, event.last_qty, event.last_px, "corrected")
             case MarkoutObserved():
                 self.markouts.setdefault(child_id, []).append(event)
@@ -115,16 +116,19 @@ class ParentFold:
             liquidity="" if event.last_liquidity_ind is None else str(event.last_liquidity_ind).lower(),
             status="inferred" if event.is_inferred else "executed",
         )
-        left = event.replaces_inferred_qty
-        for one in self.fills if left else ():
-            if one.status == "inferred" and one.cl_ord_id == event.cl_ord_id:
-                taken = min(left, one.qty)
-                one.qty -= taken
-                left -= taken
-                if not left:
-                    break
+        self._replace_inferred(event.cl_ord_id, event.replaces_inferred_qty)
         self.fills.append(fill)
         self._fill_of[event.cl_ord_id, event.exec_id] = fill
+
+    def _replace_inferred(self, child_id: str, qty: Qty) -> None:
+        """Take what is known by now out of what was inferred of a child, oldest first."""
+        for one in self.fills if qty else ():
+            if one.status == "inferred" and one.cl_ord_id == child_id:
+                taken = min(qty, one.qty)
+                one.qty -= taken
+                qty -= taken
+                if not qty:
+                    break
 
     def _amend(self, child_id: str, exec_ref_id: str, qty: Qty, px: Px, status: str) -> None:
         fill = self._fill_of.get((child_id, exec_ref_id))

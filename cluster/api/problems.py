@@ -131,14 +131,6 @@ _encoder: Final = msgspec.json.Encoder()
 _log: Final = logging.getLogger("anabranch.api")
 
 
-class Fault(NamedTuple):
-    """A refusal that is still to be said: a code of the table, words for the client, and each thing that is wrong."""
-
-    code: str
-    text: str
-    errors: tuple[ErrorSaid, ...] = ()
-
-
 def error_of(code: str, text: str) -> ErrorSaid:
     """Return a message of the form "expected X, got Y - at PLACE" with its place apart.
 

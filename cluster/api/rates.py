@@ -53,6 +53,11 @@ class Rates:
         bucket, rate = self._bucket(who, rate_class, now)
         return 0.0 if rate is None or bucket.tokens >= 1 else (1 - bucket.tokens) / rate.per_s
 
+    def is_used_up(self, who: str, rate_class: str, now: float) -> bool:
+        """Whether `look` would find nothing. Nobody is remembered for it."""
+        bucket, rate = self._buckets.get((who, rate_class)), self._rates.get(rate_class)
+        return bucket is not None and rate is not None and bucket.tokens + (now - bucket.at) * rate.per_s < 1
+
     def _bucket(self, who: str, rate_class: str, now: float) -> tuple[_Bucket, Rate | None]:
         rate = self._rates.get(rate_class)
         if rate is None:

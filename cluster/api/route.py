@@ -7,12 +7,25 @@ rows like this, so that none of them can say what another does not.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from aiohttp import web
 
+from cluster.api.answers import ErrorSaid
+
+
+class Fault(NamedTuple):
+    """A refusal that is still to be said: a code of the table, words for the client, and each thing that is wrong."""
+
+    code: str
+    text: str
+    errors: tuple[ErrorSaid, ...] = ()
+
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Quick = Callable[[web.Application, Any, str], bytes | Fault]
+"""From a body's struct and the media type to answer in to the answer's bytes, or to why not."""
 
 TRADER, OPERATOR, RISK, READ_ONLY, AUDITOR = "trader", "operator", "risk", "read_only", "auditor"
 ROLES: Final = (TRADER, OPERATOR, RISK, READ_ONLY, AUDITOR)
@@ -64,8 +77,19 @@ class Route(NamedTuple):
     """Codes of the table of problems that this resource alone can answer with; `problems.COMMON` are every one's."""
     example: object = None
     """A body to show, as JSON."""
+    quick: Quick | None = None
+    """What it does where it has to wait for nothing."""
 
     @property
     def operation_id(self) -> str:
         """Its name in the document and in metrics: the handler's own."""
         return getattr(self.handler, "__name__", "handler")
+
+
+WITHOUT_VIEWS: Final = ("/v1/clock", "/v1/cluster", "/metrics")
+"""Reads that show nothing of the journal."""
+
+
+def reads_views(route: Route) -> bool:
+    """Whether a row shows what the door has read of the journal: it must not while that is an earlier moment."""
+    return route.rate_class in (READS, STREAMS) and route.path not in WITHOUT_VIEWS

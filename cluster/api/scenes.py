@@ -11,13 +11,13 @@ from typing import Final
 from aiohttp import web
 
 from cluster.api.backend import MarketPicture
+from cluster.api.ready import Ready, ready
 from router.allocation.allocate import Exploration
 from router.domain.enums import Side
 from router.domain.orders import ParentOrder
 from router.domain.scores import CHALLENGER, ContextFrame, PolicySnapshot
 from router.domain.snapshot import fault_of
 from router.domain.units import SECOND
-from router.prepared import Prepared, prepared
 from router.route import Surroundings, fall_back_policy
 from router.schedule.pacing import BASE_MIN_BPS
 
@@ -40,19 +40,19 @@ class Scene:
         self.picture = picture
         self.around = around
         self.taking_bps = taking_bps
-        self._ready: dict[Terms, Prepared | None] = {}
+        self._ready: dict[Terms, Ready | None] = {}
 
-    def find(self, terms: Terms) -> Prepared | None:
+    def find(self, terms: Terms) -> Ready | None:
         """Return what is ready for orders of these terms; None: nothing yet, or each is routed by itself."""
         return self._ready.get(terms)
 
-    def prepare(self, terms: Terms, parent: ParentOrder) -> Prepared | None:
-        """Make ready and keep what orders of the terms of `parent` have in common; None as `prepared`."""
+    def prepare(self, terms: Terms, parent: ParentOrder) -> Ready | None:
+        """Make ready and keep what orders of the terms of `parent` have in common; None as `ready`."""
         if terms in self._ready:
             return self._ready[terms]
         if len(self._ready) >= TERMS_MAX:
             del self._ready[next(iter(self._ready))]
-        found = self._ready[terms] = prepared(parent, self.around)
+        found = self._ready[terms] = ready(parent, self.around, self.picture)
         return found
 
 

@@ -12,14 +12,15 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
-from cluster.api.gate import GATE, Gate
+from cluster.api.connections import Connection, Connections
+from cluster.api.gate import GATE
 from cluster.api.hub import HUB
 from cluster.api.options import ApiOptions
+from cluster.api.quick import QuickLane
 from router.domain.errors import ConfigError, bad_value
 
 T = TypeVar("T")
@@ -32,129 +33,7 @@ LINGER_S: Final = 1.0
 
 BACKLOG: Final = 1_024
 
-_BUSY: Final = (
-    b'{"type":"/docs#problem-unavailable","title":"Too many connections","status":503,"code":"unavailable",'
-    b'"detail":"come again","retry":"later"}'
-)
-_TURNED_AWAY: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n"
-    b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(_BUSY), _BUSY)
-)
-"""To a connection too many: it is not worth a handler."""
-
 _log: Final = logging.getLogger("anabranch.api")
-
-
-class Connections:
-    """Every open connection of a door, and since when each has kept it waiting."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._open: dict[int, Connection] = {}
-        self._addresses: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def add(self, connection: Connection) -> bool:
-        """Take a connection in, unless there are too many, in all or from its address."""
-        options, address = self._gate.options, connection.address
-        if len(self._open) >= options.connections_max:
-            return self._turn_away("too_many")
-        if self._addresses.get(address, 0) >= options.connections_per_address:
-            return self._turn_away("too_many_of_one_address")
-        self._open[id(connection)] = connection
-        self._addresses[address] = self._addresses.get(address, 0) + 1
-        self._gate.metrics.connections.set(len(self._open))
-        return True
-
-    def discard(self, connection: Connection) -> None:
-        """Forget a connection that is over; one that was turned away was never here."""
-        if self._open.pop(id(connection), None) is not None:
-            left = self._addresses[connection.address] - 1
-            self._addresses[connection.address] = left
-            if not left:
-                del self._addresses[connection.address]
-            self._gate.metrics.connections.set(len(self._open))
-
-    def sweep(self, now: float) -> None:
-        """Cut the connections that keep us waiting for too long."""
-        options = self._gate.options
-        for connection in list(self._open.values()):
-            if connection.unread_since and now - connection.unread_since > options.write_timeout_s:
-                self._cut(connection, "unread")
-            elif connection.silent_since and now - connection.silent_since > options.header_timeout_s:
-                self._cut(connection, "slow_header")
-
-    def _turn_away(self, why: str) -> bool:
-        self._gate.metrics.cut_connections.labels(why).inc()
-        return False
-
-    def _cut(self, connection: Connection, why: str) -> None:
-        self._gate.metrics.cut_connections.labels(why).inc()
-        connection.abort()
-
-
-class Connection(asyncio.Protocol):
-    """One connection: aiohttp's own handler, watched. Times are the loop's; 0 is not waiting."""
-
-    def __init__(self, inner: RequestHandler, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
-        self._inner = inner
-        self._connections = connections
-        self._loop = loop
-        self._is_in = False
-        self._transport: asyncio.Transport | None = None
-        self.address = ""
-        self.silent_since = loop.time()
-        """Since when no first request has come whole; 0 once one has."""
-        self.unread_since = 0.0
-        """Since when it does not read what we wrote."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, or turn the connection away with a few bytes."""
-        self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        self.address = str(peer[0]) if peer else ""
-        self._is_in = self._connections.add(self)
-        if self._is_in:
-            self._inner.connection_made(transport)
-        else:
-            self._transport.write(_TURNED_AWAY)
-            self._transport.close()
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """End."""
-        if self._is_in:
-            self._connections.discard(self)
-            self._inner.connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Hand on what came, and see whether it made a request whole."""
-        if self._is_in:
-            self._inner.data_received(data)
-            # aiohttp counts requests whose headers are whole; there is no other place to ask.
-            if self.silent_since and self._inner._request_count:
-                self.silent_since = 0.0
-
-    def eof_received(self) -> bool | None:
-        """Hand on the end of what comes."""
-        self._inner.eof_received()
-        return None
-
-    def pause_writing(self) -> None:
-        """The client has stopped reading."""
-        self.unread_since = self._loop.time()
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        """The client reads again."""
-        self.unread_since = 0.0
-        self._inner.resume_writing()
-
-    def abort(self) -> None:
-        """Cut it off."""
-        if self._transport is not None:
-            self._transport.abort()
 
 
 class Server:
@@ -165,6 +44,7 @@ class Server:
         self._options = options
         self._gate = app[GATE]
         self.connections = Connections(self._gate)
+        self.quick = QuickLane(app)
         self.port = options.port
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -191,7 +71,7 @@ class Server:
         assert inner is not None
         try:
             self._listener = await loop.create_server(
-                lambda: Connection(inner(), self.connections, loop),
+                lambda: Connection(inner(), self.connections, self.quick, loop),
                 self._options.host,
                 self._options.port,
                 ssl=_tls(self._options),

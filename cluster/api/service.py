@@ -37,6 +37,7 @@ async def get_readiness(request: web.Request) -> web.Response:
         waits_for = (f"desk: {exc}",)
     hub = request.app[HUB]
     waits_for += ("closing",) if hub.is_closing else (f"follower: {hub.fault}",) if hub.fault else ()
+    waits_for += (f"views: {hub.behind}",) if hub.behind else ()
     return reply(request, Readiness(is_ready=not waits_for, waits_for=waits_for), 503 if waits_for else 200)
 
 

@@ -10,7 +10,8 @@ from typing import Final
 from aiohttp import web
 
 from cluster.api.answers import ErrorSaid, NotedAnswer
-from cluster.api.problems import TABLE, Fault, refuse
+from cluster.api.problems import TABLE, refuse
+from cluster.api.route import Fault
 from cluster.api.wire import reply
 from router.domain.requests import Accepted, Answer, Conflicting, Denial, Denied, Noted, NotFound
 from router.risk.reasons import DenyReason

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parents[2]
 
-REPEATS_MAX, SEEDS_MAX = 100, 10_000
+REPEATS_MAX, SEEDS_MAX, ROUNDS_MAX = 100, 10_000, 100_000
 """Above them a day would not do."""
 
 
@@ -31,6 +31,7 @@ def bench(
     repeat: Annotated[int, typer.Option(min=1, max=REPEATS_MAX, metavar="N", help="Medians of so many.")] = 3,
     seeds: Annotated[int, typer.Option(min=1, max=SEEDS_MAX, metavar="N", help="compare: seeds 1 to N.")] = 20,
     id: Annotated[list[str] | None, typer.Option(metavar="L1", help="learning: only this; may be repeated.")] = None,
+    rounds: Annotated[int, typer.Option(min=0, max=ROUNDS_MAX, metavar="N", help="kills: rounds; 0: 200.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Once, with small sizes: that it runs, not how fast.")] = False,
     data: options.Data = None,
     config: options.Config = None,
@@ -48,7 +49,8 @@ def bench(
     catalogue.groups_of(name, ids)
     folder = chosen_data(data, load_config(config))
     with stdout_for_result(), progress_bar(name) as progress:
-        settings = _module("rows").Settings(repeat, quick, seeds, folder, progress or (lambda share, text: None))
+        say = progress or (lambda share, text: None)
+        settings = _module("rows").Settings(repeat, quick, seeds, folder, say, rounds)
         rows = catalogue.run(name, settings, ids)
     if json:
         print_json(rows)

@@ -61,26 +61,34 @@ def _faults(seeds: int, *, strict: bool, json: bool) -> int:
 
 
 def _plain(report: SweepReport) -> dict[str, object]:
-    """Return a sweep's report for JSON: rows of the tables as `STATE x Event`."""
+    """Return a sweep's report for JSON: rows of the tables as `STATE x Event`, with why they were not used."""
+    from scenarios.fault_rows import why_unused
+
     return report._asdict() | {
         "child_rows": {" x ".join(row): n for row, n in report.child_rows.items()},
         "parent_rows": {" x ".join(row): n for row, n in report.parent_rows.items()},
-        "never_child": [" x ".join(row) for row in report.never_child],
-        "never_parent": [" x ".join(row) for row in report.never_parent],
+        "never_child": {" x ".join(row): why_unused(row) for row in report.never_child},
+        "never_parent": {" x ".join(row): why_unused(row) for row in report.never_parent},
         "violations": {str(seed): broken for seed, broken in report.violations.items()},
     }
 
 
 def _print_sweep(report: SweepReport) -> None:
+    from scenarios.fault_rows import FAULT_KINDS, why_unused
+
     out = stdout()
     out.print(f"{report.seeds} seeds, {len(report.violations)} with violations")
     out.print("faults: " + ", ".join(f"{n:,} {kind}" for kind, n in report.faults.items()), highlight=False)
+    kinds = len(FAULT_KINDS)
+    out.print(f"kinds of faults: {kinds - len(report.never_fault)} of {kinds} happened", highlight=False)
+    out.print("".join(f"  never: {kind}\n" for kind in report.never_fault), end="", highlight=False)
     for name, rows, never in (
         ("child", report.child_rows, report.never_child),
         ("parent", report.parent_rows, report.never_parent),
     ):
         out.print(f"{name} table: {len(rows)} of {len(rows) + len(never)} rows used", highlight=False)
-        out.print("".join(f"  never: {' x '.join(row)}\n" for row in never), end="", highlight=False)
+        said = "".join(f"  never: {' x '.join(row)} ({why_unused(row)})\n" for row in never)
+        out.print(said, end="", highlight=False, soft_wrap=True)
     for seed, broken in report.violations.items():
         out.print(f"seed {seed}: {'; '.join(broken)}", highlight=False, markup=False)
 

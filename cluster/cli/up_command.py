@@ -6,6 +6,7 @@ Rule of this file: `up` holds the desk until it is asked to end; what the others
 from __future__ import annotations
 
 import json
+import signal
 import ssl
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -51,6 +52,8 @@ def up(
     from cluster.live.starting import SettingsAt
 
     at = SettingsAt(file="" if config is None else str(config.resolve()), changes=changes)
+    # Who is told to end while the desk starts ends what has been started, as an interrupted one does.
+    signal.signal(signal.SIGTERM, _interrupt)
     typer.echo("starting actors ...")
     with hold_up(settings, at, folder, address, configuration.ray) as desk:
         for note in desk.notes:
@@ -96,6 +99,10 @@ def down(config: Config = None) -> None:
             raise LinkError(f"expected process {asked.pid} to end within {READY_TIMEOUT_S:.0f} s, got it still there")
         time.sleep(POLL_S)
     typer.echo("down")
+
+
+def _interrupt(number: int, _: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _settings(config: Path | None, changes: dict[str, Any] | None = None) -> LiveSettings:

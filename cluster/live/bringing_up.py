@@ -213,7 +213,8 @@ def _recipes(
     settings: LiveSettings, at: SettingsAt, opened: SessionOpened, data: Path | None, namespace: str, token: str
 ) -> list[Recipe]:
     """Return one recipe for each actor, in the order they start: the record, shells, the market, the gateway."""
-    own = codec.encode(msgspec.structs.replace(at, journal_url=_absolute(settings.journal_url)))
+    text = Path(at.file).read_text(encoding="utf-8") if at.file else None
+    own = codec.encode(msgspec.structs.replace(at, journal_url=_absolute(settings.journal_url), text=text))
 
     def service(name: str) -> Recipe:
         recipe = _recipe(name, name, opened, data, settings.state, token)

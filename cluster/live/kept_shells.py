@@ -41,10 +41,14 @@ class KeptShell:
     def handle(self, batch: Message) -> Message:
         """Answer, and take a snapshot where it is time."""
         reply = self.shell.handle(batch)
-        size = self._journal.health().durable_size
-        if self.taker.is_due(size):
-            self.taker.take(self.shell.state, size, head_at(self._journal, size))
+        if self.taker.is_due(self._journal.health().durable_size):
+            self.keep()
         return reply
+
+    def keep(self) -> None:
+        """Take a snapshot."""
+        size = self._journal.health().durable_size
+        self.taker.take(self.shell.state, size, head_at(self._journal, size))
 
 
 class StatedHost:

@@ -29,6 +29,9 @@ from scenarios.shells import Shell
 SUFFIX = ".ledger"
 """A venue's ledger lies beside its journal."""
 
+TAIL_BYTES = 1 << 20
+"""How much of a ledger its next writer reads: to know the last line, and where it ends."""
+
 _ENDS = ("CANCELED", "EXPIRED", "REJECTED")
 
 
@@ -77,17 +80,17 @@ class LedgerShell:
 
 
 class Ledger:
-    """The writing side: one file, each batch once.
+    """The writing side: one file, each batch once. It looks at the end of what is there; readers look at all of it.
 
     Raises:
         JournalError: the file cannot be written.
-        JournalCorruptError: a line other than the last does not hold together.
+        JournalCorruptError: a line at the end, other than the last, does not hold together.
     """
 
     def __init__(self, path: Path) -> None:
         self._last, whole = -1, 0
         if path.exists():
-            for line, end in _lines(path):
+            for line, end in _last_lines(path):
                 self._last, whole = line.batch, end
         try:
             self._file = path.open("ab", buffering=0)
@@ -155,10 +158,17 @@ def children_of(lines: Iterable[Line]) -> dict[str, LedgerChild]:
     return children
 
 
-def _lines(path: Path) -> Iterator[tuple[Line, int]]:
-    """Yield each line with where in the file it ends."""
+def _last_lines(path: Path) -> Iterator[tuple[Line, int]]:
+    """Yield the lines that begin in the last `TAIL_BYTES`; all of them where none does."""
     data = path.read_bytes()
-    start = 0
+    before = data.find(b"\n", max(len(data) - TAIL_BYTES, 0))
+    is_whole = len(data) <= TAIL_BYTES or data.find(b"\n", before + 1) < 0
+    return _lines(path, 0 if is_whole else before + 1)
+
+
+def _lines(path: Path, start: int = 0) -> Iterator[tuple[Line, int]]:
+    """Yield each line with where in the file it ends, from the one on that begins at `start`."""
+    data = path.read_bytes()
     while (end := data.find(b"\n", start)) >= 0:
         crc, _, text = data[start:end].partition(b" ")
         if crc != b"%08x" % zlib.crc32(text):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cluster.live.build import build_text
-from cluster.live.reopening import base_limits, limits_text
+from cluster.live.reopening import base_approval, base_limits, limits_text
 from cluster.live.settings import LiveSettings
 from router.domain import codec
 from router.domain.errors import ConfigError, bad_value
@@ -84,4 +84,4 @@ def desk_of(settings: LiveSettings, opened: SessionOpened, assembly: Assembly) -
         symbol: SymbolFacts(tradable, assembly.setup.adv, assembly.setup.open_at, assembly.setup.close_at)
         for symbol, tradable in tradables(assembly.specs).items()
     }
-    return Intake(base_limits(settings, opened), symbols, settings.approval_above)
+    return Intake(base_limits(settings, opened), symbols, base_approval(settings, opened))

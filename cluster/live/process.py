@@ -67,6 +67,11 @@ class LiveProcess:
         """Return the name and the process id: that it answers is the news."""
         return self._recipe.name, os.getpid()
 
+    async def stay(self) -> None:
+        """Never return: whoever asked hears at once when this process is gone."""
+        # Ray runs a class with coroutines on a loop, where a call that waits otherwise holds up all others.
+        await asyncio.Event().wait()
+
     def close(self) -> None:
         """End the service, and return when everything is written."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(CLOSE_TIMEOUT_S)

@@ -18,15 +18,14 @@ import msgspec
 from cluster.api.decimals import time_text
 from cluster.live.build import build_text
 from cluster.live.clock import LiveClock
-from cluster.live.settings import DESK_MARKET, LiveSettings
+from cluster.live.settings import DESK_MARKET, LiveSettings, approval_micros
 from router.domain import codec
 from router.domain.errors import ConfigError
 from router.domain.facts import LimitSet, SessionOpened
-from router.domain.units import MILLISECOND, SECOND, Nanos
+from router.domain.units import MILLISECOND, SECOND, Micros, Nanos
 from router.intake.state import limit_value
 from router.orders.journal import Record
 from router.risk.limits import RULES, RiskLimits, changed, limits_from_table
-from scenarios.scenario import library, load_scenario
 
 WHO = "configuration file"
 """Who is said to have changed a limit; no person's name has a space in it."""
@@ -61,6 +60,13 @@ def base_limits(settings: LiveSettings, opened: SessionOpened) -> RiskLimits:
     return limits_of(opened.limits) if opened.limits else settings.limits
 
 
+def base_approval(settings: LiveSettings, opened: SessionOpened) -> Micros | None:
+    """Return from which value on an order of the session waits for a second person; None: none does."""
+    if not opened.limits:
+        return settings.approval_above
+    return approval_micros(opened.approval_above or None)
+
+
 def ends_at(opened: SessionOpened) -> Nanos:
     """Return when a session ends, by the wall clock."""
     return opened.wall_at + round((opened.close_at - opened.open_at) / opened.speed)
@@ -86,6 +92,9 @@ def check_kept(settings: LiveSettings, opened: SessionOpened) -> None:
         ConfigError: names the key, the session's value, the file's and what to do.
         ScenarioError: the configuration's scenario cannot be used.
     """
+    # Only who opens a session looks at scenarios; a gateway needs this file for its limits alone.
+    from scenarios.scenario import library, load_scenario
+
     live, scenario = settings.live, load_scenario(settings.live.scenario)
     _same(settings, "live.scenario", opened.scenario_name, scenario.name)
     is_same_text = scenario.text == opened.scenario_text

@@ -101,19 +101,28 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def approval_above(self) -> Micros | None:
         """From which value on an order waits for a second person."""
-        return None if self.live.approval_above is None else int(Decimal(self.live.approval_above) * MICROS)
+        return approval_micros(self.live.approval_above)
 
 
-def live_settings(file: Path | None, changes: Mapping[str, Any] | None = None) -> LiveSettings:
+def approval_micros(text: str | None) -> Micros | None:
+    """Return an amount of money in the desk's own unit.
+
+    >>> approval_micros("12.5"), approval_micros(None)
+    (12500000, None)
+    """
+    return None if text is None else int(Decimal(text) * MICROS)
+
+
+def live_settings(file: Path | None, changes: Mapping[str, Any] | None = None, text: str | None = None) -> LiveSettings:
     """Return the set-up in a configuration file, or the defaults: open on loopback, everybody may trade.
 
-    `changes` are values of `[api]` that a command line gives.
+    `changes` are values of `[api]` that a command line gives; `text` is what the file held when the desk came up.
 
     Raises:
         ConfigError: names the file and the key.
     """
     where = "the defaults" if file is None else str(file)
-    table = {} if file is None else _read(file)
+    table = {} if file is None else _read(file, text)
     part = _parsed({key: value for key, value in table.items() if key in LIVE_TABLES}, where)
     api = {**part.api, **(changes or {})}
     if file is None:
@@ -134,9 +143,9 @@ def live_settings(file: Path | None, changes: Mapping[str, Any] | None = None) -
     )
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, text: str | None) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8") if text is None else text)
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else str(exc)
         raise ConfigError(f"expected a TOML file, got {reason} - at {file}") from exc

@@ -24,10 +24,12 @@ class SettingsAt(msgspec.Struct, frozen=True, kw_only=True):
     file: str = ""
     changes: dict[str, int | str | bool] = msgspec.field(default_factory=dict)
     journal_url: str = ""
+    text: str | None = None
+    """What the file held when the desk came up: a later life of an actor goes by the same."""
 
     def settings(self) -> LiveSettings:
         """Return the settings."""
-        return live_settings(Path(self.file) if self.file else None, self.changes)
+        return live_settings(Path(self.file) if self.file else None, self.changes, self.text)
 
 
 def opened_in(recipe: Recipe) -> SessionOpened:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import msgspec
 
@@ -134,8 +133,8 @@ class Answering:
 class Asking:
     """The side that asks. It connects when it is first asked, and again when the stream broke.
 
-    `find` returns where the other side is now (it may bring it back to life); `news` is called with every push, and
-    `connected` after each connection, to ask for what was subscribed to.
+    `find` returns where the other side is now (it may bring it back to life); `news` is called with every push. All who
+    ask while there is no stream wait for the same one, each for as long as it will: who gives up ends it for nobody.
     """
 
     def __init__(
@@ -153,27 +152,34 @@ class Asking:
         self._reading: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._number = 0
-        self._lock = asyncio.Lock()
+        self._connecting: asyncio.Task[asyncio.StreamWriter] | None = None
         self._was_lost = False
         self.lost = asyncio.Event()
         """Set while there is no stream: who follows news waits for it and subscribes again."""
 
     async def ask(self, word: str, body: bytes, timeout_s: float) -> bytes:
-        """Return the answer.
+        """Return the answer within `timeout_s`, connecting and all.
 
         Raises:
             LinkError: it was certainly not handed over.
             UnknownOutcomeError: it was handed over, and its answer is lost or late.
             AnabranchError: what the other side raised, as the same class.
         """
-        writer = await self._connected()
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + timeout_s
+        try:
+            async with asyncio.timeout_at(ends_at):
+                writer = await self._connected()
+        except TimeoutError as exc:
+            raise LinkError(f"expected {self.name} to listen within {timeout_s} s, got no stream to it") from exc
         self._number += 1
         number = self._number
-        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[bytes] = loop.create_future()
         self._waiting[number] = future
         try:
             _write(writer, (number, word, body))
-            return await asyncio.wait_for(future, timeout_s)
+            async with asyncio.timeout_at(ends_at):
+                return await future
         except (OSError, EOFError, TimeoutError) as exc:
             raise UnknownOutcomeError(f"expected an answer of {self.name} to {word}, got none ({exc})") from exc
         finally:
@@ -181,28 +187,35 @@ class Asking:
 
     async def close(self) -> None:
         """Leave."""
-        if self._reading is not None:
-            self._reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._reading
+        tasks = [task for task in (self._connecting, self._reading) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._drop()
 
     async def _connected(self) -> asyncio.StreamWriter:
-        async with self._lock:
-            if self._writer is None or self._writer.is_closing():
-                try:
-                    host, port = await self._find(self._was_lost)
-                    async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                        reader, writer = await asyncio.open_connection(host, port)
-                        await self._show(reader, writer)
-                except (OSError, EOFError, TimeoutError) as exc:
-                    self._was_lost = True
-                    raise LinkError(f"expected {self.name} to listen, got {exc or type(exc).__name__}") from exc
-                self._was_lost = False
-                self._writer = writer
-                self.lost.clear()
-                self._reading = asyncio.create_task(self._read(reader))
+        if self._writer is not None and not self._writer.is_closing():
             return self._writer
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.create_task(self._connect())
+            # Where everybody has given up meanwhile, nobody asks for what came of it.
+            self._connecting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> asyncio.StreamWriter:
+        try:
+            host, port = await self._find(self._was_lost)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection(host, port)
+                await self._show(reader, writer)
+        except (OSError, EOFError, TimeoutError) as exc:
+            self._was_lost = True
+            raise LinkError(f"expected {self.name} to listen, got {exc or type(exc).__name__}") from exc
+        self._was_lost = False
+        self._writer = writer
+        self.lost.clear()
+        self._reading = asyncio.create_task(self._read(reader))
+        return writer
 
     async def _show(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Show that we hold the secret, and see that the other side does.

@@ -230,12 +230,14 @@ class MarketFeatures:
     def snapshot(self, now: Nanos) -> MarketSnapshot:
         """Return the market as a parent decides on it: every venue's last quote with its session, the tiers of the
         dealers that are up, the consolidated best and the volume so far."""
-        for k, row in enumerate(self._book.tolist()):
-            if row != self._quoted[k]:
-                self._quoted[k] = row
-                self._quotes[k] = self._quote(k, row)
+        book = self._book.tolist()
+        if book != self._quoted:
+            for k, row in enumerate(book):
+                if row != self._quoted[k]:
+                    self._quotes[k] = self._quote(k, row)
+            self._quoted = book
         quotes = tuple(self._quotes)
-        tiers = tuple(t for group, is_up in zip(self._tiers, self._is_up, strict=True) if is_up for t in group)
+        tiers = tuple([tier for k in self._dealers if self._is_up[k] for tier in self._tiers[k]])
         bid, bid_qty, ask, ask_qty = self._best.tolist()
         volume = int(self._whole[layout.VOLUME])
         return MarketSnapshot(
@@ -249,6 +251,11 @@ class MarketFeatures:
             volume=volume,
             volatility_bps=self._volatility_bps(now),
         )
+
+    def best(self) -> tuple[Px, Px, Qty]:
+        """Return the consolidated bid and ask, 0 for a side that is empty, and the volume so far."""
+        bid, _, ask, _ = self._best.tolist()
+        return bid, ask, int(self._whole[layout.VOLUME])
 
     def _quote(self, venue: int, row: list[int]) -> Quote:
         at, bid, bid_qty, ask, ask_qty = row

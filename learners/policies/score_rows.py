@@ -22,8 +22,8 @@ def score_rows(seen: Sight, worth_bps: F64, is_asked: B8, scored: int, is_leakin
     """Write a look into `table` float64 (5 + bins, lanes), laid out as `router.domain.score_table` says.
 
     `worth_bps` (lanes,) is what is public of a share's worth, `is_asked` (lanes,) says which lanes are requests,
-    `scored` is the component of the markout; leakage is 0 unless `is_leaking`. The spread is the standard deviation of a
-    share's worth: of its chance and of its cost.
+    `scored` is the component of the markout; leakage is 0 unless `is_leaking`. The spread is the standard deviation of
+    a share's worth: of its chance and of its cost.
     """
     of_cost: F64 = np.empty(len(worth_bps))
     _write(seen.p, seen.mu, seen.hazards, seen.costs, seen.sd, worth_bps, is_asked, scored, is_leaking, table, of_cost)

@@ -145,6 +145,8 @@ class ChildTradeCorrected(_ChildEvent, frozen=True, tag=True):
     exec_ref_id: str
     last_qty: Qty
     last_px: Px
+    replaces_inferred_qty: Qty = 0
+    """How much of what was inferred is what it gives: the venue had counted it when it was asked."""
 
 
 class ChildAmendedEarly(_ChildEvent, frozen=True, tag=True):
@@ -154,6 +156,8 @@ class ChildAmendedEarly(_ChildEvent, frozen=True, tag=True):
     exec_ref_id: str
     last_qty: Qty = 0
     last_px: Px = 0
+    transacted_at: Nanos = 0
+    """The venue's time of it."""
 
 
 class ChildOut(_ChildEvent, frozen=True, tag=True):

@@ -33,7 +33,10 @@ class Answered(NamedTuple):
     entries: tuple[tuple[str, Draft], ...] = ()
 
 
-_Basis = tuple[RiskLimits, tuple[tuple[str, SymbolFacts], ...], Micros | None]
+class _Basis(NamedTuple):
+    limits: RiskLimits
+    symbols: tuple[tuple[str, SymbolFacts], ...]
+    approval_above: Micros | None
 
 
 class Intake:
@@ -125,8 +128,8 @@ class Intake:
     @classmethod
     def on(cls, basis: bytes) -> Intake:
         """Return a new desk made from what `basis` gave."""
-        limits, symbols, approval_above = codec.decode(basis, _Basis)
-        return cls(limits, dict(symbols), approval_above)
+        made = codec.decode(basis, _Basis)
+        return cls(made.limits, dict(made.symbols), made.approval_above)
 
     def basis(self) -> bytes:
         """Return what a desk is made from besides its journal, as bytes: limits, symbols, when a person is asked."""

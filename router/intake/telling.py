@@ -62,6 +62,7 @@ class Teller:
         elif isinstance(event, ChildTradeCanceled):
             yield from self._amended(event, 0, 0)
         elif isinstance(event, ChildTradeCorrected):
+            yield from self._take_back(event)
             yield from self._amended(event, event.last_qty, event.last_px)
         elif isinstance(event, ParentSuspended):
             yield OrderSuspended(at=event.at, account=self._account, parent_id=self._parent_id, reason=event.reason)
@@ -115,7 +116,7 @@ class Teller:
             last_liquidity_ind=event.last_liquidity_ind,
         )
 
-    def _take_back(self, event: ChildTraded) -> Iterator[Told]:
+    def _take_back(self, event: ChildTraded | ChildTradeCorrected) -> Iterator[Told]:
         """Yield what of the inferred fills a real one replaces, oldest first."""
         left = event.replaces_inferred_qty
         names = self._inferred.get(event.cl_ord_id, [])

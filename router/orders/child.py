@@ -327,21 +327,23 @@ def _trade(state: ChildState, event: ChildTraded) -> None:
     age = (event.transacted_at or event.at) - state.intended_at
     state.watched_age = max(state.watched_age, age)
     if event.is_inferred:
-        state.inferred.append(InferredLot(event.last_qty, event.last_px))
+        state.inferred.append(InferredLot(event.last_qty, event.last_px, event.transacted_at))
     else:
         state.executions[event.exec_id] = Execution(event.last_qty, event.last_px, event.fee_micros)
 
 
 def _amend_early(state: ChildState, event: ChildAmendedEarly) -> None:
-    state.early.append(Early(event.exec_id, event.exec_ref_id, event.last_qty, event.last_px))
+    early = Early(event.exec_id, event.exec_ref_id, event.last_qty, event.last_px, event.transacted_at)
+    state.early.append(early)
 
 
-def _bust(state: ChildState, exec_id: str, exec_ref_id: str, qty: Qty, px: Px) -> None:
+def _bust(state: ChildState, exec_id: str, exec_ref_id: str, qty: Qty, px: Px, replaces: Qty = 0) -> None:
     if state.early:
         state.early = [early for early in state.early if early.exec_id != exec_id]
     execution = state.executions[exec_ref_id]
-    state.cum_qty += qty - execution.qty
-    state.notional += qty * px - execution.qty * execution.px
+    replaced, estimated = take_inferred(state.inferred, replaces)
+    state.cum_qty += qty - execution.qty - replaced
+    state.notional += qty * px - execution.qty * execution.px - estimated
     if qty == 0:
         state.fee_micros -= execution.fee_micros
         execution.fee_micros = 0
@@ -353,7 +355,7 @@ def _cancel_trade(state: ChildState, event: ChildTradeCanceled) -> None:
 
 
 def _correct_trade(state: ChildState, event: ChildTradeCorrected) -> None:
-    _bust(state, event.exec_id, event.exec_ref_id, event.last_qty, event.last_px)
+    _bust(state, event.exec_id, event.exec_ref_id, event.last_qty, event.last_px, event.replaces_inferred_qty)
 
 
 _CHANGES: dict[type, Callable[[ChildState, Any], None]] = {

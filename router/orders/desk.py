@@ -55,7 +55,7 @@ class Glance(NamedTuple):
     @property
     def may_route(self) -> bool:
         """Whether any of it can be routed, for which the policy as it is then is looked at."""
-        return any([1 <= portion.qty <= self.view.unrouted_qty for portion in self.release.portions])
+        return any(1 <= portion.qty <= self.view.unrouted_qty for portion in self.release.portions)
 
 
 class HostSetup(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from router.domain.units import Micros, Px, Qty
+from router.domain.units import Micros, Nanos, Px, Qty
 
 EARLY_MAX = 32
 """Busts and corrections of one child that are remembered until their executions come: a venue that says more of them
@@ -26,19 +26,21 @@ class Execution:
 
 
 class InferredLot(NamedTuple):
-    """Quantity known only from the venue's cum_qty, at the price estimated then."""
+    """Quantity known only from the venue's cum_qty, at the price estimated then; `at` is the venue's time of that."""
 
     qty: Qty
     px: Px
+    at: Nanos = 0
 
 
 class Early(NamedTuple):
-    """A bust (of quantity 0) or a correction whose execution has not reached us."""
+    """A bust (of quantity 0) or a correction, made at `at` by the venue's clock."""
 
     exec_id: str
     exec_ref_id: str
     qty: Qty
     px: Px
+    at: Nanos = 0
 
 
 def take_inferred(lots: list[InferredLot], qty: Qty) -> tuple[Qty, int]:
@@ -46,7 +48,7 @@ def take_inferred(lots: list[InferredLot], qty: Qty) -> tuple[Qty, int]:
 
     >>> lots = [InferredLot(30, 10), InferredLot(30, 20)]
     >>> take_inferred(lots, 40), lots
-    ((40, 500), [InferredLot(qty=20, px=20)])
+    ((40, 500), [InferredLot(qty=20, px=20, at=0)])
     """
     left, notional = qty, 0
     while left and lots:
@@ -55,5 +57,14 @@ def take_inferred(lots: list[InferredLot], qty: Qty) -> tuple[Qty, int]:
         left -= taken
         notional += taken * lot.px
         if taken < lot.qty:
-            lots.insert(0, InferredLot(lot.qty - taken, lot.px))
+            lots.insert(0, lot._replace(qty=lot.qty - taken))
     return qty - left, notional
+
+
+def counted_already(lots: list[InferredLot], more: Qty, at: Nanos) -> Qty:
+    """Return how much of what an amendment made at `at` gives the venue had counted when it was last asked.
+
+    >>> counted_already([InferredLot(5, 10, at=3), InferredLot(5, 10, at=9)], 20, 4)
+    5
+    """
+    return min(max(more, 0), sum(lot.qty for lot in lots if lot.at >= at))

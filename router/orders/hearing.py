@@ -32,7 +32,7 @@ from router.domain.ids import INFERRED, inferred_exec_id, request_id
 from router.domain.reports import ExecutionReport, OrderCancelReject, Report
 from router.domain.units import Nanos, Qty
 from router.orders.child import AWAITING, TABLE, ChildState
-from router.orders.executions import EARLY_MAX, Early
+from router.orders.executions import EARLY_MAX, Early, InferredLot, counted_already, take_inferred
 from router.orders.parent import ParentState
 
 S = OrdStatus
@@ -110,7 +110,8 @@ def _traded(state: ParentState, child: ChildState, report: ExecutionReport, now:
     if isinstance(request, ChildReplaceRequested) and child.order_qty < report.order_qty == request.order_qty:
         # The execution overtook the REPLACED report: the venue has the larger quantity already.
         flags += _replaced_by(state, child, request, request.order_qty, now)
-    early = [early for early in child.early if early.exec_ref_id == report.exec_id]
+    early, lots = [early for early in child.early if early.exec_ref_id == report.exec_id], list(child.inferred)
+    take_inferred(lots, report.last_qty)
     return [
         *flags,
         ChildTraded(
@@ -126,7 +127,7 @@ def _traded(state: ParentState, child: ChildState, report: ExecutionReport, now:
             replaces_inferred_qty=min(child.inferred_qty, report.last_qty),
             is_late=not child.is_open,
         ),
-        *[_amendment(state, report.cl_ord_id, one, now) for one in early],
+        *[_amendment(state, report.cl_ord_id, one, report.last_qty, lots, now) for one in early],
     ]
 
 
@@ -191,9 +192,11 @@ def _amended(state: ParentState, child: ChildState, report: ExecutionReport, now
         report.exec_ref_id,
         0 if is_bust else report.last_qty,
         0 if is_bust else report.last_px,
+        report.transact_time,
     )
-    if report.exec_ref_id in child.executions:
-        return [_amendment(state, report.cl_ord_id, said, now)]
+    known = child.executions.get(report.exec_ref_id)
+    if known is not None:
+        return [_amendment(state, report.cl_ord_id, said, known.qty, child.inferred, now)]
     if not report.exec_ref_id or not report.exec_id or len(child.early) >= EARLY_MAX:
         return [_ignored(state, report, now, "UNKNOWN_EXECUTION")]
     return [
@@ -205,12 +208,15 @@ def _amended(state: ParentState, child: ChildState, report: ExecutionReport, now
             exec_ref_id=said.exec_ref_id,
             last_qty=said.qty,
             last_px=said.px,
+            transacted_at=said.at,
         )
     ]
 
 
-def _amendment(state: ParentState, child_id: str, said: Early, now: Nanos) -> ChildTradeCanceled | ChildTradeCorrected:
-    """Return the bust or correction of an execution that we know by then."""
+def _amendment(
+    state: ParentState, child_id: str, said: Early, qty: Qty, lots: list[InferredLot], now: Nanos
+) -> ChildTradeCanceled | ChildTradeCorrected:
+    """Return the bust or correction of an execution of `qty` that we know by then, beside what is inferred."""
     parent_id, exec_id, exec_ref_id = state.parent.parent_id, said.exec_id, said.exec_ref_id
     if not said.qty:
         return ChildTradeCanceled(
@@ -224,6 +230,7 @@ def _amendment(state: ParentState, child_id: str, said: Early, now: Nanos) -> Ch
         exec_ref_id=exec_ref_id,
         last_qty=said.qty,
         last_px=said.px,
+        replaces_inferred_qty=counted_already(lots, said.qty - qty, said.at),
     )
 
 
@@ -232,7 +239,7 @@ def _status(state: ParentState, child: ChildState, report: ExecutionReport, now:
     parent_id, child_id = state.parent.parent_id, report.cl_ord_id
     if child.status is not S.UNKNOWN:
         return [_ignored(state, report, now, "DUPLICATE")]
-    if report.ord_status is S.REJECTED:
+    if report.ord_status is S.REJECTED and not report.cum_qty:
         if child.cum_qty:
             return [_ignored(state, report, now, "UNKNOWN_TO_VENUE")]
         return [ChildRejected(parent_id=parent_id, at=now, cl_ord_id=child_id, text=report.text)]

@@ -172,8 +172,8 @@ class Exposure:
         """Take an execution back; what an open order had left grows by it."""
         return self.corrected(source, exec_ref_id, 0, 0)
 
-    def corrected(self, source: str, exec_ref_id: str, qty: Qty, px: Px) -> bool:
-        """Give an execution another quantity and price."""
+    def corrected(self, source: str, exec_ref_id: str, qty: Qty, px: Px, replaces_qty: Qty = 0) -> bool:
+        """Give an execution another quantity and price; `replaces_qty` of it was counted before as inferred."""
         execution = self._executions.get((source, exec_ref_id))
         order = (
             None if execution is None else self.orders.get(execution.order_id) or self._ended.get(execution.order_id)
@@ -182,7 +182,7 @@ class Exposure:
             self.unplaced += 1
             return False
         self._executions[source, exec_ref_id] = Execution(execution.order_id, qty)
-        self._move(order, qty - execution.qty, px)
+        self._move(order, qty - execution.qty - replaces_qty, px)
         return True
 
     def replaced(self, order_id: str, order_qty: Qty, price: Px | None, risk_px: Px) -> bool:
@@ -225,7 +225,8 @@ class Exposure:
             case ChildTradeCanceled():
                 return self.busted(event.cl_ord_id, event.exec_ref_id)
             case ChildTradeCorrected():
-                return self.corrected(event.cl_ord_id, event.exec_ref_id, event.last_qty, event.last_px)
+                name, ref, replaced = event.cl_ord_id, event.exec_ref_id, event.replaces_inferred_qty
+                return self.corrected(name, ref, event.last_qty, event.last_px, replaced)
             case ParentReplaced():
                 held, terms = self.orders.get(event.parent_id), event.parent
                 known_px = held.risk_px if held is not None else 0

@@ -241,11 +241,8 @@ class Auditor:
     def _fill(self, parent: AuditedParent, child: AuditedChild, qty: int) -> None:
         child.cum_qty += qty
         parent.cum_qty += qty
-        account, symbol, sign = (
-            self._accounts.get(parent.order.parent_id, ""),
-            parent.order.symbol,
-            parent.order.side.sign,
-        )
+        order, account = parent.order, self._accounts.get(parent.order.parent_id, "")
+        symbol, sign = order.symbol, order.side.sign
         self._books[account, symbol] = self._books.get((account, symbol), 0) + qty * sign
         if parent.done is None:
             self._leaves[account, symbol, sign] -= qty
@@ -262,14 +259,20 @@ class Auditor:
         if key in parent.executions:
             self._say("I5", f"expected {key} to be applied once")
             return
-        qty = event.last_qty if isinstance(event, ChildTradeCorrected) else 0
+        qty, replaced = 0, 0
+        if isinstance(event, ChildTradeCorrected):
+            qty, replaced = event.last_qty, event.replaces_inferred_qty
+        if not 0 <= replaced <= child.inferred_qty:
+            self._say("I1", f"expected to replace up to {child.inferred_qty}, got {replaced} - at {event.exec_id}")
         parent.executions[key] = 0
         taken = child.executions[event.exec_ref_id] - qty
         child.executions[event.exec_ref_id] = qty
-        self._fill(parent, child, -taken)
+        child.inferred_qty -= replaced
+        child.replaced_qty += replaced
+        self._fill(parent, child, -taken - replaced)
         if taken > 0 and not child.is_open:
             # What it took back of a closed child it does not owe again: given after all, that is its own act.
-            child.final_qty = child.cum_qty
+            child.final_qty = child.cum_qty if child.final_qty is None else min(child.final_qty, child.cum_qty)
 
     def _end(self, parent: AuditedParent, event: ChildOut | ChildRejected | ChildReconciled) -> None:
         child = self._of(parent, event)

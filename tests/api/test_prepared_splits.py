@@ -16,12 +16,13 @@ from api_desk import ServedDesk
 
 from cluster.api.backend import MarketPicture
 from cluster.api.decimals import px_text
+from cluster.api.ready import Ready
 from cluster.api.route_dry_run import answer_on, parent_of, portion_of, routed_said
 from cluster.api.scenes import TERMS_MAX, Scene, Scenes
 from cluster.api.schemas import RouteBody
 from cluster.api.translate import SIDES
+from cluster.api.wire import JSON, MSGPACK, encode
 from router.domain.chance import generator
-from router.prepared import Prepared
 from router.route import book_side, route
 
 SIZES = (1, 3, 57, 100, 700, 1_000, 4_999, 20_000, 1_000_000)
@@ -85,10 +86,10 @@ def test_splits_are_the_routers_own(pictures: list[MarketPicture]) -> None:
         portion = portion_of(body, scene.taking_bps)
         routed = route(parent_of(body, picture), portion, scene.around, body.decision, 0, portion.qty)
         expected = routed_said(routed, picture, is_explained=False)
-        for _ in range(2):
-            # The second time from what the first has made ready.
-            assert answer_on(scene, body) == expected
-        was_ready += any(isinstance(ready, Prepared) for ready in scene._ready.values())
+        for media in (JSON, MSGPACK, JSON):
+            # The third time from what the first has made ready.
+            assert answer_on(scene, body, media) == encode(expected, media)
+        was_ready += any(isinstance(ready, Ready) for ready in scene._ready.values())
     assert was_ready > 900
 
 
@@ -96,7 +97,7 @@ def test_terms_of_one_scene_are_bounded(pictures: list[MarketPicture]) -> None:
     scene = scene_of(pictures[0], "buy")
     for n in range(TERMS_MAX + 10):
         body = RouteBody(symbol="SMOK", side="buy", qty="100", max_child_qty=str(n + 1))
-        answer_on(scene, body)
+        answer_on(scene, body, JSON)
     assert len(scene._ready) == TERMS_MAX
 
 
@@ -104,6 +105,6 @@ def test_another_slice_leaves_nothing_behind(pictures: list[MarketPicture]) -> N
     scene = scene_of(pictures[0], "buy")
     first = RouteBody(symbol="SMOK", side="buy", qty="700", reference="one")
     other = RouteBody(symbol="SMOK", side="buy", qty="20000", reference="two", urgency=1.0)
-    before = answer_on(scene, first)
-    answer_on(scene, other)
-    assert answer_on(scene, first) == before
+    before = answer_on(scene, first, JSON)
+    answer_on(scene, other, JSON)
+    assert answer_on(scene, first, JSON) == before

@@ -24,6 +24,7 @@ from cluster.api.door_routes import door_routes
 from cluster.api.middle import install
 from cluster.api.options import ApiOptions
 from cluster.api.parents import Parents
+from cluster.api.problems import refuse
 from cluster.api.route import (
     CANCELS,
     CONTROL,
@@ -33,14 +34,17 @@ from cluster.api.route import (
     ORDERS,
     READS,
     RISK,
+    ROUTES_DRY,
     TRADER,
     UNLIMITED,
     Answered,
+    Fault,
     Route,
 )
 from cluster.api.security import KEY, NONCE, SIGNATURE, TIMESTAMP, sign
 from cluster.api.serve import Server, serve
 from cluster.api.views import Views
+from cluster.api.wire import JSON, body_of, encode, media_of
 from router.domain.errors import LinkError
 from router.domain.requests import Answer, Request
 from router.orders.journal import Record
@@ -79,6 +83,12 @@ class NoDesk:
         raise LinkError("there is no desk")
 
 
+class Echo(msgspec.Struct, forbid_unknown_fields=True):
+    """What the quick resource is asked, and what it answers."""
+
+    text: str
+
+
 class Workshop:
     """Two-line resources. `hold` keeps orders at work until it is set; `at_work` counts those."""
 
@@ -97,6 +107,15 @@ class Workshop:
 
     async def cancel_all(self, request: web.Request) -> web.Response:
         return web.json_response({"who": request[PRINCIPAL].name}, status=202)
+
+    async def echo(self, request: web.Request) -> web.Response:
+        found = self.quick_echo(request.app, await body_of(request, Echo), media_of(request))
+        return refuse(request, *found) if isinstance(found, Fault) else web.Response(body=found, content_type=JSON)
+
+    def quick_echo(self, app: web.Application, body: Echo, media: str) -> bytes | Fault:
+        if body.text == "fail":
+            raise ZeroDivisionError("password=hunter2hunter2")
+        return Fault("conflict", "twice") if body.text == "twice" else encode(body, media)
 
     async def big(self, request: web.Request) -> web.Response:
         return web.Response(body=bytes(32 << 20))
@@ -118,6 +137,7 @@ class Workshop:
             row("POST", "/v1/orders", self.post_order, (TRADER,), ORDERS),
             row("DELETE", "/v1/orders", self.cancel_all, (TRADER, OPERATOR, RISK), CANCELS),
             row("POST", "/v1/kill", self.cancel_all, (OPERATOR, RISK), CONTROL),
+            row("POST", "/v1/echo", self.echo, (TRADER,), ROUTES_DRY)._replace(body=Echo, quick=self.quick_echo),
             row("GET", "/v1/big", self.big, EVERYBODY, READS),
             row("GET", "/v1/fail", self.fail, EVERYBODY, READS),
         )

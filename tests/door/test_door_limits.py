@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from door_kit import opened, signed
 
-from cluster.api.middle import TARPIT_S
+from cluster.api.gate import TARPIT_S
 from cluster.api.options import Rate
 
 MSGPACK = {"Content-Type": "application/msgpack"}

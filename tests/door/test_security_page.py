@@ -54,7 +54,7 @@ async def test_what_the_page_signs_is_accepted(tmp_path: Path) -> None:
 
 
 def test_page_names_every_key_of_the_table() -> None:
-    apart = {"closed_orders_max", "archive_max", "limits", "parameters", "is_open", "rates"}
+    apart = {"closed_orders_max", "archive_max", "limits", "parameters", "state", "is_open", "rates"}
     named = set(re.findall(r"`(\w+)`", PAGE))
     assert set(ApiOptions.__struct_fields__) - apart - named == set()
 

@@ -12,9 +12,15 @@ from typing import NamedTuple
 
 import pytest
 
-from benchmarks.kill_checks import Client, check_all
+from benchmarks.kill_checks import Client, check_all, read_books
+from benchmarks.kill_drill import ACCOUNT, LIMITED
 from benchmarks.kill_rounds import ROLES, Report, kill_rounds_in, rows_of
+from benchmarks.kill_switches import kills_in, stop_of
 from cluster.live.ledger import Ledger, read_ledger
+from router.domain.events import ChildIntended
+from router.domain.facts import OrderAccepted
+from router.risk.facts import FOREVER, Accepted, Cut, Killed
+from router.risk.invariants import audit
 
 pytestmark = [
     pytest.mark.ray,
@@ -74,9 +80,33 @@ def test_acknowledged_order_that_is_not_in_the_journal_is_found(drilled: Drilled
 
 
 def test_event_that_the_stream_left_out_is_found(drilled: Drilled) -> None:
-    executed = next(n for n, said in enumerate(drilled.client.told) if said["event"] == "order_executed")
-    told = drilled.client.told[:executed] + drilled.client.told[executed + 1 :]
+    stream = drilled.client.told[ACCOUNT]
+    executed = next(n for n, said in enumerate(stream) if said["event"] == "order_executed")
+    told = {**drilled.client.told, ACCOUNT: stream[:executed] + stream[executed + 1 :]}
     assert faults_in(drilled._replace(client=drilled.client._replace(told=told))) == {"stream_gapless", "sums_agree"}
+
+
+def test_people_stopped_trading_positions_were_limited_and_links_went_down(drilled: Drilled) -> None:
+    report = drilled.report
+    assert report.stops == sum(stop_of(n) is not None for n in range(ROUNDS))
+    assert report.outages >= 1
+    kills = kills_in(read_books(drilled.state).records)
+    assert sorted({kill.level for kill in kills}) == ["ACCOUNT", "STRATEGY", "VENUE"]
+    assert all(kill.at < kill.until < FOREVER for kill in kills)
+    opened = [fact for fact in read_books(drilled.state).facts if isinstance(fact, OrderAccepted)]
+    assert {fact.account for fact in opened} == {ACCOUNT, LIMITED}
+
+
+def test_child_that_leaves_while_it_is_stopped_is_found(drilled: Drilled) -> None:
+    books = read_books(drilled.state)
+    at, child = next((e.at, e.child) for _, e in books.events if isinstance(e, ChildIntended))
+    account = next(f.account for f in books.facts if isinstance(f, OrderAccepted) and f.parent_id == child.parent_id)
+    accepts = [Accepted(f.parent_id, f.account) for f in books.facts if isinstance(f, OrderAccepted)]
+    for level, target in (("ACCOUNT", account), ("VENUE", child.mic)):
+        found = audit(books.events, accepts, [Killed(level, target, at - 1, at + 1)])
+        assert "I19" in {violation.invariant for violation in found}
+    cut = audit(books.events, accepts, cuts=[Cut(child.mic, at, at + 1)])
+    assert {violation.invariant for violation in cut} == {"I23"}
 
 
 def test_child_that_a_venue_was_sent_twice_is_found(copied: Drilled) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cluster.actors.recorded import RecordedShell
+from cluster.live import ledger
 from cluster.live.ledger import Ledger, LedgerShell, Line, children_of, read_ledger
 from router.domain.enums import OrdType, Side, Tactic, TimeInForce
 from router.domain.errors import JournalCorruptError
@@ -108,6 +109,17 @@ def test_tail_that_was_cut_off_is_written_anew(tmp_path: Path, cut: int) -> None
     path.write_bytes(path.read_bytes()[:-cut])
     assert list(read_ledger(path)) == [NEW]
     assert list(read_ledger(written(path, TRADE))) == [NEW, TRADE]
+
+
+@pytest.mark.parametrize("bytes_read", [1, 90, 200, 10_000])
+def test_writer_that_looks_at_the_end_alone_goes_on_behind_the_last_whole_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytes_read: int
+) -> None:
+    monkeypatch.setattr(ledger, "TAIL_BYTES", bytes_read)
+    lines = [NEW, TRADE, NEW._replace(batch=3), TRADE._replace(batch=4)]
+    path = written(tmp_path / "a", *lines)
+    path.write_bytes(path.read_bytes()[:-5])
+    assert list(read_ledger(written(path, *lines))) == lines
 
 
 def test_line_that_was_changed_is_refused(tmp_path: Path) -> None:

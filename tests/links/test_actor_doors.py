@@ -14,8 +14,8 @@ import pytest
 from actor_material import HERE, TOKEN, Node, recipe_of, refused_batch, smoke, venue_batch
 
 from cluster.actors import process as doors
-from cluster.actors.process import CONNECTIONS_MAX
 from cluster.actors.building import build
+from cluster.actors.process import CONNECTIONS_MAX
 from cluster.link.answers import open_answer
 from cluster.link.cluster_link import ATTEMPTS_MAX, StreamLink, show_secret
 from cluster.link.frames import read_frame, write_frame

@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 import pytest
 from live_material import reference, session
-from stepped_desk import NEVER, STEPS, SteppedDesk, told
+from scripted_desk import STEPS, scripted
 
+from benchmarks.stepped_desk import NEVER, told
 from cluster.journal.sqlite import SqliteJournal
 from cluster.live.freezing import constants_of, frozen, thawed
 from cluster.live.session import assembly_of, fresh_link
@@ -38,7 +39,7 @@ def lived(
     journal.sync()
     journal.close()
     for until in (*deaths, STEPS):
-        desk = SteppedDesk(opened, folder, rhythm)
+        desk = scripted(opened, folder, rhythm)
         desk.run(until, dies_early=dies_early and until != STEPS)
         desk.leave()
 
@@ -92,7 +93,7 @@ def test_a_record_stands_where_its_whole_journal_puts_it(tmp_path: Path) -> None
         if rhythm is NEVER:
             for path in (folder / FOLDER).iterdir():
                 path.unlink()
-        desk = SteppedDesk(opened, folder, rhythm)
+        desk = scripted(opened, folder, rhythm)
         # What is not recorded, the last price, is said again to both.
         desk.intake.see(reference(opened, opened.open_at))
         stands.append((desk.intake.digest(), desk.intake.gate.digest()))
@@ -108,7 +109,7 @@ def test_each_damaged_snapshot_is_told_of_and_costs_nothing_but_time(
     for path in (folder / FOLDER).iterdir():
         path.write_bytes(path.read_bytes()[:-7])
     with caplog.at_level(logging.WARNING, "anabranch.snapshots"):
-        desk = SteppedDesk(opened, folder, NEVER)
+        desk = scripted(opened, folder, NEVER)
     desk.leave()
     assert all(f"dropped a snapshot of {name}" in caplog.text for name in JOURNALS)
     assert told(folder) == told(undisturbed)

@@ -241,7 +241,7 @@ def test_a_limit_changed_at_run_time_holds_at_once_and_after_a_restart() -> None
         SetVenueState(principal=OPERATOR, mic="XLTA", state="open", why="x"),
         SetLimit(principal=OPERATOR, key="qty_maxx", value="1", why="x"),
         SetLimit(principal=OPERATOR, key="qty_max", value="many", why="x"),
-        SetLimit(principal=OPERATOR, key="venue_share_max", value="0.5", why="x"),
+        SetLimit(principal=OPERATOR, key="venue_share_max", value="1.5", why="x"),
         SteerModel(principal=OPERATOR, learner_id="learner", act="freeze", why=""),
     ],
 )

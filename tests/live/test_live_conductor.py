@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from live_material import OPEN_AT, accepted, conductor, order, session
 
+from cluster.live.freezing import frozen, thawed
 from cluster.live.log import MarketLog
 from cluster.live.session import assembly_of, fresh_link
 from router.domain.events import ChildIntended, ChildRejected, ParentDone
@@ -40,11 +41,11 @@ def script(opened: SessionOpened) -> dict[int, tuple[Fact, ...]]:
     }
 
 
-def play(market: LiveConductor, log: MarketLog, opened: SessionOpened) -> list[Played]:
+def play(market: LiveConductor, log: MarketLog, opened: SessionOpened, until: int = WINDOWS) -> list[Played]:
     """Play on to the last window by the script, and return what the desk is told."""
     told = []
     news = script(opened)
-    while market.windows < WINDOWS:
+    while market.windows < until:
         facts = tuple(enumerate(news.get(market.windows, ()), start=100 * market.windows))
         if facts:
             until, heard = market.now + 7 * MILLISECOND, facts[-1][0] + 1
@@ -114,6 +115,36 @@ def test_a_market_killed_between_two_answers_comes_back_as_it_would_have_been(af
     again = recover(market, second)
     again += play(market, second, opened)
     assert again == whole
+
+
+@pytest.mark.parametrize(("after", "every"), [(11, 1), (37, 5), (85, 9)])
+def test_a_market_comes_back_the_same_from_any_snapshot_and_the_tail_of_its_log(after: int, every: int) -> None:
+    opened = session()
+    assembly = assembly_of(opened, None)
+    whole_log = MarketLog(fresh_link(opened, assembly), MemoryJournal())
+    whole = play(conductor(opened, assembly, whole_log), whole_log, opened)
+
+    shells, journal = fresh_link(opened, assembly), MemoryJournal()
+    first = MarketLog(_Dying(shells, after), journal)  # type: ignore[arg-type]
+    kept: list[tuple[int, int, bytes]] = []
+    dying, told = conductor(opened, assembly, first), []
+    with pytest.raises(_Cut):
+        while True:
+            if dying.windows % every == 0:
+                first.settle()
+                kept.append((first.size, len(told), frozen(dying, {"log": first}, {})))
+            told += play(dying, first, opened, dying.windows + 1)
+    journal.crash()
+    for size, known, state in kept[:: max(len(kept) // 3, 1)]:
+        # The shells stand where they stood when the market died: each continuation needs its own.
+        link, past = fresh_link(opened, assembly), MemoryJournal()
+        ahead = MarketLog(_Dying(link, after), past)  # type: ignore[arg-type]
+        with pytest.raises(_Cut):
+            play(conductor(opened, assembly, ahead), ahead, opened)
+        past.crash()
+        log = MarketLog(link, past, size)
+        market = thawed(state, {"log": log}, {})
+        assert [*told[:known], *recover(market, log), *play(market, log, opened)] == whole
 
 
 def test_a_killed_symbol_ends_its_orders_and_no_child_leaves_before_it_is_rearmed() -> None:

@@ -12,9 +12,10 @@ from live_material import session
 from cluster.live.build import build_text, fingerprint
 from cluster.live.clock import LiveClock
 from cluster.live.opening import desk_of, opened_of
-from cluster.live.reopening import WHO, build_note, check_kept, check_not_over, limit_changes
+from cluster.live.reopening import WHO, base_approval, build_note, check_kept, check_not_over, limit_changes
 from cluster.live.session import assembly_of
 from cluster.live.settings import LiveSettings, live_settings
+from cluster.live.starting import SettingsAt
 from router.domain import codec
 from router.domain.errors import ConfigError
 from router.domain.facts import LimitSet, SessionOpened
@@ -156,6 +157,19 @@ def test_a_session_that_kept_no_limits_goes_by_the_file(tmp_path: Path) -> None:
     opened = msgspec.structs.replace(session(), policy=opened_with(tmp_path).policy)
     assert limit_changes(settings, opened, [], NOW) == ()
     assert desk_of(settings, opened, assembly_of(opened, None)).limits.qty_max == 700
+
+
+def test_a_later_life_of_the_record_goes_by_what_the_file_said_when_the_desk_came_up(tmp_path: Path) -> None:
+    settings = written(tmp_path, 'approval_above = "12.5"', risk=RISK)
+    opened = opened_with(tmp_path, 'approval_above = "12.5"', risk=RISK)
+    file = tmp_path / "desk.toml"
+    at = SettingsAt(file=str(file), text=file.read_text(encoding="utf-8"))
+    file.write_text("[live]\nhosts = 'many'\n", encoding="utf-8")
+    assert at.settings() == settings
+    with pytest.raises(ConfigError):
+        SettingsAt(file=str(file)).settings()
+    assert (base_approval(written(tmp_path), opened), base_approval(settings, session())) == (12_500_000, 12_500_000)
+    assert base_approval(settings, opened_with(tmp_path)) is None
 
 
 def test_a_session_that_is_over_is_refused_at_once_with_its_end(tmp_path: Path) -> None:

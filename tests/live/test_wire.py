@@ -95,12 +95,12 @@ async def test_who_shows_another_token_is_not_answered() -> None:
 
 
 async def test_who_listens_in_the_place_of_another_is_asked_nothing() -> None:
-    said = []
+    said: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def pretend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for data in (b"n" * NONCE_BYTES, b"p" * PROOF_BYTES):
             writer.write(len(data).to_bytes(4, "big") + data)
-        said.append(await reader.read())
+        said.put_nowait(await reader.read())
         writer.close()
 
     server = await asyncio.start_server(pretend, "127.0.0.1", 0)
@@ -112,10 +112,7 @@ async def test_who_listens_in_the_place_of_another_is_asked_nothing() -> None:
     asking = Asking("record", find, TOKEN)
     with pytest.raises(LinkError, match="expected record to hold the secret"):
         await asking.ask("echo", b"order", 5.0)
-    async with asyncio.timeout(5):
-        while not said:
-            await asyncio.sleep(0)
-    assert len(said[0]) == 4 + CLAIM_BYTES
+    assert len(await asyncio.wait_for(said.get(), 5)) == 4 + CLAIM_BYTES
     server.close()
 
 
@@ -128,3 +125,54 @@ async def test_one_question_can_be_asked_without_a_loop_of_ones_own() -> None:
 
 async def _number(word: str, body: bytes, push: Push) -> bytes:
     return b"\x07"
+
+
+async def test_who_cannot_be_found_is_waited_for_no_longer_than_was_said() -> None:
+    async def find(was_lost: bool) -> tuple[str, int]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    asking = Asking("other", find, TOKEN)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(LinkError, match="expected other to listen within"):
+        await asking.ask("echo", b"", 0.05)
+    assert asyncio.get_running_loop().time() - began < 2.0
+    await asking.close()
+
+
+async def test_who_lets_nobody_in_is_waited_for_no_longer_than_was_said() -> None:
+    let_in: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda reader, writer: let_in.append(writer), "127.0.0.1", 0)
+    address: tuple[str, int] = silent.sockets[0].getsockname()[:2]
+
+    async def find(was_lost: bool) -> tuple[str, int]:
+        return address
+
+    asking = Asking("other", find, TOKEN)
+    with pytest.raises(LinkError, match="expected other to listen within"):
+        await asking.ask("echo", b"", 0.05)
+    await asking.close()
+    for writer in let_in:
+        writer.close()
+    silent.close()
+
+
+async def test_who_gives_up_waiting_for_a_stream_ends_it_for_nobody_else() -> None:
+    answering = Answering(answer, TOKEN)
+    address = await answering.listen("127.0.0.1")
+    found, finds = asyncio.Event(), []
+
+    async def find(was_lost: bool) -> tuple[str, int]:
+        finds.append(was_lost)
+        await found.wait()
+        return address
+
+    asking = Asking("other", find, TOKEN)
+    patient = asyncio.create_task(asking.ask("echo", b"1", 5.0))
+    with pytest.raises(LinkError):
+        await asking.ask("echo", b"2", 0.02)
+    found.set()
+    assert await patient == b"echo1"
+    assert finds == [False]
+    await asking.close()
+    await answering.close()

@@ -6,14 +6,18 @@ Rule of this file: small sizes; nothing is asserted about speed.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
+from multiprocessing import get_context
 
 import pytest
 
+from benchmarks.flooder import flood_from
 from benchmarks.http_caller import call, request
 from benchmarks.live_flood import SECRETS, signed
-from benchmarks.live_load import MEDIA, RATES, answered, desk_alone, order_body, ready, route_body
+from benchmarks.live_load import BARE, MEDIA, RATES, answered, desk_alone, order_body, ready, route_body
 from benchmarks.live_server import Running, server
 from router.domain.errors import LinkError, RunError
 
@@ -25,8 +29,9 @@ def desk() -> Iterator[Running]:
         yield running
 
 
-def test_bare_server_answers_as_many_bytes_as_it_is_told() -> None:
-    with server("raw", "700") as bare:
+@pytest.mark.parametrize("kind", BARE)
+def test_bare_server_answers_as_many_bytes_as_it_is_told(kind: str) -> None:
+    with server(kind, "700") as bare:
         data = request("POST", "/v1/route", b"{}")
         found = asyncio.run(call(bare.port, [repeat(data, 20), repeat(data, 20)]))
     assert (found.statuses, found.body_bytes, len(found.waits)) == ({200: 40}, 700, 40)
@@ -73,3 +78,20 @@ def test_key_that_sends_more_than_it_may_is_refused_and_another_is_not() -> None
         assert asyncio.run(call(desk.port, [iter(orders)])).statuses == {201: 2, 429: 3}
         other = [signed("other", "POST", "/v1/orders", order_body("json")), signed("other", "GET", "/v1/orders/P1")]
         assert asyncio.run(call(desk.port, [iter(other)])).statuses == {201: 1, 200: 1}
+
+
+def test_flood_sends_what_is_due_whatever_is_answered() -> None:
+    rates = RATES.replace("orders = { per_s = 1_000_000, burst = 1_000_000 }", "orders = { per_s = 0.1, burst = 2 }")
+    with (
+        desk_alone(rates, SECRETS) as desk,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+    ):
+        asyncio.run(ready(desk))
+        start = time.time() + 3.0
+        flood = pool.submit(flood_from, desk.port, "flooder", SECRETS["flooder"], 600, 600.0, 4, 0, start).result()
+        # The door reads no more of it than it refuses, and is there for others.
+        other = [signed("other", "POST", "/v1/orders", order_body("json"))]
+        assert asyncio.run(call(desk.port, [iter(other)])).statuses == {201: 1}
+    assert (flood.due, flood.sent) == (600, 600)
+    assert flood.statuses[201] == 2
+    assert 0 < flood.statuses[429] < 100

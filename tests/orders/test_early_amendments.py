@@ -178,3 +178,44 @@ def test_second_gate_amends_an_execution_that_comes_after_its_amendment(
     assert gate.room(PARENT) == room
     gate.free_busted(PARENT)
     assert gate.room(PARENT) == freed
+
+
+def test_correction_that_the_venue_had_counted_when_it_was_asked_counts_once() -> None:
+    state = parent_with(S.UNKNOWN)
+    corrected = report(ExecType.TRADE_CORRECT, exec_id="a2", exec_ref_id="x1", last_qty=70, last_px=PX, transact_time=5)
+    status = report(ExecType.ORDER_STATUS, ord_status=S.PARTIALLY_FILLED, cum_qty=70, avg_px=PX, transact_time=7)
+    heard(state, status)
+    (event,) = heard(state, corrected)
+    assert isinstance(event, ChildTradeCorrected)
+    assert event.replaces_inferred_qty == 30
+    assert (state.cum_qty, state.children[CHILD].inferred_qty, state.notional) == (70, 0, 70 * PX)
+
+
+def test_correction_made_after_the_venue_was_asked_is_no_part_of_what_was_inferred() -> None:
+    state = parent_with(S.UNKNOWN)
+    corrected = report(ExecType.TRADE_CORRECT, exec_id="a2", exec_ref_id="x1", last_qty=50, last_px=PX, transact_time=9)
+    status = report(ExecType.ORDER_STATUS, ord_status=S.PARTIALLY_FILLED, cum_qty=60, avg_px=PX, transact_time=7)
+    heard(state, status, corrected)
+    assert (state.cum_qty, state.children[CHILD].inferred_qty) == (70, 20)
+
+
+def test_early_correction_to_more_replaces_what_was_inferred_of_it() -> None:
+    state = parent_with(S.UNKNOWN)
+    more = report(ExecType.TRADE_CORRECT, exec_id="a2", exec_ref_id="e1", last_qty=35, last_px=PX, transact_time=6)
+    status = report(ExecType.ORDER_STATUS, ord_status=S.PARTIALLY_FILLED, cum_qty=75, avg_px=PX, transact_time=7)
+    heard(state, status, more, fill(30))
+    assert (state.cum_qty, state.children[CHILD].inferred_qty) == (75, 0)
+
+
+def test_refusal_that_admits_what_was_executed_closes_the_child() -> None:
+    state = parent_with(S.UNKNOWN)
+    heard(state, report(ExecType.ORDER_STATUS, ord_status=S.REJECTED, cum_qty=40))
+    child = state.children[CHILD]
+    assert (child.status, child.cum_qty, child.leaves_qty) == (S.REJECTED, 40, 0)
+
+
+def test_venue_that_knows_nothing_of_what_it_executed_is_not_believed() -> None:
+    state = parent_with(S.UNKNOWN)
+    (event,) = heard(state, report(ExecType.ORDER_STATUS, ord_status=S.REJECTED, cum_qty=0))
+    assert isinstance(event, ReportIgnored)
+    assert state.children[CHILD].status is S.UNKNOWN

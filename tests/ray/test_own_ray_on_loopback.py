@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from cluster.config import RayOptions
 from cluster.live.local_nodes import local_nodes
-from cluster.local_ray import TOKEN_FILE, local_ray
+from cluster.local_ray import TOKEN_FILE, local_ray, loopback_cluster
 from router.domain.errors import ConfigError
 
 sys.path.append(str(Path(__file__).parents[1] / "live"))
@@ -74,6 +75,23 @@ def test_several_nodes_on_this_machine_are_on_loopback_as_well() -> None:
 
         assert len(ray.nodes()) == 2
         check_listeners()
+
+
+def test_what_still_has_a_file_of_the_cluster_open_is_ended_with_it(tmp_path: Path) -> None:
+    holding = "import sys; file = open(sys.argv[1], 'w'); print('open', flush=True); sys.stdin.read()"
+    with loopback_cluster(tmp_path) as home:
+        home.mkdir()
+        left, other = (
+            subprocess.Popen([sys.executable, "-c", holding, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            for path in (str(home / "log"), str(tmp_path / "log"))
+        )
+        for process in (left, other):
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"open\n"
+    with left, other:
+        assert left.wait(20) == -signal.SIGKILL
+        assert other.poll() is None
+        other.kill()
 
 
 def test_a_folder_that_takes_no_token_is_refused_before_anything_starts(tmp_path: Path) -> None:

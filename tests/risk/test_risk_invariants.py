@@ -299,6 +299,13 @@ def test_replace_that_keeps_the_rules_is_no_fault() -> None:
     assert found([*WORKING, correction]) == []
 
 
+def test_what_a_venue_took_back_and_gave_again_is_no_act_of_ours() -> None:
+    given_again = of_child(ChildTradeCorrected, 12, exec_id="E3", exec_ref_id="E1", last_qty=40, last_px=LIMIT)
+    routed_again = intended(11, 1, 500)
+    assert found([*SOUND[:8], BUST, routed_again, given_again]) == []
+    assert "I2" in found([*SOUND[:8], routed_again])
+
+
 def test_live_auditor_says_each_violation_once_with_its_offset() -> None:
     auditor = Auditor()
     said = [auditor.take(offset, event) for offset, event in enumerate([*WORKING, traded(7)])]

@@ -20,8 +20,6 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-import numpy as np
-
 from router.domain.enums import LastLiquidityInd, OrdType, Side
 from router.domain.instruments import VenueSpec
 from router.domain.market import I64, DealerTier
@@ -192,13 +190,13 @@ class TapeDealerVenue:
     def _use_prints(self, at: Nanos, sign: int, qty: Qty) -> bool:
         """Use up recorded shares of that side for `qty`; False, and nothing used, when there are not enough."""
         stream = self._stream
-        start = int(np.searchsorted(stream.prints[:, 0], at - self._params.memory_ns, side="right"))
-        rows = start + np.flatnonzero(stream.prints[start : stream.p, 3] == sign)
-        offered = np.cumsum(self._left[rows])
+        start = stream.printed_after(at - self._params.memory_ns)
+        rows = start + (stream.prints[start : stream.p, 3] == sign).nonzero()[0]
+        offered = self._left[rows].cumsum()
         if not len(rows) or offered[-1] < qty:
             return False
         # Oldest first: whole prints up to the one that covers the order, then what is needed of that one.
-        k = int(np.searchsorted(offered, qty))
+        k = int(offered.searchsorted(qty))
         self._left[rows[:k]] = 0
         self._left[rows[k]] = offered[k] - qty
         return True

@@ -268,7 +268,9 @@ class TapeLitVenue:
     # Our queue.
 
     def _join(self, k: int) -> None:
-        self._orders = np.insert(self._orders, k, 0, axis=0)
+        orders: I64 = np.zeros((len(self._orders) + 1, 5), dtype=np.int64)
+        orders[:k], orders[k + 1 :] = self._orders[:k], self._orders[k:]
+        self._orders = orders
         self._place(k, self._resting[k])
 
     def _place(self, k: int, order: HeldOrder) -> None:
@@ -280,4 +282,4 @@ class TapeLitVenue:
 
     def _leave(self, k: int) -> None:
         del self._resting[k]
-        self._orders = np.delete(self._orders, k, axis=0)
+        self._orders = np.concatenate((self._orders[:k], self._orders[k + 1 :]))

@@ -6,7 +6,7 @@ per row; a slice handed out is a view of the read-only day.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 
 import numpy as np
 
@@ -22,6 +22,9 @@ NEVER: Nanos = 1 << 62
 IMMEDIATE = (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
 CONTINUOUS = (TimeInForce.DAY, TimeInForce.GOOD_TILL_DATE, *IMMEDIATE)
 """The times in force a tape venue knows: there is no auction on the tape to take part in."""
+
+_NEAR = 32
+"""Rows within which the next place in time is looked for first."""
 
 NO_QUOTES = no_rows(QUOTE_COLUMNS)
 NO_PRINTS = no_rows(PRINT_COLUMNS)
@@ -52,9 +55,9 @@ class TapeStream:
         """Pass every row before `until`; return the (quotes, prints) passed before, where the slice begins."""
         q, p = self.q, self.p
         if until > self.next:
-            self.q = bisect_left(self._quote_at, until, q)
-            self.p = bisect_left(self._print_at, until, p)
-            self.next = min(self._quote_at[self.q], self._print_at[self.p])
+            self.q, self.p = _first_from(self._quote_at, until, q), _first_from(self._print_at, until, p)
+            quote_at, print_at = self._quote_at[self.q], self._print_at[self.p]
+            self.next = quote_at if quote_at < print_at else print_at
         return q, p
 
     def skim(self, until: Nanos, own: Nanos = NEVER) -> VenueOutput:
@@ -71,10 +74,10 @@ class TapeStream:
             at = min(self.next, own)
             return VenueOutput([], NO_QUOTES, NO_PRINTS, (), 0, at if at != NEVER else None)
         q, p = self.seek(until)
-        events = self.q - q + self.p - p
-        at = min(self.next, own)
-        quotes, prints = self.shown(self.quotes[q : self.q]), self.shown_prints(self.prints[p : self.p])
-        return VenueOutput([], quotes, prints, (), events, at if at != NEVER else None)
+        at = self.next if self.next < own else own
+        quotes = self.shown(self.quotes[q : self.q]) if self.q > q else NO_QUOTES
+        prints = self.shown_prints(self.prints[p : self.p]) if self.p > p else NO_PRINTS
+        return VenueOutput([], quotes, prints, (), self.q - q + self.p - p, at if at != NEVER else None)
 
     def move(self, px: Px) -> None:
         """Note that our own past trades have moved prices by `px` in all.
@@ -89,6 +92,10 @@ class TapeStream:
     def replaced_at(self, row: int) -> Nanos:
         """Return when the quote in `row` was (will be) replaced by the next one."""
         return self._quote_at[row + 1]
+
+    def printed_after(self, at: Nanos) -> int:
+        """Return the row of the first print after `at`."""
+        return bisect_right(self._print_at, at)
 
     def shown(self, rows: I64) -> I64:
         """Return quote rows as the market shows them: moved by the shift."""
@@ -111,6 +118,16 @@ class TapeStream:
     def shown_px(self, px: Px) -> Px:
         """Return one recorded price, above 0, as the market shows it."""
         return max(px + self.shift, self.tick)
+
+
+def _first_from(times: list[int], until: Nanos, start: int) -> int:
+    """Return the first of `times`, which end with `NEVER`, at or after `until`, from `start` on: mostly it is near."""
+    if times[start] >= until:
+        return start
+    end = start + _NEAR
+    if end < len(times) and times[end] < until:
+        return bisect_left(times, until, end)
+    return bisect_left(times, until, start, min(end, len(times)))
 
 
 class Shown:

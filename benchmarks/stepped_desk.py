@@ -5,13 +5,13 @@ Rule of this file: it is the desk's own parts, put together as its processes put
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from live_material import OPERATOR, RISK_OFFICER, desk, submit
-
 from cluster.journal.sqlite import SqliteJournal
 from cluster.live.kept_market import kept_market
+from cluster.live.kept_shells import KeptShell
 from cluster.live.market import MarketState
 from cluster.live.record import kept_intake, snapshots_of
 from cluster.live.session import assembly_of, shells_of
@@ -19,23 +19,26 @@ from cluster.live.snapshots import Opening, Rhythm, Snapshots, head_at
 from router.domain import codec, facts
 from router.domain.facts import SessionOpened
 from router.domain.played import Cut
-from router.domain.requests import CancelOrder, Kill, Rearm, ReplaceOrder, Request, SetLimit
-from router.domain.units import MILLISECOND
+from router.domain.requests import Request
+from router.domain.units import MILLISECOND, Nanos
+from router.intake.intake import Intake
 from router.orders.journal import Draft
 from scenarios.link import LocalLink
 
-STEPS = 90
 NEVER = Rhythm(1e9, 10**9, is_forked=False)
+"""No snapshots by themselves."""
+
+Asks = Callable[[int, Nanos], Sequence[Request]]
+"""What is asked of the desk before a window: by its number, and the market's time."""
 
 
 class SteppedDesk:
     """One life of a desk. Begun again on the same folder it goes on where it was left, as from `kill -9`."""
 
-    def __init__(self, opened: SessionOpened, folder: Path, rhythm: Rhythm) -> None:
-        self.opened, self._folder, self._rhythm = opened, folder, rhythm
-        self._script = _script(opened)
+    def __init__(self, opened: SessionOpened, new: Intake, folder: Path, rhythm: Rhythm, asks: Asks) -> None:
+        self.opened, self._folder, self._rhythm, self._asks = opened, folder, rhythm, asks
         self._journals: list[SqliteJournal] = []
-        assembly, new = assembly_of(opened, None), desk(opened)
+        assembly = assembly_of(opened, None)
         snapshots = snapshots_of(new, folder, codec.encode(opened))
         self.intake, self.journal, self._taker = kept_intake(
             new, Opening(partial(self._open, "record"), snapshots, rhythm)
@@ -55,7 +58,7 @@ class SteppedDesk:
     def step(self, *, is_last: bool = False) -> None:
         """Ask what the script asks before this window, and play it; with `is_last` it dies before the record has it."""
         n = self.conductor.windows
-        for request in self._script.get(n, ()):
+        for request in self._asks(n, self.conductor.now):
             self._write(self.intake.answer(request, self.conductor.now).entries)
         news = self._news()
         if news:
@@ -77,10 +80,20 @@ class SteppedDesk:
             size = self.journal.health().durable_size
             self._taker.take(self.intake, size, head_at(self.journal, size))
 
-    def run(self, until: int = STEPS, *, dies_early: bool = False) -> None:
+    def run(self, until: int, *, dies_early: bool = False) -> None:
         """Go on up to a window; with `dies_early` up to the middle of the last step before it."""
         while self.conductor.windows < until:
             self.step(is_last=dies_early and self.conductor.windows == until - 1)
+
+    def keep(self) -> None:
+        """Take a snapshot of everything now."""
+        assert self._taker is not None and self.market.taker is not None, "only a desk with a folder is kept"
+        size = self.journal.health().durable_size
+        self._taker.take(self.intake, size, head_at(self.journal, size))
+        self.market.taker.take(MarketState(self.conductor), self.log.size, self.log.head())
+        for shell in self.shells.values():
+            assert isinstance(shell, KeptShell), "only a desk with a folder is kept"
+            shell.keep()
 
     def leave(self) -> None:
         """Be gone: what the system does with the files of a process that was killed."""
@@ -117,22 +130,3 @@ def told(folder: Path, name: str = "record") -> list[tuple[str, str, int, bytes]
     said = [(record.stream, record.kind, record.seq, record.payload) for record in journal.read()]
     journal.close()
     return said
-
-
-def _script(opened: SessionOpened) -> dict[int, tuple[Request, ...]]:
-    def orders(*numbers: int) -> tuple[Request, ...]:
-        return tuple(submit(n, opened, qty=300 + 100 * n, strategy="twap" if n % 2 else "arrival") for n in numbers)
-
-    return {
-        4: orders(1, 2, 3),
-        12: (CancelOrder(principal=orders(1)[0].principal, parent_id="P2"),),
-        15: (ReplaceOrder(principal=orders(1)[0].principal, parent_id="P1", order_qty=350),),
-        22: (SetLimit(principal=RISK_OFFICER, key="qty_max", value="100000", why="test"), *orders(4)),
-        30: (Kill(principal=OPERATOR, level="strategy", target="twap", why="drill"),),
-        36: (
-            Rearm(principal=OPERATOR, level="strategy", target="twap", why="over"),
-            Rearm(principal=RISK_OFFICER, level="strategy", target="twap", why="over"),
-        ),
-        40: orders(5, 6, 7),
-        60: orders(8),
-    }

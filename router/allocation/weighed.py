@@ -1,0 +1,90 @@
+"""The split of a slice by weights in one crossing into compiled code: what a policy gets while a limit slows it, and
+what is in force when no learner is.
+
+Rule of this file: the same numbers as `allocate_rows` comes to by its parts for lanes without a smallest quantity.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from router.allocation.lots import to_lots
+from router.allocation.poured import Poured
+from router.domain.market import F64, I64
+from router.domain.units import Qty
+
+
+def weighed_arrays(
+    slice_qty: Qty, public_bps: F64, weights: F64, lot: I64, cap: I64, opportunity_bps: float, probe_share: float
+) -> Poured | None:
+    """Return the split of `slice_qty` in proportion to `weights`, float64 (lanes,), each 0 or more, 0 where `cap` is 0;
+    None where there is nothing to split by.
+
+    `public_bps` is float64 (lanes, 4): price, fee, markout and leakage. `lot` and `cap` are int64 (lanes,), in shares;
+    caps are whole lots, 0 for a lane that has no room.
+
+    >>> lots, caps = np.array([1, 1]), np.array([900, 900])
+    >>> weighed_arrays(100, np.zeros((2, 4)), np.array([3.0, 1.0]), lots, caps, 1.0, 0.0).quantities
+    [75, 25]
+    """
+    lanes = weights.shape[0]
+    if not lanes:
+        return None
+    numbers: F64 = np.empty((2, lanes))
+    whole: I64 = np.empty((2, lanes), dtype=np.int64)
+    if not _weigh(slice_qty, public_bps, weights, lot, cap, opportunity_bps, probe_share, numbers, whole):
+        return None
+    quantities, can_probe = whole.tolist()
+    real, values_bps = numbers.tolist()
+    return Poured(quantities, real, values_bps, [k for k, can in enumerate(can_probe) if can])
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _weigh(
+    slice_qty: int,
+    public_bps: F64,
+    weights: F64,
+    lot: I64,
+    cap: I64,
+    opportunity_bps: float,
+    probe_share: float,
+    numbers: F64,
+    whole: I64,
+) -> bool:
+    """Write what `_pour` of `router.allocation.poured` writes; False where no weight counts."""
+    lanes = weights.shape[0]
+    largest = weights.max()
+    if not largest > 0.0:
+        return False
+    v, is_free = np.zeros(lanes), weights > 0.0
+    left = float(slice_qty)
+    while True:
+        total = 0.0
+        for k in range(lanes):
+            if is_free[k]:
+                total += weights[k] / largest
+        full = 0
+        taken = 0
+        for k in range(lanes):
+            if is_free[k] and left * ((weights[k] / largest) / total) >= cap[k]:
+                v[k] = cap[k]
+                full += 1
+                taken += cap[k]
+        if full == 0:
+            break
+        left = max(left - float(taken), 0.0)
+        for k in range(lanes):
+            is_free[k] = is_free[k] and v[k] < cap[k]
+    for k in range(lanes):
+        if is_free[k]:
+            v[k] = left * ((weights[k] / largest) / total)
+    whole[0] = to_lots(v, lot, np.zeros(lanes, np.int64), np.where(weights > 0.0, cap, 0), slice_qty)
+    allocated = min(whole[0].sum(), slice_qty)
+    for k in range(lanes):
+        numbers[0, k] = v[k]
+        numbers[1, k] = opportunity_bps + public_bps[k, 0] - public_bps[k, 1] - public_bps[k, 2] - public_bps[k, 3]
+        probe = int(probe_share * slice_qty)
+        probe = max(probe - probe % lot[k], lot[k])
+        whole[1, k] = allocated > 0 and probe <= min(cap[k], allocated)
+    return True
