@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.kill_drill import ACCOUNT, LIMITED, POSITION_MAX, VENUES, outages
+from benchmarks.kill_drill import ACCOUNT, LIMITED, POSITION_MAX, PROBES, VENUES, outages
 from benchmarks.kill_switches import kills_in
 from cluster.journal.sqlite import SqliteJournal
 from cluster.live.ledger import SUFFIX, LedgerChild, children_of, read_ledger
@@ -61,7 +61,7 @@ def read_books(state: Path) -> Books:
     records = list(record.read())
     record.close()
     events = [(r.offset, codec.decode_event(r.payload)) for r in records if r.stream.startswith("parent:")]
-    streams = [facts.account_stream(account) for account in (ACCOUNT, LIMITED)]
+    streams = [facts.account_stream(account) for account in (ACCOUNT, LIMITED, PROBES)]
     told: list[Fact] = [
         codec.decode(r.payload, Fact)  # type: ignore[arg-type]
         for r in records

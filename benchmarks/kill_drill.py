@@ -60,6 +60,9 @@ life_s = 4.5
 
 VENUES = ("XLTA", "XDKA", "XSDA")
 
+PROBES = "PROBE"
+"""The account of the orders that ask whether the desk works again: nothing of it stands in their way."""
+
 LIMITED = "SMALL"
 """An account that may hold, with all that is open filled, no more than this."""
 POSITION_MAX = 2_500

@@ -166,15 +166,17 @@ class Drill:
 
     async def _submit(self, client_order_id: str, b: float, c: float) -> None:
         strategy = ("arrival", "liquidity_seeking", "twap", "sweep", "pov")[int(b * 5)]
-        account = self.accounts[int(c * 1e6) % 3 % len(self.accounts)]
+        # One order in three is of the second account, where there is one.
+        account = self.accounts[int(int(c * 1e6) % 3 == 0 and len(self.accounts) > 1)]
+        self._number += 1
         order_id = await self.order(
             client_order_id,
             account=account,
-            side="buy" if self._number % 2 else "sell",
+            # What is not held cannot be sold: there are more buys than sells.
+            side="buy" if self._number % 3 else "sell",
             qty=str(1 + int(c * 2_000)),
             routing={"strategy": strategy, "urgency": round(b, 2)},
         )
-        self._number += 1
         self._live = [*self._live[-9:], order_id]
 
     async def _cancel(self, order_id: str) -> None:

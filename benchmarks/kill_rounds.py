@@ -15,12 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from statistics import quantiles
 from typing import Any, NamedTuple
 
 from benchmarks.kill_checks import Client, check_all
-from benchmarks.kill_drill import ACCOUNT, LIMITED, VENUES, outages, write_drill
+from benchmarks.kill_drill import ACCOUNT, LIMITED, PROBES, VENUES, outages, write_drill
 from benchmarks.kill_load import Drill, Refused
 from benchmarks.kill_switches import let_go_on, stop, stop_of
 from benchmarks.rows import Row, Settings, measured
@@ -37,7 +38,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "supervisor": ("supervisor",),
 }
 BACK_MAX_S = 90.0
-LOOK_S = 0.05
+LOOK_S, REFUSED_S = 0.05, 0.25
 QUIET_MAX_S = 1.5
 """The longest that a desk trades undisturbed before the next kill."""
 
@@ -123,7 +124,7 @@ def kill_rounds_in(
 
 
 async def _play(desk: Any, rounds: int, seed: int, progress: Progress) -> tuple[list[Round], Drill, dict[str, int]]:
-    async with Drill(desk.url, seed, (ACCOUNT, LIMITED)) as drill:
+    async with Drill(desk.url, seed, (ACCOUNT, LIMITED, PROBES)) as drill:
         await _until(drill.is_ready, "the desk is ready")
         await _back(drill, "start")
         drill.go()
@@ -174,11 +175,14 @@ async def _kill(registry: Any, drill: Drill, name: str, probe: str) -> float | N
 
 
 async def _back(drill: Drill, probe: str) -> None:
-    """Return when an order that is handed in now has reached a venue."""
-    with suppress(Refused):
-        order_id = await drill.order(probe)
-        while not await drill.is_worked(order_id):
-            await asyncio.sleep(LOOK_S)
+    """Return when an order that is handed in now has reached a venue; one that is refused says that it cannot yet."""
+    for n in count():
+        with suppress(Refused):
+            order_id = await drill.order(f"{probe}.{n}", account=PROBES)
+            while not await drill.is_worked(order_id):
+                await asyncio.sleep(LOOK_S)
+            return
+        await asyncio.sleep(REFUSED_S)
 
 
 def _pid(registry: Any, name: str) -> int | None:

@@ -1,9 +1,9 @@
 """A flood: one key sends orders at ten times what the desk can make durable, and another key's reads and cancels are
-timed before it and meanwhile.
+timed meanwhile, while that key keeps to its rate, and without it.
 
 Rule of this file: the flood comes from a process of its own and does not wait for answers (`benchmarks.flooder`); the
 other key sends so many requests a second on one connection, as a person's program does. Where there are two cores the
-desk has one, and flood and caller share the other, in both phases; the flood runs with less priority.
+desk has one, and flood and caller share the other, in every phase; the flood runs with less priority.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ SECRETS = {"flooder": "f" * 32, "other": "e" * 32, **{f"sower-{k}": "s" * 32 for
 MAY_PER_S, BURST = 100, 1_000
 """Orders a second that a key may send."""
 
+WITHIN = 0.95
+"""So much of what it may the flooder sends before it floods: what the others then wait for is not the flood's."""
+
 TIMES = 10.0
 """A flood of ten times capacity is what must be borne: one that does not come to it shows nothing, and says so."""
 
@@ -50,18 +53,24 @@ LEAD_S = 0.000_03
 DESK_CORE, CALLERS_CORE = 0, 1
 
 
-class Round(NamedTuple):
-    """One round: reads and cancels before the flood and during it, the flood, and the desk's share of a core."""
+class Phase(NamedTuple):
+    """Reads and cancels of one phase, and the desk's share of a core meanwhile."""
 
-    quiet: tuple[Measured, Measured]
-    loud: tuple[Measured, Measured]
+    asked: tuple[Measured, Measured]
+    cpu: float
+
+
+class Round(NamedTuple):
+    """One round: while the flooder sends as much as it may, while it floods, and while it sends nothing."""
+
+    within: Phase
+    flooded: Phase
+    alone: Phase
     flood: Flood
-    quiet_cpu: float
-    loud_cpu: float
 
 
 def flood(settings: Settings) -> list[Row]:
-    """Measure one key's reads and cancels before another key floods the desk with orders, and while it does."""
+    """Measure one key's reads and cancels while another key floods the desk with orders, and while it does not."""
     seconds = SECONDS_QUICK if settings.is_quick else SECONDS
     cores = os.sched_getaffinity(0)
     pin(CALLERS_CORE)
@@ -105,10 +114,10 @@ def _orders() -> Iterator[bytes]:
 async def _rounds(desk: Running, seconds: float, per_s: float, rounds: int) -> list[Round]:
     await ready(desk)
     n = int(seconds / PACE_S)
-    await _hand_in(desk, 1 + 2 * n * rounds)
+    await _hand_in(desk, 1 + 3 * n * rounds)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         await asyncio.get_running_loop().run_in_executor(pool, os.getpid)
-        return [await _round(desk, pool, seconds, per_s, 2 + 2 * n * number, n) for number in range(rounds)]
+        return [await _round(desk, pool, seconds, per_s, 2 + 3 * n * number, n) for number in range(rounds)]
 
 
 async def _hand_in(desk: Running, number: int) -> None:
@@ -120,21 +129,30 @@ async def _hand_in(desk: Running, number: int) -> None:
 
 
 async def _round(desk: Running, pool: ProcessPoolExecutor, seconds: float, per_s: float, first: int, n: int) -> Round:
-    quiet, quiet_cpu = await _both(desk, first, n)
+    alone = await _both(desk, first, n)
+    within, _ = await _beside(desk, pool, seconds, WITHIN * MAY_PER_S, first + n, n)
+    # The flooder's burst is used up first: from then on it has what it may send, and nothing more.
+    flooded, flood = await _beside(desk, pool, seconds, per_s, first + 2 * n, n)
+    return Round(within, flooded, alone, flood)
+
+
+async def _beside(
+    desk: Running, pool: ProcessPoolExecutor, seconds: float, per_s: float, first: int, n: int
+) -> tuple[Phase, Flood]:
+    """Time reads and cancels while another key sends so many orders a second."""
     number = int((2.0 * seconds + LEAD_IN_S + 0.5) * per_s)
     start = time.time() + LEAD_S * number + 0.5
     target = (desk.port, "flooder", SECRETS["flooder"], number, per_s, CONNECTIONS, CALLERS_CORE, start)
     flooding = asyncio.get_running_loop().run_in_executor(pool, flood_from, *target)
-    # The flooder's burst is used up first: from then on it has what it may send, and nothing more.
     await asyncio.sleep(start - time.time() + LEAD_IN_S)
-    loud, loud_cpu = await _both(desk, first + n, n)
-    return Round(quiet, loud, await flooding, quiet_cpu, loud_cpu)
+    phase = await _both(desk, first, n)
+    return phase, await flooding
 
 
-async def _both(desk: Running, first: int, n: int) -> tuple[tuple[Measured, Measured], float]:
+async def _both(desk: Running, first: int, n: int) -> Phase:
     before, began = desk.figures()["cpu_s"], time.perf_counter()
     found = await _paced(desk, _reads(n)), await _paced(desk, _cancels(first, n))
-    return found, (desk.figures()["cpu_s"] - before) / (time.perf_counter() - began)
+    return Phase(found, (desk.figures()["cpu_s"] - before) / (time.perf_counter() - began))
 
 
 def _reads(n: int) -> Iterator[bytes]:
@@ -178,20 +196,27 @@ def _rows(capacity: float, rounds: list[Round]) -> list[Row]:
         measured(
             "load.flood.cpu",
             "processor time of the desk during the flood",
-            [100.0 * one.loud_cpu for one in rounds],
+            [100.0 * one.flooded.cpu for one in rounds],
             "%",
-            references={"before the flood": [100.0 * one.quiet_cpu for one in rounds]},
+            references={
+                "within its rate": [100.0 * one.within.cpu for one in rounds],
+                "without it": [100.0 * one.alone.cpu for one in rounds],
+            },
         ),
     ]
     for k, name in enumerate(("reads", "cancels")):
-        quiet, loud = [one.quiet[k] for one in rounds], [one.loud[k] for one in rounds]
-        for id, percent, words in (("p99_ms", 99, "99th percentile"), ("p50_ms", 50, "median")):
+        loud = [one.flooded.asked[k] for one in rounds]
+        others = {
+            "while it keeps to its rate": [one.within.asked[k] for one in rounds],
+            "without it": [one.alone.asked[k] for one in rounds],
+        }
+        for id, percent, name_of in (("p99_ms", 99, "99th percentile"), ("p50_ms", 50, "median")):
             row = measured(
                 f"load.flood.{name}.{id}",
-                f"another key's {name}, {words} during the flood",
+                f"another key's {name}, {name_of} during the flood",
                 [one.ms(percent) for one in loud],
                 "ms",
-                references={"before the flood": [one.ms(percent) for one in quiet]},
+                references={words: [one.ms(percent) for one in those] for words, those in others.items()},
             )
             if percent == 99:
                 holds = row.ratio is not None and row.ratio <= P99_RATIO_MAX

@@ -304,7 +304,7 @@ class Conductor:
         n = bisect_right(self._waiting, self._now, key=_START)
         due = [p for p in self._waiting[:n] if p.parent_id not in self._wakes and p.parent_id not in self._done]
         self._waiting[:n] = due
-        self.recorder.host(self._now, events, sorted([told for reply in replies.values() for told in reply.said]))
+        self.recorder.host(self._now, events)
         self._send(sorted(commands, key=parent_of))
         outcomes = sorted([o for reply in replies.values() for o in reply.outcomes], key=_KEY)
         self._marks.told(outcomes)

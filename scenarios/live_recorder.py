@@ -60,10 +60,10 @@ class LiveRecorder:
             if self._shown.get(side) != policy.routing_probabilities:
                 self._shown[side] = self._fresh[side] = policy.routing_probabilities
 
-    def host(self, now: Nanos, events: Sequence[Event], said: Sequence[tuple[str, bytes]] = ()) -> None:
-        """The events of all parents of a phase, parent by parent, and for each parent what `HostReply.said` has."""
+    def host(self, now: Nanos, events: Sequence[Event]) -> None:
+        """The events of all parents of a phase, parent by parent."""
         if events:
-            self._said(codec.encode((now, said)))
+            self._said(codec.encode((now, tuple(events))))
             self._events.extend(events)
             self._listener(events)
 

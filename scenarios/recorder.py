@@ -128,10 +128,10 @@ class Recorder:
                     }
                 )
 
-    def host(self, now: Nanos, events: Sequence[Event], said: Sequence[tuple[str, bytes]] = ()) -> None:
-        """The events of all parents of a phase, parent by parent, and for each parent what `HostReply.said` has."""
+    def host(self, now: Nanos, events: Sequence[Event]) -> None:
+        """The events of all parents of a phase, parent by parent."""
         if events:
-            self._hash.update(codec.encode((now, said)))
+            self._hash.update(codec.encode((now, tuple(events))))
         for event in events:
             take = _TAKERS.get(type(event))
             if take is not None:

@@ -70,6 +70,8 @@ class WrongVenue:
         self._stands: dict[str, Qty] = {}
         """By execution that was amended: what it is by now."""
         self._sent: dict[str, ChildOrder] = {}
+        self._before: dict[str, bool] = {}
+        """Orders that executed while reports may be lost: what more of them would hide what is missing."""
         self._last: VenueReply | None = None
         self._n = 0
 
@@ -99,8 +101,10 @@ class WrongVenue:
         if report.exec_type is ExecType.TRADE:
             self.executed[report.cl_ord_id] += report.last_qty
             self.paid[report.cl_ord_id] += report.last_qty * report.last_px
+            if report.transact_time < self._from_at:
+                self._before[report.cl_ord_id] = True
         more = self.more.get(report.cl_ord_id, 0)
-        if report.transact_time >= self._from_at and not more:
+        if report.transact_time >= self._from_at and not more and report.cl_ord_id not in self._before:
             self._consider(report)
         return report if not more else msgspec.structs.replace(report, cum_qty=report.cum_qty + more)
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from aiohttp import web
 
 from cluster.api.backend import MarketPicture
 from cluster.api.ready import Ready, ready
 from router.allocation.allocate import Exploration
-from router.domain.enums import Side
+from router.allocation.pricing import asks_for_quote, far_touch, tiers_within
+from router.domain.enums import Side, Tactic
+from router.domain.instruments import lanes_of
 from router.domain.orders import ParentOrder
 from router.domain.scores import CHALLENGER, ContextFrame, PolicySnapshot
 from router.domain.snapshot import fault_of
@@ -77,9 +80,10 @@ SCENES: Final = web.AppKey("scenes", Scenes)
 
 
 def _scene(picture: MarketPicture, side: Side, changed: VenueStates) -> Scene | None:
-    frame = next((frame for frame in picture.frames if frame.side is side), None)
-    if frame is None or not picture.market.mid:
+    shown = next((frame for frame in picture.frames if frame.side is side), None)
+    if shown is None or not picture.market.mid:
         return None
+    frame = _offered(shown, picture, side)
     policy, fall_back = _policy(picture, side)
     states = {**dict(picture.venue_states), **dict(changed)}
     around = Surroundings(
@@ -95,6 +99,21 @@ def _scene(picture: MarketPicture, side: Side, changed: VenueStates) -> Scene | 
         fall_back=fall_back,
     )
     return Scene(picture, around, _taking_bps(picture, frame))
+
+
+def _offered(frame: ContextFrame, picture: MarketPicture, side: Side) -> ContextFrame:
+    """Return a frame with nothing on offer where there is nothing to take any more: it may be older than the market."""
+    market, sizes = picture.market, []
+    spec_of, quotes = {spec.mic: spec for spec in picture.specs}, {quote.mic: quote for quote in market.quotes}
+    for lane, qty in zip(lanes_of(picture.specs), frame.max_qty, strict=True):
+        is_there = True
+        if lane.tactic is Tactic.TAKE:
+            is_there = far_touch(quotes.get(lane.mic), side) > 0
+        elif lane.tactic is Tactic.QUOTE:
+            is_asked = asks_for_quote(market, spec_of[lane.mic])
+            is_there = is_asked or bool(tiers_within(market, lane.mic, side, None))
+        sizes.append(qty if is_there else 0)
+    return frame if tuple(sizes) == frame.max_qty else msgspec.structs.replace(frame, max_qty=tuple(sizes))
 
 
 def _policy(picture: MarketPicture, side: Side) -> tuple[PolicySnapshot, str]:

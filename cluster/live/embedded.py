@@ -7,6 +7,7 @@ record) and on one thread (the market); it is what a door is tested on and what 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -39,6 +40,10 @@ FOLLOW_MAX = 1_000
 """Records that are read from the journal at once by who follows it."""
 
 STOP_TIMEOUT_S = 30.0
+
+SWITCH_S = 0.000_5
+"""How long the market's thread may compute while the loop has something to answer; Python's own bound is 5 ms."""
+
 SQLITE = "sqlite:"
 
 
@@ -68,6 +73,7 @@ class EmbeddedDesk:
     async def start(self) -> None:
         """Open or rebuild the record, bring the market back to where it was, and let it go on."""
         self._loop = asyncio.get_running_loop()
+        sys.setswitchinterval(SWITCH_S)
         journal = self._journal("record")
         self.opened, is_new = opened_of(self._settings, journal, time.time_ns(), self._data)
         assembly = assembly_of(self.opened, self._data)

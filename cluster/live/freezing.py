@@ -11,6 +11,7 @@ is read-only, for compiled code takes it for another type otherwise.
 from __future__ import annotations
 
 import copyreg
+import gc
 import hashlib
 import io
 import pickle
@@ -69,6 +70,9 @@ def thawed(data: bytes, given: Mapping[str, object], constants: Constants) -> An
     Raises:
         JournalError: it cannot be read, or needs something that is not given.
     """
+    # Everything that is made lives on: to look through it for what is dead, again and again, takes most of the time.
+    is_collecting = gc.isenabled()
+    gc.disable()
     try:
         return _Unpickler(io.BytesIO(data), given, constants).load()
     except Exception as exc:
@@ -76,6 +80,9 @@ def thawed(data: bytes, given: Mapping[str, object], constants: Constants) -> An
         raise JournalError(
             f"expected a state that can be read, got {type(exc).__name__}: {exc} - at a snapshot"
         ) from exc
+    finally:
+        if is_collecting:
+            gc.enable()
 
 
 def _dump(pickler: pickle.Pickler, state: object) -> None:

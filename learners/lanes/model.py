@@ -28,7 +28,7 @@ from learners.lanes.look import (
     nothing_read,
     take_and_look,
 )
-from learners.lanes.queue import QUEUE_MAX, empty_queue, empty_waiting, fill_queue, take_all
+from learners.lanes.queue import QUEUE_MAX, empty_queue, take_all
 from learners.lanes.read import B8
 from learners.lanes.shape import (
     AGE_EDGES,
@@ -102,7 +102,7 @@ class LaneModel:
         self._sums = empty_sums(shape, bank)
         self._windows = empty_windows(2 * len(COMPONENTS) * shape.rows)
         self._bits = bits_of(self._sums, self._windows)
-        self._queue, self._waiting = empty_queue(shape.features), empty_waiting()
+        self._queue, self._waiting = empty_queue(shape.features), 0
         self._kept = (tuple(self._sums), tuple(self._windows), tuple(self._queue))
         self._taken: Nanos = 0
         """The latest event's time among those taken in."""
@@ -228,7 +228,7 @@ class LaneModel:
             *self._kept,
             tuple(self._held),
             tuple(out),
-            fill_queue(self._queue, self._waiting),
+            self._waiting,
             self._taken,
             (self._written, self._is_stale, self.trail),
             self._terms,
@@ -242,7 +242,7 @@ class LaneModel:
             asked,
             with_sd,
         )
-        self._taken = self.latest
+        self._waiting, self._taken = 0, self.latest
 
     def settled(self, c: int) -> F64:
         """Return the parameters of component `c` as they were last read, (lanes, half-lives, parameters)."""
@@ -325,25 +325,24 @@ class LaneModel:
 
     def _hear(self, c: int, lane: int, at: Nanos, x: F64, family: int, numbers: tuple[float, float, float]) -> None:
         """Let an observation wait to be taken in."""
-        if len(self._waiting.what) == QUEUE_MAX or at >= self._epoch_end:
+        if self._waiting == QUEUE_MAX or at >= self._epoch_end:
             self._take_in()
         if at > self.latest:
             self.latest = at
             self._move_epochs(at)
-        what, xs, seen = self._waiting
-        what.append((c, lane, at, family))
-        xs.append(x)
-        seen.append(numbers)
+        n, queue = self._waiting, self._queue
+        queue.what[n], queue.xs[n], queue.numbers[n] = (c, lane, at, family), x, numbers
+        self._waiting = n + 1
 
     def _take_in(self) -> None:
         """Take in what waits: before anything is read, and before sums move to other epochs."""
-        if not self._waiting.what:
+        if not self._waiting:
             return
         take_all(
             self._sums,
             self._windows,
             self._queue,
-            fill_queue(self._queue, self._waiting),
+            self._waiting,
             self._taken,
             self.groups,
             self.half_lives,
@@ -357,7 +356,7 @@ class LaneModel:
             self.trail,
             self.is_held,
         )
-        self._taken = self.latest
+        self._waiting, self._taken = 0, self.latest
 
     def _move_epochs(self, at: Nanos) -> None:
         if at < self._epoch_end:

@@ -41,29 +41,6 @@ def empty_queue(features: int) -> Queue:
     return Queue(np.zeros((QUEUE_MAX, 4), dtype=np.int64), np.zeros((QUEUE_MAX, features)), np.zeros((QUEUE_MAX, 3)))
 
 
-class Waiting(NamedTuple):
-    """The rows of a queue before they are written into it: together, which costs a fraction of one by one."""
-
-    what: list[tuple[int, int, int, int]]
-    xs: list[F64]
-    numbers: list[tuple[float, float, float]]
-
-
-def empty_waiting() -> Waiting:
-    """Return the rows of nothing."""
-    return Waiting([], [], [])
-
-
-def fill_queue(queue: Queue, waiting: Waiting) -> int:
-    """Move what waits into the queue and return how many observations that is."""
-    count = len(waiting.what)
-    if count:
-        queue.what[:count], queue.xs[:count], queue.numbers[:count] = waiting
-        for rows in waiting:
-            rows.clear()
-    return count
-
-
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def spell(x: F64, numbers: F64, ages: F64, xs: F64, ys: F64, exposures: F64) -> int:
     """Write an exposure as one row for each age bin that it was in, with the bin's indicator after the features, and
@@ -118,27 +95,8 @@ def take_all(
         else:
             xs[0, :features], xs[0, features:] = queue.xs[n], 0.0
             ys[0], exposures[0] = queue.numbers[n, 0], queue.numbers[n, 1]
-        is_alarm = take(
-            sums,
-            windows,
-            c,
-            lane,
-            groups,
-            at,
-            latest,
-            half_lives,
-            gamma,
-            priors[c],
-            edges,
-            numbers,
-            changes,
-            family,
-            rows,
-            xs,
-            ys,
-            exposures,
-            is_held,
-        )
+        terms = (half_lives, gamma, priors[c], edges, numbers, changes, family)
+        is_alarm = take(sums, windows, c, lane, groups, at, latest, *terms, rows, xs, ys, exposures, is_held)
         _note(c, lane, lanes + groups[lane], is_alarm, written, is_stale)
         left_by(sums, c, lane, at, left)
         add_words(left.view(np.uint64), trail)

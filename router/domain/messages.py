@@ -165,8 +165,6 @@ class HostReply(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="host_r
     """Whether a venue may invite a child of its to firm up, so that what it says must be heard soon."""
     is_looking: bool = False
     """After the first phase: whether a parent that is due may route, and so look at the policy as it is now."""
-    said: tuple[tuple[str, bytes], ...] = ()
-    """For each parent with events the SHA-256 of them as they were journaled: nobody encodes them again."""
 
 
 class SteerLearner(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -10,7 +10,6 @@ same number means that it was lost, and the same reply is given again.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import msgspec
@@ -87,7 +86,10 @@ class OrderHost:
         if self._is_fenced:
             raise JournalError("expected a host whose journal accepts records, got a fenced one")
         if batch.seq == self._seq:
-            return msgspec.structs.replace(self._reply, is_looking=self._is_looking(batch))
+            if self._is_looking(batch) != self._reply.is_looking:
+                # A host that came back knows the reply from its journal, and this from the batch.
+                self._reply = msgspec.structs.replace(self._reply, is_looking=not self._reply.is_looking)
+            return self._reply
         if batch.seq < self._seq:
             # Its reply was vouched for or given up long ago: performing it now would perform it twice.
             raise LinkError(f"expected a host batch after {self._seq}, got {type(batch).__name__} {batch.seq}")
@@ -124,7 +126,7 @@ class OrderHost:
             seq = int(record.causation_id)
             if seq != self._seq:
                 self._begin(seq)
-            self._take(codec.decode_event(record.payload), record.payload)
+            self._take(codec.decode_event(record.payload))
             self._now = record.at
         self._reply = self._say()
 
@@ -132,7 +134,6 @@ class OrderHost:
         self._seq = seq
         self._cause = str(seq)
         self._events: list[Event] = []
-        self._payloads: list[bytes] = []
         self._commands: list[Command] = []
         self._outcomes: list[Outcome] = []
         self._drafts: list[tuple[str, list[Draft]]] = []
@@ -141,18 +142,16 @@ class OrderHost:
 
     def _record(self, event: Event) -> None:
         """Decide one event: it is applied now, journaled with its batch, and performed after the sync."""
-        payload = codec.encode(event)
-        draft = Draft(type(event).__name__, self._now, self._cause, payload)
+        draft = Draft(type(event).__name__, self._now, self._cause, codec.encode(event))
         if self._drafts and self._drafts[-1][0] == event.parent_id:
             self._drafts[-1][1].append(draft)
         else:
             self._drafts.append((event.parent_id, [draft]))
-        self._take(event, payload)
+        self._take(event)
 
-    def _take(self, event: Event, payload: bytes) -> None:
-        """Apply one event, journaled as `payload`, and note what follows from it outside."""
+    def _take(self, event: Event) -> None:
+        """Apply one event and note what follows from it outside."""
         self._events.append(event)
-        self._payloads.append(payload)
         if isinstance(event, ParentAccepted):
             state = self.parents[event.parent_id] = parent.accepted(event)
             self._open.note(state, event)
@@ -207,14 +206,7 @@ class OrderHost:
             open_children=self._open.children,
             is_listening=self._open.is_listening,
             is_looking=is_looking,
-            said=self._said(),
         )
-
-    def _said(self) -> tuple[tuple[str, bytes], ...]:
-        by_parent: dict[str, list[bytes]] = {}
-        for event, payload in zip(self._events, self._payloads, strict=True):
-            by_parent.setdefault(event.parent_id, []).append(payload)
-        return tuple([(name, hashlib.sha256(b"".join(those)).digest()) for name, those in by_parent.items()])
 
     def _vouch(self, batch: HostBatch) -> None:
         """Settle what became of the children intended in the last reply."""

@@ -108,3 +108,16 @@ def test_another_slice_leaves_nothing_behind(pictures: list[MarketPicture]) -> N
     before = answer_on(scene, first, JSON)
     answer_on(scene, other, JSON)
     assert answer_on(scene, first, JSON) == before
+
+
+def test_what_nobody_offers_any_more_is_left_out(pictures: list[MarketPicture]) -> None:
+    picture = pictures[0]
+    quotes = tuple(msgspec.structs.replace(quote, ask_px=0, ask_qty=0) for quote in picture.market.quotes)
+    gone = msgspec.structs.replace(picture, market=msgspec.structs.replace(picture.market, quotes=quotes, tiers=()))
+    scene = scene_of(gone, "buy")
+    body = RouteBody(symbol="SMOK", side="buy", qty="20000", urgency=1.0)
+    said = msgspec.json.decode(answer_on(scene, body, JSON))
+    left_out = {one["lane"]: one["reason"] for one in said["exclusions"]}
+    taking = [lane for lane in scene.around.frame.lanes if lane.endswith((":TAKE", ":QUOTE"))]
+    assert taking
+    assert all(left_out[lane] == "NO_QUOTE" for lane in taking)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from benchmarks.kill_checks import Client, check_all, read_books
-from benchmarks.kill_drill import ACCOUNT, LIMITED
+from benchmarks.kill_drill import ACCOUNT, LIMITED, PROBES
 from benchmarks.kill_rounds import ROLES, Report, kill_rounds_in, rows_of
 from benchmarks.kill_switches import kills_in, stop_of
 from cluster.live.ledger import Ledger, read_ledger
@@ -94,7 +94,7 @@ def test_people_stopped_trading_positions_were_limited_and_links_went_down(drill
     assert sorted({kill.level for kill in kills}) == ["ACCOUNT", "STRATEGY", "VENUE"]
     assert all(kill.at < kill.until < FOREVER for kill in kills)
     opened = [fact for fact in read_books(drilled.state).facts if isinstance(fact, OrderAccepted)]
-    assert {fact.account for fact in opened} == {ACCOUNT, LIMITED}
+    assert {fact.account for fact in opened} == {ACCOUNT, LIMITED, PROBES}
 
 
 def test_child_that_leaves_while_it_is_stopped_is_found(drilled: Drilled) -> None:

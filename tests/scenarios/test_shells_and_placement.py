@@ -263,12 +263,14 @@ def test_probabilities_are_shown_at_the_end_of_a_batch_that_asks_for_them() -> N
     assert silent > 0
 
 
-def test_a_policy_is_published_where_a_host_decides_and_when_the_run_ends() -> None:
+def test_a_policy_is_published_where_a_host_may_route_and_when_the_run_ends() -> None:
     batches = [batch for batch in asked()["learner"] if isinstance(batch, LearnerBatch)]
     assert batches[-1].frames
     assert any(not batch.frames for batch in batches)
-    decided = {batch.now for batch in asked()["host-0"] if isinstance(batch, HostBatch) and batch.is_deciding}
-    assert decided | {batches[-1].now} == {batch.now for batch in batches if batch.frames}
+    deciding = [batch for batch in asked()["host-0"] if isinstance(batch, HostBatch) and batch.is_deciding]
+    looked = {batch.now for batch in deciding if batch.frames}
+    assert looked | {batches[-1].now} == {batch.now for batch in batches if batch.frames}
+    assert looked < {batch.now for batch in deciding}, "who routes nothing needs no policy"
 
 
 def test_not_looking_between_outcomes_changes_no_policy() -> None:
