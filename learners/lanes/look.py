@@ -115,8 +115,7 @@ def look(
     lanes, features = x.shape
     eta, none, across = np.empty(lanes), np.empty(0), np.zeros((features, held.theta.shape[3]))
     across[:, :lanes] = x.T
-    scored_at = tick(now, half_lives[-2])
-    score_scale = decay(now, half_lives[-2], sums.epochs[-2])
+    scored_at, score_scale = tick(now, half_lives[-2]), decay(now, half_lives[-2], sums.epochs[-2])
     for c in range(asked.shape[0]):
         if not asked[c]:
             continue
@@ -130,11 +129,10 @@ def look(
         if c == FILL:
             fill_chances(features, theta, weights, eta, sd, numbers, is_immediate, lengths, out.p)
         elif c == SIZE:
-            own, weighed = held.weights[-1], held.weighed[:, -1]
+            own, weighed, tail = held.weights[-1], held.weighed[:, -1], out.hazards
             weigh_anew(sums.bin_score, scored_at, score_scale, numbers[STEADY], changes, weighed, own)
-            rated, rates, tail = held.rated, held.rates, out.hazards
             args = (sums, groups, half_lives, now, theta, eta, sd, numbers, across, edges, tails)
-            size_tails(*args, own, changes, rates, rated, tail)
+            size_tails(*args, own, changes, held.rates, held.rated, tail)
             mean_sizes(out.hazards, edges, out.mu)
             for k in range(lanes):
                 out.mu[k] = min(max(out.mu[k], MU_MIN), MU_MAX) * standard

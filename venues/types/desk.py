@@ -113,8 +113,6 @@ def in_order(
     if until < last:
         raise BadInputError(bad_value("until", f"a time from {last}", until))
     items: list[Input] = [*sessions, *ripples, *arrivals]
-    if not items:
-        return items
     for item in items:
         if not last <= item.at < until:
             raise BadInputError(bad_value(f"{type(item).__name__}.at", f"a time in [{last}, {until})", item.at))
