@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_market import SMOKE, ListeningLink, small
 
-from cluster.actors.placement import HOSTS_MAX, place
 from cluster.actors.building import build
+from cluster.actors.placement import HOSTS_MAX, place
 from cluster.actors.recipe import Recipe
 from cluster.actors.recorded import RecordedShell
 from learners.features.market import MarketFeatures
