@@ -77,7 +77,7 @@ BENCHMARKS: dict[str, tuple[Group, ...]] = {
     "replay": tape_replay.GROUPS,
     "price": price.GROUPS,
     "journal": journal.GROUPS,
-    "scaling": (scaling.flagship, scaling.scaling),
+    "scaling": (scaling.flagship, scaling.recorded_day, scaling.scaling),
     "learning": learning(tuple(LEARNING)),
     "ablations": (ablations,),
     "load": (*_of_module("live_load"), *_of_module("live_flood")),
