@@ -8,6 +8,7 @@ afterwards. Every draw is keyed by (seed, venue, execution), so that windows do 
 from __future__ import annotations
 
 from collections import Counter
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -73,6 +74,8 @@ class WrongVenue:
         self._before: dict[str, bool] = {}
         """Orders that executed while reports may be lost: what more of them would hide what is missing."""
         self._last: VenueReply | None = None
+        self._until: Nanos = 0
+        """The end of the last window: what is said in the next one is said after it."""
         self._n = 0
 
     def handle(self, batch: Message) -> VenueReply:
@@ -86,8 +89,12 @@ class WrongVenue:
                 self._sent.setdefault(arrival.command.child.cl_ord_id, arrival.command.child)
         due = [wrong for wrong in self._due if wrong.at < batch.until]
         self._due = [wrong for wrong in self._due if wrong.at >= batch.until]
-        reports: list[Report] = [self._wrong(wrong, batch.until - 1) for wrong in due]
-        reports += [self._said(report) for report in reply.reports]
+        # In the order of the venue's clock: a report counts what was amended before it, and nothing that comes later.
+        said: list[tuple[Nanos, _Due | Report]] = [(max(wrong.at, self._until), wrong) for wrong in due]
+        said += [(report.transact_time, report) for report in reply.reports]
+        said.sort(key=itemgetter(0))
+        reports = [self._wrong(item, at) if isinstance(item, _Due) else self._said(item) for at, item in said]
+        self._until = batch.until
         next_at = min((wrong.at + 1 for wrong in self._due), default=None)
         if reply.next_at is not None and (next_at is None or reply.next_at < next_at):
             next_at = reply.next_at

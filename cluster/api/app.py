@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 from cluster.api.answers import ErrorSaid
 from cluster.api.backend import Backend
 from cluster.api.door import DOOR, Door
-from cluster.api.hub import HUB
+from cluster.api.hub import HUB, VIEWS_BEHIND
 from cluster.api.middle import install
 from cluster.api.openapi import document_of, patterns_of
 from cluster.api.options import ApiOptions
@@ -28,9 +28,6 @@ from cluster.api.service import DOCUMENT
 from cluster.api.verdicts import missing
 from cluster.api.views import Views
 from cluster.api.wire import media_of
-
-VIEWS_BEHIND: Final = "VIEWS_BEHIND"
-"""Among the errors of `not_ready`: this door has just come up, and what it would show is older than what was there."""
 
 VERSION: Final = "1.0.0"
 """Of the API: its first number changes when something that worked would not any more."""

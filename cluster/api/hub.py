@@ -263,6 +263,9 @@ class Hub:
                 subscription.push(event)
 
 
+VIEWS_BEHIND: Final = "VIEWS_BEHIND"
+"""Among the errors of `not_ready`: this door has just come up, and what it would show is older than what was there."""
+
 HUB: Final = web.AppKey("hub", Hub)
 
 

@@ -14,6 +14,7 @@ from cluster.api.answers import RouteAnswer
 from cluster.api.backend import MarketPicture
 from cluster.api.decimals import px_of, qty_of
 from cluster.api.door import DOOR, Door
+from cluster.api.hub import HUB, VIEWS_BEHIND
 from cluster.api.order_details import exclusions_said, lanes_said
 from cluster.api.problems import TABLE, error_of, refuse
 from cluster.api.ready import child_said, lower, market_said
@@ -48,6 +49,9 @@ def dry_run(app: web.Application, body: RouteBody, media: str) -> bytes | Fault:
     Raises:
         BadInputError: see `portion_of` and `parent_of`.
     """
+    if behind := app[HUB].behind:
+        # Kills of venues are known from the views alone: an earlier moment would offer what is stopped now.
+        return Fault("not_ready", TABLE["not_ready"].meaning, (error_of(VIEWS_BEHIND, behind),))
     door: Door = app[DOOR]
     picture = door.backend.market(body.symbol)
     if picture is None:
