@@ -172,6 +172,13 @@ def _init(address: str, **more: object) -> None:
         raise ConfigError(f"expected Ray to listen on loopback alone, got a node at {where}")
 
 
+def node_addresses() -> list[str]:
+    """Return where the living nodes of the cluster that was joined listen."""
+    import ray
+
+    return [str(node["NodeManagerAddress"]) for node in ray.nodes() if node["Alive"]]
+
+
 def _shutdown() -> None:
     import ray
 

@@ -4,7 +4,7 @@ Whoever asks often between two pictures of the market (a dry run over HTTP) asks
 and exclusions; they are worked out once and kept as arrays.
 
 Rule of this file: the same numbers as `route`, to the bit, and nothing is kept of any slice. What is not plain (a rule
-in force, a probe drawn, a slice that one lane should get) it leaves to `route`.
+in force, a probe drawn, a budget that might bind, a slice that one lane should get) it leaves to `route`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from router.allocation.afforded import Staked, is_afforded, staked
 from router.allocation.allocate import NO_EXPLORATION
 from router.allocation.columns import PublicRow, columns_of_table, lane_terms
 from router.allocation.draws import probe_draw
 from router.allocation.exclude import exclusions
-from router.allocation.limits import UNLIMITED
+from router.allocation.limits import NO_BUDGET, budget_left
 from router.allocation.poured import Poured, poured_arrays
 from router.allocation.pricing import asks_for_quote, child_for, tiers_within
 from router.allocation.split import shares
@@ -31,7 +32,7 @@ from router.domain.orders import ChildOrder, ParentOrder
 from router.domain.score_table import HAZARDS, LEAKAGE, MARKOUT, MU, P, table_of
 from router.domain.scores import PolicySnapshot
 from router.domain.units import Qty
-from router.route import Surroundings, public_rows
+from router.route import Surroundings, public_rows, static_weights
 
 ALL_TACTICS = tuple(Tactic)
 
@@ -84,6 +85,9 @@ class Prepared:
         if self.acted is AllocationMode.SPLIT or around.policy.is_slowed:
             self.acted = AllocationMode.SPLIT
             self._pour = _weighing(around, rows, table, kept)
+        self._staked = None
+        if around.limits.exploration_budget_bps < NO_BUDGET:
+            self._staked = _at_stake(around, rows, table, kept)
         self._epsilon, self._share = around.exploration if around.policy.mode is _FILL else NO_EXPLORATION
         self._lanes = [lanes_of(specs)[i] for i in kept]
         spec_of = {spec.mic: spec for spec in specs}
@@ -102,12 +106,19 @@ class Prepared:
         )
 
     def split(self, parent_id: str, decision_n: int, qty: Qty, opportunity_bps: float) -> Split | None:
-        """Return how `qty` is split in the n-th decision of an order; None where it is for `route` to say."""
+        """Return how `qty`, which is all of an order, is split in its n-th decision with nothing behind it; None where
+        it is for `route` to say."""
         found = self._pour(qty, opportunity_bps, self._share)
         if found is None:
             return None
+        may_probe = self._epsilon > 0 and self._share > 0
+        if self._staked is not None:
+            # Of a whole order's budget nothing is spent yet.
+            budget, share = budget_left(self.around.limits, qty, 0.0), self._share if may_probe else 0.0
+            if not is_afforded(qty, self._staked, found, share, budget):
+                return None
         chance = 1.0
-        if found.probes and self._epsilon > 0 and self._share > 0:
+        if found.probes and may_probe:
             if probe_draw(self.around.seed, parent_id, decision_n) < self._epsilon:
                 return None
             chance = 1.0 - self._epsilon
@@ -141,12 +152,14 @@ class Prepared:
 
 def prepared(parent: ParentOrder, around: Surroundings) -> Prepared | None:
     """Return what is ready for slices of orders with the terms of `parent`; None where each has to be routed by itself:
-    a policy that draws a lane or fills without a table of sizes, scores that are no numbers, a limit in force, or a
-    smallest quantity, which a slice may fall short of."""
+    a policy that draws a lane or fills without a table of sizes, scores that are no numbers, a limit on a
+    venue's share, or a smallest quantity, which a slice may fall short of."""
     policy = around.policy
     is_filling = policy.mode is _FILL and bool(policy.lanes and policy.size_edges)
     is_weighing = policy.mode is AllocationMode.SPLIT and bool(policy.scores) and not policy.size_edges
-    if not (is_filling or is_weighing) or around.limits != UNLIMITED or parent.min_qty or parent.is_single_lane:
+    if not (is_filling or is_weighing) or parent.min_qty or parent.is_single_lane:
+        return None
+    if around.limits.venue_share_max < 1.0:
         return None
     weights = [*policy.routing_probabilities, *(score.weight for score in policy.scores)]
     is_sound = bool(np.isfinite(_scores_of(policy)).all() and np.isfinite(weights).all() and min(weights) >= 0.0)
@@ -173,9 +186,21 @@ def _filling(around: Surroundings, rows: Sequence[PublicRow], table: F64) -> _Po
     return lambda qty, opportunity_bps, share: poured_arrays(qty, public, table, edges, opportunity_bps, share)
 
 
+def _at_stake(around: Surroundings, rows: Sequence[PublicRow], table: F64, kept: Sequence[int]) -> Staked:
+    policy, static = around.policy, static_weights(around.specs)
+    columns = columns_of_table(lane_terms(rows, 0.0), table, policy.size_edges)
+    is_weighed = policy.is_slowed or policy.mode is AllocationMode.SPLIT
+    weights = _weights_of(policy) if is_weighed else ()
+    return staked(columns, [static[i] for i in kept], [weights[i] for i in kept] if weights else ())
+
+
+def _weights_of(policy: PolicySnapshot) -> Sequence[float]:
+    """Return what a policy that is weighed is split by."""
+    return policy.routing_probabilities if policy.is_slowed else [score.weight for score in policy.scores]
+
+
 def _weighing(around: Surroundings, rows: Sequence[PublicRow], table: F64, kept: Sequence[int]) -> _Pour:
-    policy = around.policy
-    weights = policy.routing_probabilities if policy.is_slowed else [score.weight for score in policy.scores]
+    policy, weights = around.policy, _weights_of(around.policy)
     terms = lane_terms(rows, 0.0)
     lot: I64 = np.array(terms.lot, dtype=np.int64)
     cap: I64 = np.array(columns_of_table(terms, table, policy.size_edges).cap, dtype=np.int64)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cluster.actors.recipe import Recipe
+from cluster.actors.staying import Staying
 from cluster.link import handshake
 from cluster.link.answers import fault_bytes, reply_bytes
 from cluster.link.frames import read_frame, write_frame
@@ -42,6 +43,7 @@ class ShellProcess:
         self._building = self._thread.submit(_build, self._recipe)
         self._server: socket.socket | None = None
         self._seats = threading.Semaphore(CONNECTIONS_MAX)
+        self._staying = Staying()
 
     def ready(self) -> None:
         """Return when the shell is built.
@@ -60,8 +62,8 @@ class ShellProcess:
         return self._recipe.name, os.getpid()
 
     def stay(self) -> None:
-        """Never return: whoever asked hears at once when this process is gone."""
-        threading.Event().wait()
+        """Return when the next one asks: whoever asked last hears at once when this process is gone."""
+        self._staying.stay()
 
     def listen(self, host: str) -> tuple[str, int]:
         """Open the stream door on a free port of `host` and return its address; a second call returns it again."""

@@ -50,8 +50,7 @@ class ClusterRegistry:
     def kill(self, name: str) -> None:
         """Kill an actor as a fault would; the supervisor itself too."""
         if name == SUPERVISOR:
-            self._supervisor = self._supervisor or self._make()
-            ray.kill(self._supervisor, no_restart=True)
+            ray.kill(self._known(), no_restart=True)
         else:
             self._call("kill", name)
 
@@ -72,6 +71,10 @@ class ClusterRegistry:
         said: tuple[str, int] = ray.get(self.where(name).handle.health.remote(), timeout=CALL_TIMEOUT_S)
         return said[1]
 
+    def closing(self) -> None:
+        """Tell the supervisor that actors are closed now, one after the other, and none of them is to come back."""
+        self._call("closing")
+
     def close(self, name: str) -> None:
         """Let an actor end its work and write everything down; it stays until `stop`."""
         with suppress(RayActorError):
@@ -87,22 +90,29 @@ class ClusterRegistry:
     def stop(self) -> None:
         """End every actor, then the supervisor."""
         self._call("stop")
-        ray.kill(self._supervisor, no_restart=True)
+        ray.kill(self._known(), no_restart=True)
 
     def _call(self, method: str, *arguments: object) -> Any:
         for _ in range(ATTEMPTS_MAX):
-            if self._supervisor is None:
-                self._supervisor = self._make()
+            supervisor = self._known()
             try:
-                return ray.get(getattr(self._supervisor, method).remote(*arguments), timeout=CALL_TIMEOUT_S)
+                return ray.get(getattr(supervisor, method).remote(*arguments), timeout=CALL_TIMEOUT_S)
             except RayActorError:
-                self._supervisor = None
+                if self._supervisor is supervisor:
+                    self._supervisor = None
             except RayError as exc:
                 cause = getattr(exc, "cause", None) or exc
                 if isinstance(cause, AnabranchError):
                     raise cause from exc
                 raise LinkError(f"expected the supervisor to {method}, got {cause}") from exc
         raise LinkError(f"expected the supervisor to {method} within {ATTEMPTS_MAX} attempts, got none")
+
+    def _known(self) -> Any:
+        """Return the supervisor. What is returned is what was looked at: another thread may forget it in between."""
+        supervisor = self._supervisor
+        if supervisor is None:
+            supervisor = self._supervisor = self._make()
+        return supervisor
 
     def _make(self) -> Any:
         """Return the supervisor of the namespace, started when there is none."""

@@ -36,7 +36,7 @@ START_TIMEOUT_S = 120.0
 """Starting a process and reading a tape on a loaded machine takes seconds; more than this means that it hangs."""
 
 CALLS_MAX = 6
-"""Calls that an actor answers at once: one stays open for as long as it lives, one while it is built."""
+"""Calls that an actor answers at once: one stays open for as long as it lives, one while it is built or closed."""
 
 HEALTH_TIMEOUT_S = 5.0
 WATCH_EVERY_S = 2.0
@@ -81,7 +81,7 @@ class Supervisor:
         self._deaths: dict[str, list[float]] = {}
         self._lives = Lives()
         self._stays = Stays()
-        self._is_stopping = False
+        self._is_stopping = self._is_closing = False
         self._own = Life(name="supervisor", role="supervisor")
         self._recover()
         self._begin()
@@ -161,6 +161,11 @@ class Supervisor:
         """Return every actor's life as MessagePack, this one's own first. It waits for nobody, also not for a restart
         that is under way."""
         return msgspec.msgpack.encode((self._own, *self._lives.all()))
+
+    def closing(self) -> None:
+        """Restart nobody any more but who is asked for: an actor that ends its work is not to begin it again."""
+        with self._lock:
+            self._is_closing = True
 
     def stop(self) -> None:
         """End every actor for good."""
@@ -311,7 +316,7 @@ class Supervisor:
             is_ready = name in self._addresses and name not in self._faults
             with self._keeping(name):
                 why = str(self._faults[name]) if is_late else self._silence(name) if is_ready else ""
-                if why and not self._is_stopping:
+                if why and not (self._is_stopping or self._is_closing):
                     self._faults.pop(name, None)
                     self._restart(name, why)
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from router.allocation.limits import UNLIMITED, Limits
 from router.domain.instruments import VenueSpec
 from router.domain.market import MarketSnapshot
 from router.domain.requests import Answer, Request
@@ -42,6 +43,8 @@ class MarketPicture(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Outcomes that the learner has not applied yet."""
     exploration: tuple[float, float] = (0.05, 0.1)
     """How often hosts probe, and with which share of a slice."""
+    limits: Limits = UNLIMITED
+    """How far their learner may go now."""
     life_ns: Nanos = 10 * SECOND
     """How long a resting child of theirs lives."""
     stale_ns: Nanos = 60 * SECOND

@@ -96,6 +96,7 @@ def _scene(picture: MarketPicture, side: Side, changed: VenueStates) -> Scene | 
         exploration=Exploration(*picture.exploration),
         seed=picture.seed,
         life_ns=picture.life_ns,
+        limits=picture.limits,
         fall_back=fall_back,
     )
     return Scene(picture, around, _taking_bps(picture, frame))

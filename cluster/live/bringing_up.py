@@ -12,7 +12,7 @@ import queue
 import secrets
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ from cluster.live.session import assembly_of, host_names
 from cluster.live.settings import LiveSettings
 from cluster.live.starting import SettingsAt
 from cluster.live.told import STATUS_FILE, Telling, UpStatus, write_status
-from cluster.local_ray import LOOPBACK, local_ray
+from cluster.local_ray import LOOPBACK, local_ray, node_addresses
 from router.domain import codec
 from router.domain.errors import AnabranchError, ConfigError
 from router.domain.facts import DESK, LimitSet, SessionOpened, market_stream
@@ -52,17 +52,20 @@ class Up(NamedTuple):
     """What whoever brings it up should know."""
 
 
-def check_cluster_token(address: str | None) -> None:
-    """Refuse a cluster that others can reach and that asks nobody for a token.
+def check_cluster_token(address: str | None, nodes: Sequence[str] = ()) -> None:
+    """Refuse a cluster that others can reach and that asks nobody for a token. `nodes` are where its nodes listen, once
+    that is known: what answers on loopback may answer elsewhere too.
 
     Raises:
         ConfigError: says what to set.
     """
     host = (address or "127.0.0.1").removeprefix("ray://").rpartition(":")[0] or "127.0.0.1"
-    if host not in LOOPBACK and os.environ.get("RAY_AUTH_MODE") != "token":
+    foreign = [listening for listening in (host, *nodes) if listening not in LOOPBACK]
+    if foreign and os.environ.get("RAY_AUTH_MODE") != "token":
+        where = address if foreign[0] == host else f"{address}, which has a node at {foreign[0]}"
         raise ConfigError(
             f"expected RAY_AUTH_MODE=token for a cluster that is not on loopback, got"
-            f" {os.environ.get('RAY_AUTH_MODE')!r} - at {address}"
+            f" {os.environ.get('RAY_AUTH_MODE')!r} - at {where}"
         )
 
 
@@ -83,12 +86,16 @@ def up(
     os.umask(0o077)
     claim_folder(settings.state)
     with hold_folder(settings.state):
+        # A desk that was killed has left its own; with the folder held again it would be believed.
+        (settings.state / STATUS_FILE).unlink(missing_ok=True)
         if address is None:
             # Elsewhere the door may be on another node.
             check_port(settings.api, settings.where)
         opened, notes = _open_session(settings, data)
         assembly_of(opened, data)
         with local_ray(address, options, settings.state):
+            if address is not None:
+                check_cluster_token(address, node_addresses())
             yield from _held_up(settings, at, opened, data, notes)
 
 
@@ -107,6 +114,8 @@ def _held_up(
             url: str = registry.ask("gateway", "url", token)
             write_status(settings.state, _status(opened, namespace, url, telling))
             yield Up(opened, registry, url, token, notes)
+        with contextlib.suppress(AnabranchError):
+            registry.closing()
         for name in ("gateway", "market", "record"):
             # Whichever cannot be reached, the others still write down what they have.
             with contextlib.suppress(AnabranchError):

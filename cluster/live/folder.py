@@ -10,8 +10,11 @@ import fcntl
 import os
 import shutil
 import socket
+import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from cluster.api.options import ApiOptions
 from router.domain.errors import ConfigError, JournalError
@@ -20,20 +23,34 @@ FREE_BYTES_MIN = 256 << 20
 """Less than this is filled within a busy hour, by the journals of one desk."""
 
 _PROBE = "probe"
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+HOLD_TIMEOUT_S = 0.5
+"""Who only looks whether a folder is held holds it for a moment: whoever wants it waits for that long."""
+
+_HOLD_AGAIN_S = 0.01
 
 
 def claim_folder(state: Path) -> None:
     """Make the state folder, for its owner alone, unless it is there; see that it can be used.
 
     Raises:
-        ConfigError: it is no folder of this user's, or cannot be written to, or its disk is full.
+        ConfigError: it is no folder of this user's, or not this user's alone to write to, or cannot be written to, or
+            its disk is full.
     """
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = state.stat().st_uid
-        if owner != os.geteuid():
+        found = state.stat()
+        if found.st_uid != os.geteuid():
             raise ConfigError(
-                f"expected a state folder of user {os.geteuid()}, got one of user {owner} - at {state}, live.state"
+                f"expected a state folder of user {os.geteuid()}, got one of user {found.st_uid} - at {state},"
+                " live.state"
+            )
+        if found.st_mode & _OTHERS_WRITE:
+            # Whoever may write there may have put a snapshot or a status in place already: a person must look first.
+            raise ConfigError(
+                f"expected a state folder that its owner alone may write to (chmod go-w), got mode"
+                f" {stat.S_IMODE(found.st_mode):04o} - at {state}, live.state"
             )
         free = shutil.disk_usage(state).free
         if free < FREE_BYTES_MIN:
@@ -51,26 +68,35 @@ def claim_folder(state: Path) -> None:
 
 
 @contextlib.contextmanager
-def hold_folder(state: Path) -> Iterator[None]:
-    """Hold the state folder.
+def hold_folder(state: Path, timeout_s: float = HOLD_TIMEOUT_S) -> Iterator[None]:
+    """Hold the state folder, within `timeout_s`.
 
     Raises:
         JournalError: another process holds it.
     """
     with (state / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            raise JournalError(
-                f"expected a state folder that nobody holds, got one held by another desk - at {state}"
-            ) from exc
+        deadline = time.monotonic() + timeout_s
+        while not _locked(lock):
+            if time.monotonic() >= deadline:
+                raise JournalError(
+                    f"expected a state folder that nobody holds, got one held by another desk - at {state}"
+                )
+            time.sleep(_HOLD_AGAIN_S)
         yield
+
+
+def _locked(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def is_held(state: Path) -> bool:
     """Whether a process holds the state folder now."""
     try:
-        with hold_folder(state):
+        with hold_folder(state, timeout_s=0.0):
             return False
     except JournalError:
         return True

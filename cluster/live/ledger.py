@@ -12,6 +12,7 @@ last one, and its batch is answered, and written, again.
 from __future__ import annotations
 
 import json
+import os
 import time
 import zlib
 from collections.abc import Iterable, Iterator
@@ -159,26 +160,35 @@ def children_of(lines: Iterable[Line]) -> dict[str, LedgerChild]:
 
 
 def _last_lines(path: Path) -> Iterator[tuple[Line, int]]:
-    """Yield the lines that begin in the last `TAIL_BYTES`; all of them where none does."""
-    data = path.read_bytes()
-    before = data.find(b"\n", max(len(data) - TAIL_BYTES, 0))
-    is_whole = len(data) <= TAIL_BYTES or data.find(b"\n", before + 1) < 0
-    return _lines(path, 0 if is_whole else before + 1)
+    """Yield the lines that begin in the last `TAIL_BYTES`; where none does, in twice as much, and so on."""
+    with path.open("rb") as file:
+        size, reach = file.seek(0, os.SEEK_END), TAIL_BYTES
+        while reach < size:
+            file.seek(size - reach)
+            tail = file.read(reach)
+            before = tail.find(b"\n")
+            if before >= 0 and tail.find(b"\n", before + 1) >= 0:
+                return _lines(path, size - reach + before + 1)
+            reach *= 2
+    return _lines(path)
 
 
 def _lines(path: Path, start: int = 0) -> Iterator[tuple[Line, int]]:
     """Yield each line with where in the file it ends, from the one on that begins at `start`."""
-    data = path.read_bytes()
-    while (end := data.find(b"\n", start)) >= 0:
-        crc, _, text = data[start:end].partition(b" ")
-        if crc != b"%08x" % zlib.crc32(text):
-            raise JournalCorruptError(f"expected a line of checksum {crc.decode()} - at {path} byte {start}")
-        said = json.loads(text)
-        line = Line(
-            said["batch"], tuple(map(tuple, said["got"])), tuple(map(tuple, said["said"])), said.get("wall_at", 0)
-        )
-        start = end + 1
-        yield line, start
+    with path.open("rb") as file:
+        file.seek(start)
+        for read in file:
+            if not read.endswith(b"\n"):
+                return
+            crc, _, text = read[:-1].partition(b" ")
+            if crc != b"%08x" % zlib.crc32(text):
+                raise JournalCorruptError(
+                    f"expected a line of checksum {crc.decode(errors='replace')} - at {path} byte {start}"
+                )
+            said = json.loads(text)
+            got, done = (tuple(map(tuple, said[key])) for key in ("got", "said"))
+            start += len(read)
+            yield Line(said["batch"], got, done, said.get("wall_at", 0)), start
 
 
 def _sent(command: Command) -> tuple[str, str, Qty]:

@@ -211,7 +211,7 @@ class Market:
 
     def _picture(self) -> MarketPicture:
         conductor = self._conductor
-        plan = conductor.plan
+        plan, learning = conductor.plan, conductor.switches.learning
         return MarketPicture(
             symbol=plan.symbol,
             at=conductor.now,
@@ -228,6 +228,7 @@ class Market:
             windows=conductor.windows,
             outcomes_waiting=conductor.outcomes_waiting,
             exploration=(conductor.setup.exploration.epsilon, conductor.setup.exploration.share),
+            limits=conductor.setup.limits if learning is None else learning,
             life_ns=conductor.setup.life_ns,
             stale_ns=conductor.setup.stale_ns,
         )

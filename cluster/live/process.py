@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 
 from cluster.actors.recipe import Recipe
+from cluster.actors.staying import Staying
 from cluster.live.build import build_text
 from cluster.live.logs import STARTED, log_path, setup_logs
 from cluster.live.wire import Answering, Push
@@ -43,16 +44,17 @@ Starter = Callable[[Recipe], Awaitable[Running]]
 
 
 class LiveProcess:
-    """Hosts the service of one recipe. Plain: `cluster.actors.supervisor` has it wrapped by Ray."""
+    """Hosts the service of one recipe. Plain: `cluster.actors.supervisor` has it wrapped by Ray.
+
+    None of its methods is a coroutine, also no private one: Ray would run all of them on one loop then, where `close`,
+    which waits until the service is done, would hold up `health`.
+    """
 
     def __init__(self, recipe: bytes) -> None:
         self._recipe = msgspec.msgpack.decode(recipe, type=Recipe)
-        name = self._recipe.name
-        self._logs = setup_logs(name, path=log_path(Path(self._recipe.journal).parent, name))
-        self._opened: Future[tuple[str, int]] = Future()
+        self._service = _Service(self._recipe)
         self._loop = asyncio.new_event_loop()
-        self._running: Running | None = None
-        self._door: Answering | None = None
+        self._staying = Staying()
         threading.Thread(target=self._run, name=self._recipe.name, daemon=True).start()
 
     def open(self) -> tuple[str, int]:
@@ -61,41 +63,54 @@ class LiveProcess:
         Raises:
             AnabranchError: why it cannot start.
         """
-        return self._opened.result()
+        return self._service.opened.result()
 
     def health(self) -> tuple[str, int]:
         """Return the name and the process id: that it answers is the news."""
         return self._recipe.name, os.getpid()
 
-    async def stay(self) -> None:
-        """Never return: whoever asked hears at once when this process is gone."""
-        # Ray runs a class with coroutines on a loop, where a call that waits otherwise holds up all others.
-        await asyncio.Event().wait()
+    def stay(self) -> None:
+        """Return when the next one asks: whoever asked last hears at once when this process is gone."""
+        self._staying.stay()
 
     def close(self) -> None:
         """End the service, and return when everything is written."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(CLOSE_TIMEOUT_S)
+        asyncio.run_coroutine_threadsafe(self._service.close(), self._loop).result(CLOSE_TIMEOUT_S)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.create_task(self._start())
+        self._loop.create_task(self._service.start())
         self._loop.run_forever()
 
-    async def _start(self) -> None:
+
+class _Service:
+    """What runs on the loop: the service of a recipe behind its door, and its log."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._logs = setup_logs(recipe.name, path=log_path(Path(recipe.journal).parent, recipe.name))
+        self._running: Running | None = None
+        self._door: Answering | None = None
+        self.opened: Future[tuple[str, int]] = Future()
+        """The address of the door, or why there is none."""
+
+    async def start(self) -> None:
+        """Start the service and open its door."""
         try:
             # Here, so that what cannot be loaded is told as well; and only what the role needs is loaded.
             from cluster.live.starting import STARTERS
 
             self._running = await STARTERS[self._recipe.role](self._recipe)
             self._door = Answering(self._running.answer, self._recipe.token)
-            self._opened.set_result(await self._door.listen(_own_address()))
+            self.opened.set_result(await self._door.listen(_own_address()))
             _log.info(STARTED, extra={"fields": {"incarnation": self._recipe.incarnation, "build": build_text()}})
         except Exception as exc:
             # Whatever it is, who asks for the address must be told.
             _log.error("cannot start: %s", exc)
-            self._opened.set_exception(exc)
+            self.opened.set_exception(exc)
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """End both, and the log."""
         if self._running is not None:
             await self._running.close()
         if self._door is not None:

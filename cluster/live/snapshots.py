@@ -75,7 +75,7 @@ class Snapshots:
         return Header(self.name, self._identity, offset, head)
 
     def write(self, header: Header, payload: bytes, probe: Probe | None = None) -> None:
-        """Write a snapshot: whole, or not at all. Then those before the last `KEPT` go.
+        """Write a snapshot: whole, or not at all. Then others go, until `KEPT` are left with it.
 
         Raises:
             OSError: the disk.
@@ -97,9 +97,11 @@ class Snapshots:
             step("written")
             os.fsync(file.fileno())
         step("synced")
-        made.replace(self._path(header.offset))
+        kept = self._path(header.offset)
+        made.replace(kept)
         step("renamed")
-        for old in self._paths()[KEPT:]:
+        # Also where stale ones stand further on: a journal may have lost its end, and then they are of no use.
+        for old in [path for path in self._paths() if path != kept][KEPT - 1 :]:
             old.unlink(missing_ok=True)
 
     def clear_parts(self) -> None:
@@ -114,6 +116,12 @@ class Snapshots:
                 yield self._read(path)
             except (OSError, JournalError) as exc:
                 self.dropped(str(exc))
+
+    def forget(self, header: Header) -> None:
+        """Let go of a snapshot that will not be of use again."""
+        # Where the folder cannot be written to, it is dropped again the next time.
+        with suppress(OSError):
+            self._path(header.offset).unlink(missing_ok=True)
 
     def dropped(self, reason: str) -> None:
         """Say why a snapshot is not used."""
@@ -180,6 +188,8 @@ def come_back(opening: Opening, thaw: Callable[[Snapshot, Journal], State]) -> t
             journal = opening.journal(offset)
             try:
                 if head_at(journal, offset) != snapshot.header.head:
+                    # A journal only grows: what it does not hold there now it never will.
+                    snapshots.forget(snapshot.header)
                     raise JournalError(f"expected a snapshot of this journal, got another's - at offset {offset}")
                 state = thaw(snapshot, journal)
             except JournalError as exc:

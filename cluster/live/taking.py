@@ -26,6 +26,7 @@ import msgspec
 
 from cluster.live.freezing import Constants, frozen
 from cluster.live.snapshots import STEADY, Header, Rhythm, Snapshots
+from router.domain.errors import JournalError
 
 SHARE_MAX = 0.01
 """The share of a core that taking snapshots may cost an actor."""
@@ -39,7 +40,8 @@ _log = logging.getLogger("anabranch.snapshots")
 
 
 class SnapshotTaker:
-    """Takes an actor's snapshots. One thread calls it, between two moments of the engine.
+    """Takes an actor's snapshots. One thread calls it, between two moments of the engine; one that cannot be taken is
+    told in the log, and nothing else fails for it.
 
     `given` and `constants` are as in `cluster.live.freezing`; up to `offset` the journal needs no snapshot.
     """
@@ -52,8 +54,9 @@ class SnapshotTaker:
         constants: Constants | None = None,
         offset: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        fork: Callable[[], int] | None = None,
     ) -> None:
-        self._snapshots, self._rhythm, self._clock = snapshots, rhythm, clock
+        self._snapshots, self._rhythm, self._clock, self._fork = snapshots, rhythm, clock, fork
         self._given, self._constants = given or {}, constants or {}
         self._due_at = clock() + rhythm.every_s
         self._offset = offset
@@ -76,14 +79,23 @@ class SnapshotTaker:
 
     def begin(self, state: object) -> None:
         """Take a snapshot of a state whose place in the journal is told by `place`, or never."""
-        began = self._clock()
-        if self._rhythm.is_forked:
-            self._copy = _fork(lambda: frozen(state, self._given, self._constants), self._snapshots, began)
-        else:
-            self._copy = _Copy(0, None, frozen(state, self._given, self._constants), began)
-        self.pause_s = self._clock() - began
+        began, self._copy = self._clock(), None
+
+        def freeze() -> bytes:
+            return frozen(state, self._given, self._constants)
+
         # Counted again when the copy has ended; until then nobody knows what it cost.
         self._due_at = began + self._rhythm.every_s
+        try:
+            if self._rhythm.is_forked:
+                self._copy = _fork(self._fork or os.fork, freeze, self._snapshots, began)
+            else:
+                self._copy = _Copy(0, None, freeze(), began)
+        except (OSError, JournalError) as exc:
+            # What there is no process or file to spare for, the engine can do without.
+            _failed(self._snapshots.name, f"{type(exc).__name__}: {exc}")
+            self._count(self._clock() - began)
+        self.pause_s = self._clock() - began
 
     def place(self, offset: int, head: bytes) -> None:
         """Say where the state that was begun with stands."""
@@ -157,13 +169,22 @@ class _Copy:
         self.pid, self.line, self.payload, self.began = pid, line, payload, began
 
 
-def _fork(freeze: Callable[[], bytes], snapshots: Snapshots, began: float) -> _Copy:
-    """Return a copy of this process that freezes, waits for its header, writes, and ends."""
+def _fork(fork: Callable[[], int], freeze: Callable[[], bytes], snapshots: Snapshots, began: float) -> _Copy:
+    """Return a copy of this process that freezes, waits for its header, writes, and ends.
+
+    Raises:
+        OSError: there is no process or file left for it.
+    """
     ours, theirs = socket.socketpair()
-    with warnings.catch_warnings():
-        # From Python 3.12 on a fork beside threads warns: the copy takes no lock that a thread may have held.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
+    try:
+        with warnings.catch_warnings():
+            # From Python 3.12 on a fork beside threads warns: the copy takes no lock that a thread may have held.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
     if pid:
         theirs.close()
         return _Copy(pid, ours, b"", began)

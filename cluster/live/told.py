@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from cluster.actors.lives import Life
+from cluster.live.folder import is_held
 from cluster.live.wire import Answering, Push, ask_once
 from router.domain import codec
 from router.domain.errors import AnabranchError, LinkError
@@ -114,9 +115,10 @@ def read_status(state: Path) -> UpStatus | None:
     """Return who holds the desk of a state folder up; None: nobody does."""
     try:
         status = msgspec.json.decode((state / STATUS_FILE).read_bytes(), type=UpStatus)
+        # What a killed desk left names a process that may be a stranger's by now; the hold ends with its holder.
+        return None if is_gone(status.pid) or not is_held(state) else status
     except (OSError, msgspec.MsgspecError):
         return None
-    return None if is_gone(status.pid) else status
 
 
 def ask_told(status: UpStatus) -> Told:

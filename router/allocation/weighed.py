@@ -54,20 +54,39 @@ def _weigh(
 ) -> bool:
     """Write what `_pour` of `router.allocation.poured` writes; False where no weight counts."""
     lanes = weights.shape[0]
+    if not weights.max() > 0.0:
+        return False
+    v = pour_weights(weights, cap, slice_qty)
+    whole[0] = to_lots(v, lot, np.zeros(lanes, np.int64), np.where(weights > 0.0, cap, 0), slice_qty)
+    allocated = min(whole[0].sum(), slice_qty)
+    for k in range(lanes):
+        numbers[0, k] = v[k]
+        numbers[1, k] = opportunity_bps + public_bps[k, 0] - public_bps[k, 1] - public_bps[k, 2] - public_bps[k, 3]
+        probe = int(probe_share * slice_qty)
+        probe = max(probe - probe % lot[k], lot[k])
+        whole[1, k] = allocated > 0 and probe <= min(cap[k], allocated)
+    return True
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def pour_weights(weights: F64, cap: I64, total: int) -> F64:
+    """Return real quantities (float64, one per lane) of `total` in proportion to `weights`, each 0 or more and 0 where
+    `cap` is 0; lanes at their cap pass the rest on in proportion. All 0 when no weight counts."""
+    lanes = weights.shape[0]
+    v, is_free = np.zeros(lanes), weights > 0.0
     largest = weights.max()
     if not largest > 0.0:
-        return False
-    v, is_free = np.zeros(lanes), weights > 0.0
-    left = float(slice_qty)
+        return v
+    left = float(total)
     while True:
-        total = 0.0
+        whole = 0.0
         for k in range(lanes):
             if is_free[k]:
-                total += weights[k] / largest
+                whole += weights[k] / largest
         full = 0
         taken = 0
         for k in range(lanes):
-            if is_free[k] and left * ((weights[k] / largest) / total) >= cap[k]:
+            if is_free[k] and left * ((weights[k] / largest) / whole) >= cap[k]:
                 v[k] = cap[k]
                 full += 1
                 taken += cap[k]
@@ -78,13 +97,5 @@ def _weigh(
             is_free[k] = is_free[k] and v[k] < cap[k]
     for k in range(lanes):
         if is_free[k]:
-            v[k] = left * ((weights[k] / largest) / total)
-    whole[0] = to_lots(v, lot, np.zeros(lanes, np.int64), np.where(weights > 0.0, cap, 0), slice_qty)
-    allocated = min(whole[0].sum(), slice_qty)
-    for k in range(lanes):
-        numbers[0, k] = v[k]
-        numbers[1, k] = opportunity_bps + public_bps[k, 0] - public_bps[k, 1] - public_bps[k, 2] - public_bps[k, 3]
-        probe = int(probe_share * slice_qty)
-        probe = max(probe - probe % lot[k], lot[k])
-        whole[1, k] = allocated > 0 and probe <= min(cap[k], allocated)
-    return True
+            v[k] = left * ((weights[k] / largest) / whole)
+    return v

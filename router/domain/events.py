@@ -136,6 +136,8 @@ class ChildTradeCanceled(_ChildEvent, frozen=True, tag=True):
 
     exec_id: str
     exec_ref_id: str
+    transacted_at: Nanos = 0
+    """The venue's time of it."""
 
 
 class ChildTradeCorrected(_ChildEvent, frozen=True, tag=True):
@@ -147,6 +149,8 @@ class ChildTradeCorrected(_ChildEvent, frozen=True, tag=True):
     last_px: Px
     replaces_inferred_qty: Qty = 0
     """How much of what was inferred is what it gives: the venue had counted it when it was asked."""
+    transacted_at: Nanos = 0
+    """The venue's time of it."""
 
 
 class ChildAmendedEarly(_ChildEvent, frozen=True, tag=True):

@@ -59,16 +59,14 @@ def _submit(desk: DeskState, request: SubmitOrder, now: Nanos) -> Answer:
         end_at=order.end_at or (session.close_at if session else now + 1),
     )
     wish = _wish(order, who, now, is_located=request.is_located)
-    denials = desk.gate.admit_new(wish, desk.context(order.symbol, now))
+    fault = _fault_of(order)
+    # What cannot be never enters the books: no record would tell that its id was used there.
+    judged = desk.gate.admit_new if fault is None else desk.gate.heed_new
+    denials = judged(wish, desk.context(order.symbol, now))
     if denials:
         return _deny(desk, request, denials, now)
-    try:
-        check_parent(order, "$")
-        build_schedule(order.strategy, order.strategy_parameters)
-    except BadInputError:
-        desk.gate.exposure.ended(parent_id)
-        desk.gate.state.ids.pop((order.account, order.client_order_id), None)
-        raise
+    if fault is not None:
+        raise fault
     held = desk.gate.exposure.find(parent_id)
     risk_px: Px = held.risk_px if held else 0
     approval_id = f"A-{parent_id}" if request.is_manual or _is_large(desk, order.order_qty, risk_px) else ""
@@ -86,6 +84,15 @@ def _submit(desk: DeskState, request: SubmitOrder, now: Nanos) -> Answer:
         request.correlation_id,
     )
     return Accepted(parent_id=parent_id, is_new=True, approval_id=approval_id)
+
+
+def _fault_of(order: ParentOrder) -> BadInputError | None:
+    try:
+        check_parent(order, "$")
+        build_schedule(order.strategy, order.strategy_parameters)
+    except BadInputError as exc:
+        return exc
+    return None
 
 
 def _again(desk: DeskState, request: SubmitOrder, parent_id: str) -> Answer:

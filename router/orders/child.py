@@ -171,6 +171,8 @@ class ChildState:
     executions: dict[str, Execution] = field(default_factory=dict)
     early: list[Early] = field(default_factory=list)
     """Busts and corrections that wait for their executions, as they came."""
+    amended_at: Nanos = 0
+    """The venue's time of the latest bust or correction that counts here."""
     bound_qty: Qty = 0
     """The most that it can come to, by what we asked for and by what the venue has said since."""
     version: int = 0
@@ -352,10 +354,12 @@ def _bust(state: ChildState, exec_id: str, exec_ref_id: str, qty: Qty, px: Px, r
 
 def _cancel_trade(state: ChildState, event: ChildTradeCanceled) -> None:
     _bust(state, event.exec_id, event.exec_ref_id, 0, 0)
+    state.amended_at = max(state.amended_at, event.transacted_at)
 
 
 def _correct_trade(state: ChildState, event: ChildTradeCorrected) -> None:
     _bust(state, event.exec_id, event.exec_ref_id, event.last_qty, event.last_px, event.replaces_inferred_qty)
+    state.amended_at = max(state.amended_at, event.transacted_at)
 
 
 _CHANGES: dict[type, Callable[[ChildState, Any], None]] = {

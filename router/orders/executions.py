@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from router.domain.reports import ExecutionReport
 from router.domain.units import Micros, Nanos, Px, Qty
 
 EARLY_MAX = 32
@@ -68,3 +69,10 @@ def counted_already(lots: list[InferredLot], more: Qty, at: Nanos) -> Qty:
     5
     """
     return min(max(more, 0), sum(lot.qty for lot in lots if lot.at >= at))
+
+
+def missing_px(notional: int, report: ExecutionReport, missing: Qty) -> Px:
+    """Return the mean price of fills that we miss beside `notional`, from the venue's average; its rounding is bounded
+    to the average."""
+    exact = (report.avg_px * report.cum_qty - notional) / missing
+    return round(exact) if 0.5 * report.avg_px < exact < 2 * report.avg_px else report.avg_px

@@ -32,7 +32,7 @@ from router.domain.ids import INFERRED, inferred_exec_id, request_id
 from router.domain.reports import ExecutionReport, OrderCancelReject, Report
 from router.domain.units import Nanos, Qty
 from router.orders.child import AWAITING, TABLE, ChildState
-from router.orders.executions import EARLY_MAX, Early, InferredLot, counted_already, take_inferred
+from router.orders.executions import EARLY_MAX, Early, InferredLot, counted_already, missing_px, take_inferred
 from router.orders.parent import ParentState
 
 S = OrdStatus
@@ -110,8 +110,6 @@ def _traded(state: ParentState, child: ChildState, report: ExecutionReport, now:
     if isinstance(request, ChildReplaceRequested) and child.order_qty < report.order_qty == request.order_qty:
         # The execution overtook the REPLACED report: the venue has the larger quantity already.
         flags += _replaced_by(state, child, request, request.order_qty, now)
-    early, lots = [early for early in child.early if early.exec_ref_id == report.exec_id], list(child.inferred)
-    take_inferred(lots, report.last_qty)
     return [
         *flags,
         ChildTraded(
@@ -127,7 +125,7 @@ def _traded(state: ParentState, child: ChildState, report: ExecutionReport, now:
             replaces_inferred_qty=min(child.inferred_qty, report.last_qty),
             is_late=not child.is_open,
         ),
-        *[_amendment(state, report.cl_ord_id, one, report.last_qty, lots, now) for one in early],
+        *_amended_before(state, child, report, now),
     ]
 
 
@@ -213,24 +211,38 @@ def _amended(state: ParentState, child: ChildState, report: ExecutionReport, now
     ]
 
 
+def _amended_before(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
+    """Return what amended an execution before it came, each measured against what the one before it left."""
+    lots, qty, events = list(child.inferred), report.last_qty, list[Event]()
+    take_inferred(lots, qty)
+    for one in (early for early in child.early if early.exec_ref_id == report.exec_id):
+        event = _amendment(state, report.cl_ord_id, one, qty, lots, now)
+        if isinstance(event, ChildTradeCorrected):
+            take_inferred(lots, event.replaces_inferred_qty)
+        events.append(event)
+        qty = one.qty
+    return events
+
+
 def _amendment(
     state: ParentState, child_id: str, said: Early, qty: Qty, lots: list[InferredLot], now: Nanos
 ) -> ChildTradeCanceled | ChildTradeCorrected:
     """Return the bust or correction of an execution of `qty` that we know by then, beside what is inferred."""
-    parent_id, exec_id, exec_ref_id = state.parent.parent_id, said.exec_id, said.exec_ref_id
+    parent_id, exec_id, ref_id = state.parent.parent_id, said.exec_id, said.exec_ref_id
     if not said.qty:
         return ChildTradeCanceled(
-            parent_id=parent_id, at=now, cl_ord_id=child_id, exec_id=exec_id, exec_ref_id=exec_ref_id
+            parent_id=parent_id, at=now, cl_ord_id=child_id, exec_id=exec_id, exec_ref_id=ref_id, transacted_at=said.at
         )
     return ChildTradeCorrected(
         parent_id=parent_id,
         at=now,
         cl_ord_id=child_id,
         exec_id=exec_id,
-        exec_ref_id=exec_ref_id,
+        exec_ref_id=ref_id,
         last_qty=said.qty,
         last_px=said.px,
         replaces_inferred_qty=counted_already(lots, said.qty - qty, said.at),
+        transacted_at=said.at,
     )
 
 
@@ -239,6 +251,9 @@ def _status(state: ParentState, child: ChildState, report: ExecutionReport, now:
     parent_id, child_id = state.parent.parent_id, report.cl_ord_id
     if child.status is not S.UNKNOWN:
         return [_ignored(state, report, now, "DUPLICATE")]
+    if report.transact_time < child.amended_at:
+        # It counts what was taken back since, as we know: what is missing is asked for again.
+        return [_ignored(state, report, now, "OVERTAKEN")]
     if report.ord_status is S.REJECTED and not report.cum_qty:
         if child.cum_qty:
             return [_ignored(state, report, now, "UNKNOWN_TO_VENUE")]
@@ -264,18 +279,12 @@ def _status(state: ParentState, child: ChildState, report: ExecutionReport, now:
                 cl_ord_id=child_id,
                 exec_id=inferred_exec_id(child_id, child.version),
                 last_qty=missing,
-                last_px=max(_missing_px(child, report, missing), 1),
+                last_px=max(missing_px(child.notional, report, missing), 1),
                 transacted_at=report.transact_time,
                 is_inferred=True,
             )
         )
     return events
-
-
-def _missing_px(child: ChildState, report: ExecutionReport, missing: int) -> int:
-    """Return the mean price of the fills we miss, from the venue's average; its rounding is bounded to the average."""
-    exact = (report.avg_px * report.cum_qty - child.notional) / missing
-    return round(exact) if 0.5 * report.avg_px < exact < 2 * report.avg_px else report.avg_px
 
 
 _SAID: dict[ExecType, Callable[[ParentState, ChildState, ExecutionReport, Nanos], list[Event]]] = {

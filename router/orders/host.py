@@ -314,8 +314,11 @@ class OrderHost:
         if may_be_filled and state.is_open and state.cum_qty >= state.parent.order_qty and not state.live:
             self._record(ParentDone(parent_id=event.parent_id, at=event.at, ord_status=OrdStatus.FILLED))
         elif state.status is OrdStatus.PENDING_CANCEL and not state.live:
-            # Its client waits for the end, and nothing that could still happen is waited for.
-            self._record(ParentDone(parent_id=event.parent_id, at=event.at, ord_status=OrdStatus.CANCELED))
+            # Its client waits for the end, and nothing that could still happen is waited for. What was over-filled is
+            # filled, whatever else was taken back at last.
+            is_full = state.cum_qty >= state.parent.order_qty
+            ended = OrdStatus.FILLED if is_full else OrdStatus.CANCELED
+            self._record(ParentDone(parent_id=event.parent_id, at=event.at, ord_status=ended))
 
     def _check_over(self, state: ParentState, event: ChildTraded | ChildTradeCorrected) -> None:
         child = state.children[event.cl_ord_id]

@@ -71,6 +71,8 @@ class Book(msgspec.Struct):
 
     position: Qty = 0
     mark_px: Px = 0
+    fill_px: Px = 0
+    """What the last fill marked it at: that is journaled, as what a market said is not."""
     open_orders: int = 0
     leaves: list[int] = msgspec.field(default_factory=lambda: [0, 0])
     leaves_value: list[int] = msgspec.field(default_factory=lambda: [0, 0])
@@ -215,6 +217,11 @@ class Exposure:
             if book.mark_px != px:
                 self._revalue(account, book, book.position, px)
 
+    def forget_marks(self) -> None:
+        """Value every position at its last fill again, as books do that followed the events alone."""
+        for (account, _), book in self._books.items():
+            self._revalue(account, book, book.position, book.fill_px)
+
     def follow(self, event: Event) -> bool:
         """Take what a parent's journaled event means for the books; orders are known by their `parent_id`."""
         match event:
@@ -238,7 +245,7 @@ class Exposure:
 
     def snapshot(self) -> dict[str, Any]:
         """Return everything as plain data, in an order that is the same for the same history."""
-        books = [[*key, book.position, book.mark_px] for key, book in self._books.items()]
+        books = [[*key, book.position, book.mark_px, book.fill_px] for key, book in self._books.items()]
         executions = [[*key, execution.order_id, execution.qty] for key, execution in self._executions.items()]
         return {
             "orders": msgspec.to_builtins([*self.orders.values(), *self._ended.values()]),
@@ -251,8 +258,10 @@ class Exposure:
     def restore(cls, data: dict[str, Any]) -> Exposure:
         """Return the books that `snapshot` was taken of."""
         made = cls()
-        for account, symbol, position, mark_px in data["books"]:
-            made._revalue(account, made._own(account, symbol), position, mark_px)
+        for account, symbol, position, mark_px, fill_px in data["books"]:
+            book = made._own(account, symbol)
+            book.fill_px = fill_px
+            made._revalue(account, book, position, mark_px)
         for order in msgspec.convert(data["orders"], list[OpenOrder]):
             if order.is_open:
                 made.order_accepted(order)
@@ -294,6 +303,7 @@ class Exposure:
         order.cum_qty += qty
         self._take(order, order.leaves_qty)
         book = self._own(order.account, order.symbol)
+        book.fill_px = px or book.fill_px
         self._revalue(order.account, book, book.position + qty * order.side.sign, px or book.mark_px)
 
     def _revalue(self, account_id: str, book: Book, position: Qty, px: Px) -> None:

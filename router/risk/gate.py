@@ -74,10 +74,11 @@ class RiskGate:
         return self.state.exposure
 
     def forget_unrecorded(self) -> None:
-        """Forget what no event tells: message rates, and the ids and shapes of orders as they were asked for."""
+        """Forget what no event tells: message rates, ids and shapes of orders as they were asked for, and marks."""
         self.state.sessions, self.state.cancels = TokenBuckets(), TokenBuckets()
         self.state.shapes = ShapeWindow()
         self.state.ids.clear()
+        self.state.exposure.forget_marks()
 
     def set_limits(self, limits: RiskLimits) -> None:
         """Let other limits hold from now on; nothing that is open is undone by it.
@@ -123,6 +124,12 @@ class RiskGate:
             reason = DenyReason.MESSAGE_RATE_SESSION
             return (denial(reason, "session_id", f"up to {per_s} cancels a second", request.session_id, where),)
         return ()
+
+    def heed_new(self, request: NewParent, context: GateContext) -> tuple[Denial, ...]:
+        """Check a new order that will not be taken, whatever this says, and count its message all the same."""
+        denials = self.check_new(request, context)
+        self._count_message(request)
+        return denials
 
     def admit_new(self, request: NewParent, context: GateContext) -> tuple[Denial, ...]:
         """Check a new order, count its message, and take its exposure if nothing speaks against it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_desk import JSON, ServedDesk, ask
+from api_desk import JSON, RISK, ServedDesk, ask
 
 from cluster.api.route_dry_run import parent_of, portion_of
 from cluster.api.scenes import Scenes
@@ -19,7 +19,9 @@ from router.route import route
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDesk]:
-    with ServedDesk(Path(tmp_path_factory.mktemp("desk"))) as desk:
+    # A learner that is held back splits by its probabilities, whatever a slice is worth.
+    risk = f"{RISK}probability_change_max = 1_000.0\n"
+    with ServedDesk(Path(tmp_path_factory.mktemp("desk")), risk=risk) as desk:
         yield desk
 
 

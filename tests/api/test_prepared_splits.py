@@ -22,8 +22,21 @@ from cluster.api.scenes import TERMS_MAX, Scene, Scenes
 from cluster.api.schemas import RouteBody
 from cluster.api.translate import SIDES
 from cluster.api.wire import JSON, MSGPACK, encode
+from router.allocation.limits import UNLIMITED, Limits
 from router.domain.chance import generator
+from router.risk.limits import RiskLimits
 from router.route import book_side, route
+
+LIMITS = (
+    RiskLimits().learning(),
+    Limits(exploration_budget_bps=0.0),
+    Limits(exploration_budget_bps=0.02),
+    Limits(exploration_budget_bps=0.2),
+    Limits(venue_share_max=0.5),
+    UNLIMITED,
+    Limits(0.1, 0.5, 0.4),
+)
+"""Those of a desk by default, and such as bind."""
 
 SIZES = (1, 3, 57, 100, 700, 1_000, 4_999, 20_000, 1_000_000)
 
@@ -76,11 +89,17 @@ def drawn_body(n: int, picture: MarketPicture) -> RouteBody:
     return msgspec.convert(given, RouteBody)
 
 
+def limited(n: int, picture: MarketPicture) -> MarketPicture:
+    """Return a picture under the n-th limits, and every other time with a learner that was slowed down."""
+    policies = tuple(msgspec.structs.replace(policy, is_slowed=n % 2 == 1) for policy in picture.policies)
+    return msgspec.structs.replace(picture, limits=LIMITS[n % len(LIMITS)], policies=policies)
+
+
 def test_splits_are_the_routers_own(pictures: list[MarketPicture]) -> None:
     assert len(pictures) == 12
     was_ready = 0
     for n in range(1_200):
-        picture = pictures[n % len(pictures)]
+        picture = limited(n // 3, pictures[n % len(pictures)])
         body = drawn_body(n, picture)
         scene = scene_of(picture, body.side)
         portion = portion_of(body, scene.taking_bps)
@@ -90,7 +109,32 @@ def test_splits_are_the_routers_own(pictures: list[MarketPicture]) -> None:
             # The third time from what the first has made ready.
             assert answer_on(scene, body, media) == encode(expected, media)
         was_ready += any(isinstance(ready, Ready) for ready in scene._ready.values())
-    assert was_ready > 900
+    assert was_ready > 600
+
+
+def test_budget_of_a_desk_by_default_leaves_most_slices_to_what_is_ready(pictures: list[MarketPicture]) -> None:
+    found: list[bool] = []
+    for n in range(200):
+        picture = pictures[n % len(pictures)]
+        assert picture.limits == RiskLimits().learning()
+        body = drawn_body(n, picture)
+        scene = scene_of(picture, body.side)
+        answer_on(scene, body, JSON)
+        portion = portion_of(body, scene.taking_bps)
+        for ready in scene._ready.values():
+            said = ready and ready.answer(body.reference, body.decision, portion.qty, portion.opportunity_bps, JSON)
+            found.append(said is not None)
+    assert sum(found) > 0.7 * len(found) > 0.0
+
+
+def test_no_venue_gets_more_of_a_dry_run_than_it_may_have(pictures: list[MarketPicture]) -> None:
+    picture = msgspec.structs.replace(pictures[0], limits=Limits(venue_share_max=0.5))
+    body = RouteBody(symbol="SMOK", side="buy", qty="1000", urgency=1.0)
+    said = msgspec.json.decode(answer_on(scene_of(picture, "buy"), body, JSON))
+    by_venue: dict[str, int] = {}
+    for child in said["children"]:
+        by_venue[child["mic"]] = by_venue.get(child["mic"], 0) + int(child["qty"])
+    assert 0 < max(by_venue.values()) <= 500
 
 
 def test_terms_of_one_scene_are_bounded(pictures: list[MarketPicture]) -> None:

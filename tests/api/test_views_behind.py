@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from api_desk import ServedDesk, ask, order_body, until
+from api_desk import Asked, ServedDesk, ask, order_body, until
 
 from cluster.live.embedded import EmbeddedDesk
 from router.orders.journal import Record
@@ -64,6 +64,25 @@ async def test_reads_wait_for_the_views_and_orders_do_not(held: tuple[ServedDesk
 
     assert await until(is_shown)
     assert (await ask(served.url, "GET", "/v1/orders/P1")).json()["client_order_id"] == "early"
+
+
+@pytest.mark.parametrize("media", ["application/json", "application/json; charset=utf-8"])
+async def test_dry_run_waits_for_the_views_in_both_lanes(held: tuple[ServedDesk, HeldDesk], media: str) -> None:
+    served, desk = held
+    body = b'{"symbol": "SMOK", "side": "buy", "qty": "1000"}'
+
+    async def split() -> Asked:
+        return await ask(served.url, "POST", "/v1/route", data=body, headers={"Content-Type": media})
+
+    refused = await split()
+    assert (refused.status, refused.headers["Retry-After"], refused.json()["code"]) == (503, "1", "not_ready")
+    assert [error["code"] for error in refused.json()["errors"]] == ["VIEWS_BEHIND"]
+    desk.is_free.set()
+
+    async def is_split() -> bool:
+        return (await split()).status == 200
+
+    assert await until(is_split)
 
 
 async def test_kill_never_waits_for_the_views(held: tuple[ServedDesk, HeldDesk]) -> None:

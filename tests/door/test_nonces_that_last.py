@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from door_kit import opened, signed
 
-from cluster.api.kept_nonces import OLD, YOUNG, KeptNonces
+from cluster.api.kept_nonces import OLD, SAY_EVERY_S, YOUNG, KeptNonces
 from cluster.api.security import Nonces
 
 NOW = 1_700_000_000.0
@@ -70,6 +70,24 @@ def test_files_stay_small_however_long_the_door_is_open(tmp_path: Path) -> None:
         kept.add("key-1", f"nonce-{second}", NOW + second)
     lines = sum(len((tmp_path / name).read_text().splitlines()) for name in (YOUNG, OLD))
     assert lines <= 20
+
+
+def test_a_file_that_cannot_be_read_holds_nobody_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # A folder in its place cannot be read by any user, also by one whom no mode stops.
+    (tmp_path / OLD).mkdir()
+    (tmp_path / YOUNG).write_text(f"{NOW:.3f} key-1 first\n")
+    nonces = Nonces(tmp_path, NOW)
+    assert (nonces.use("key-1", "first", NOW), nonces.use("key-1", "second", NOW)) == ("used", "")
+    assert "nonces are not kept" in caplog.text
+
+
+def test_a_disk_that_fails_every_request_is_said_at_first_and_then_seldom(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = KeptNonces(tmp_path / "gone", LAST_S, NOW)
+    for n in range(200):
+        kept.add("key-1", f"nonce-{n}", NOW + n)
+    assert len(caplog.records) == 1 + 199 // SAY_EVERY_S
 
 
 def test_a_folder_that_takes_nothing_holds_nobody_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

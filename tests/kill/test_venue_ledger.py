@@ -122,6 +122,22 @@ def test_writer_that_looks_at_the_end_alone_goes_on_behind_the_last_whole_line(
     assert list(read_ledger(written(path, *lines))) == lines
 
 
+def test_writer_reads_no_more_of_a_long_ledger_than_its_end(tmp_path: Path) -> None:
+    path = written(tmp_path / "a", NEW, TRADE)
+    end = path.read_bytes()
+    # A hole takes no room on the disk, and more than there is in memory.
+    with path.open("wb") as file:
+        file.truncate(1 << 38)
+        file.seek(0, 2)
+        file.write(b"\n" + end)
+    size = path.stat().st_size
+    written(path, NEW, TRADE, NEW._replace(batch=3))
+    with path.open("rb") as file:
+        file.seek(size)
+        assert len(file.readlines()) == 1
+    path.unlink()
+
+
 def test_line_that_was_changed_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "a", NEW, TRADE)
     path.write_bytes(path.read_bytes().replace(b"C1", b"C2", 1))

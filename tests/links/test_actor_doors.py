@@ -6,6 +6,7 @@ Rule of this file: real sockets on this machine's own address, and no Ray.
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ from actor_material import HERE, TOKEN, Node, recipe_of, refused_batch, smoke, v
 from cluster.actors import process as doors
 from cluster.actors.building import build
 from cluster.actors.process import CONNECTIONS_MAX
+from cluster.actors.staying import Staying
 from cluster.link.answers import open_answer
 from cluster.link.cluster_link import ATTEMPTS_MAX, StreamLink, show_secret
 from cluster.link.frames import read_frame, write_frame
@@ -23,6 +25,9 @@ from cluster.link.handshake import NONCE_BYTES, PROOF_BYTES, claim
 from router.domain import codec
 from router.domain.errors import CodecError, FeatureError, JournalError, LinkError
 from router.domain.messages import HostBatch
+
+CALLS = 20
+"""More than an actor has slots for."""
 
 PATIENCE_S = 20.0
 """A reply on this machine takes milliseconds: whoever waits that long waits for ever."""
@@ -44,6 +49,23 @@ def link(node: Node) -> Iterator[StreamLink]:
 
 def caller(node: Node, name: str = "XLTA") -> socket.socket:
     return socket.create_connection(node.processes[name].listen(HERE), timeout=PATIENCE_S)
+
+
+# Who is asked to stay
+
+
+def test_however_often_a_process_is_asked_to_stay_one_call_is_open() -> None:
+    staying, ended = Staying(), threading.Semaphore(0)
+
+    def call() -> None:
+        staying.stay()
+        ended.release()
+
+    for _ in range(CALLS):
+        threading.Thread(target=call, daemon=True).start()
+    for _ in range(CALLS - 1):
+        assert ended.acquire(timeout=PATIENCE_S)
+    assert not ended.acquire(blocking=False)
 
 
 # Who comes in

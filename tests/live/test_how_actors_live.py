@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import stat
@@ -14,8 +15,10 @@ import pytest
 from cluster.actors.lives import Life, Lives
 from cluster.cli.desk_status import desk_lines, desk_report
 from cluster.live import told
+from cluster.live.folder import hold_folder
 from cluster.live.logs import last_error, log_path, setup_logs
-from cluster.live.told import Telling, Told, UpStatus, ask_told, read_status, write_status
+from cluster.live.process import LiveProcess
+from cluster.live.told import Telling, Told, UpStatus, ask_down, ask_told, read_status, write_status
 from router.domain.errors import LinkError
 from router.domain.units import SECOND
 
@@ -84,16 +87,27 @@ def test_the_secret_is_in_the_folder_for_its_owner_alone(tmp_path: Path) -> None
     assert read_status(tmp_path) is None
     for _ in range(2):
         write_status(tmp_path, status())
-    assert read_status(tmp_path) == status()
-    (file,) = tmp_path.iterdir()
+    with hold_folder(tmp_path):
+        assert read_status(tmp_path) == status()
+    file = tmp_path / told.STATUS_FILE
+    assert {found.name for found in tmp_path.iterdir()} == {file.name, "lock"}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_status_of_a_process_that_is_gone_is_none(tmp_path: Path) -> None:
-    write_status(tmp_path, status(pid=2**22 + 1))
-    assert read_status(tmp_path) is None
-    (tmp_path / told.STATUS_FILE).write_text('{"pid": 1}')
-    assert read_status(tmp_path) is None
+    with hold_folder(tmp_path):
+        write_status(tmp_path, status(pid=2**22 + 1))
+        assert read_status(tmp_path) is None
+        (tmp_path / told.STATUS_FILE).write_text('{"pid": 1}')
+        assert read_status(tmp_path) is None
+
+
+def test_a_status_that_a_killed_desk_left_names_nobody_though_its_number_lives_again(tmp_path: Path) -> None:
+    write_status(tmp_path, status())
+    # Asked to end, it would be this process.
+    assert ask_down(tmp_path) is None
+    with hold_folder(tmp_path):
+        assert read_status(tmp_path) == status()
 
 
 def test_lines_tell_each_actors_process_life_and_last_death() -> None:
@@ -117,6 +131,11 @@ def test_the_report_for_programs_has_everything_but_the_secret() -> None:
     (actor,) = report["cluster"]["actors"]
     assert (actor["incarnation"], actor["pid"], actor["died_at"]) == (2, 7, "2023-11-14T21:11:40Z")
     assert report["desk"]["build"] == "anabranch 1 (b)"
+
+
+def test_ray_gives_each_call_of_a_live_process_a_thread_so_that_one_that_closes_answers_its_health() -> None:
+    # One coroutine, were it a private one, and Ray would run all of its calls on one loop.
+    assert inspect.getmembers(LiveProcess, inspect.iscoroutinefunction) == []
 
 
 def test_a_life_keeps_what_ended_the_one_before_it() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from live_material import OPEN_AT, OPERATOR, OTHER_TRADER, RISK_OFFICER, TRADER, desk, session, submit
+from live_material import OPEN_AT, OPERATOR, OTHER_TRADER, RISK_OFFICER, TRADER, desk, reference, session, submit
 
+from cluster.live.freezing import frozen, thawed
 from router.domain import codec, facts
 from router.domain.enums import OrdStatus, OrdType, Side, Tactic
 from router.domain.errors import BadInputError
@@ -90,6 +91,13 @@ class Recorded:
         for stream, draft in entries:  # type: ignore[attr-defined]
             self.journal.append(stream, self.journal.next_seq(stream), [draft])
         self.journal.sync()
+
+
+def stood_again(desk_: Recorded) -> Intake:
+    """Return the desk as it comes back from a snapshot."""
+    again: Intake = thawed(frozen(desk_.intake, {}, {}), {}, {})
+    again.forget_unrecorded()
+    return again
 
 
 def child(parent_id: str, n: int, mic: str = "XLTA") -> ChildIntended:
@@ -253,6 +261,40 @@ def test_what_cannot_be_is_refused_and_leaves_nothing_behind(request_: Request) 
     assert desk_.kinds() == []
     assert desk_.intake.digest() == before
     assert isinstance(desk_.ask(submit(1, desk_.opened)), Accepted)
+
+
+@pytest.mark.parametrize("terms", [{"max_participation": 7.0}, {"strategy_parameters": {"nope": 1.0}}])
+def test_an_order_that_cannot_be_keeps_no_other_from_its_id_also_after_a_snapshot(terms: dict[str, object]) -> None:
+    desk_ = Recorded()
+    before = desk_.intake.digest()
+    with pytest.raises(BadInputError, match="expected"):
+        desk_.ask(submit(1, desk_.opened, **terms))
+    assert desk_.intake.digest() == before
+    again = stood_again(desk_)
+    again.see(reference(desk_.opened, NOW))
+    other = submit(2, desk_.opened, who=OTHER_TRADER, account="C")
+    assert again.answer(other, NOW).answer == Accepted(parent_id="P1", is_new=True)
+    assert desk_.ask(submit(1, desk_.opened)) == Accepted(parent_id="P1", is_new=True)
+
+
+def test_an_order_that_cannot_be_counts_as_a_message_and_is_denied_first_what_all_are_denied() -> None:
+    desk_ = Recorded(messages_per_s=1, messages_burst=1)
+    with pytest.raises(BadInputError, match="expected"):
+        desk_.ask(submit(1, desk_.opened, max_participation=7.0))
+    denied = desk_.ask(submit(2, desk_.opened, max_participation=7.0))
+    assert isinstance(denied, Denied)
+    assert [denial.code for denial in denied.denials] == ["MESSAGE_RATE_SESSION"]
+
+
+def test_a_desk_back_from_a_snapshot_values_as_one_rebuilt_from_the_journal() -> None:
+    desk_ = Recorded()
+    desk_.ask(submit(1, desk_.opened))
+    desk_.play(child("P1", 0), fill(1, 100), n=0)
+    seen = msgspec.structs.replace(reference(desk_.opened, NOW), bid_px=px("109.99"), ask_px=px("110.01"))
+    desk_.intake.see(seen)
+    assert desk_.intake.gate.exposure.account("A").value == 100 * px("110")
+    assert stood_again(desk_).digest() == desk_.rebuilt().digest()
+    assert stood_again(desk_).gate.exposure.account("A").value == 100 * px("100")
 
 
 def test_a_desk_rebuilt_from_any_part_of_its_journal_stands_where_it_stood_then() -> None:

@@ -5,25 +5,30 @@ from __future__ import annotations
 import msgspec
 import pytest
 from desk_and_market import live
-from live_material import OPEN_AT, session
+from live_material import OPEN_AT, OPERATOR, session
 
 from cluster.api.backend import MarketPicture
 from cluster.api.scenes import Scenes
 from cluster.live.clock import LiveClock
 from cluster.live.market import Market, MarketState
+from router.allocation.limits import Limits
+from router.domain import codec
 from router.domain.enums import Side
 from router.domain.played import Reference
+from router.domain.requests import SetLimit
 from router.domain.units import SECOND
 from router.orders.desk import HostSetup
 
 OWN = "epsilon = 0.4\nprobe_share = 0.3\nstale_s = 7.0\n"
 
 
-def picture() -> MarketPicture:
-    """Return what the market of a scenario with settings of its own shows."""
+def picture(*limits: SetLimit) -> MarketPicture:
+    """Return what the market of a scenario with settings of its own shows, once limits were set."""
     opened = session()
     text = opened.scenario_text.replace("[learning]\n", f"[learning]\n{OWN}", 1)
     made = live(msgspec.structs.replace(opened, scenario_text=text))
+    for limit in limits:
+        made.ask(limit)
     made.go_on(OPEN_AT + 3 * SECOND)
     seen: list[MarketPicture] = []
 
@@ -46,6 +51,21 @@ def test_scene_of_a_dry_run_has_the_desks_own_exploration(side: Side) -> None:
     assert not scene.around.fall_back
 
 
+def test_scene_of_a_dry_run_has_the_limits_that_hold_on_the_desk() -> None:
+    opened = session()
+    assert picture().limits == Limits(opened.exploration_budget_bps, opened.probability_change_max, 1.0)
+    share = SetLimit(principal=OPERATOR, key="venue_share_max", value="0.5", why="a drill")
+    scene = Scenes().of(picture(share), Side.BUY)
+    assert scene is not None
+    assert scene.around.limits == Limits(opened.exploration_budget_bps, opened.probability_change_max, 0.5)
+
+
+def test_limits_of_a_picture_survive_its_way_to_the_gateway() -> None:
+    for limits in (Limits(), Limits(0.5, 0.1, 0.3)):
+        shown = msgspec.structs.replace(picture(), limits=limits)
+        assert codec.decode(codec.encode(shown), MarketPicture).limits == limits
+
+
 def test_policy_that_is_too_old_for_the_desk_is_too_old_for_a_dry_run() -> None:
     shown = picture()
     late = msgspec.structs.replace(shown, at=shown.at + 8 * SECOND)
@@ -58,4 +78,5 @@ def test_defaults_of_a_picture_are_those_of_hosts() -> None:
     defaults = HostSetup._field_defaults
     made = {field.name: field.default for field in msgspec.structs.fields(MarketPicture)}
     assert made["exploration"] == tuple(defaults["exploration"])
+    assert made["limits"] == defaults["limits"]
     assert (made["life_ns"], made["stale_ns"]) == (defaults["life_ns"], defaults["stale_ns"])

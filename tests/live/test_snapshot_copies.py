@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,63 @@ def test_a_disk_that_cannot_be_written_to_is_told(
     taker.take({"n": 1}, 5, HEAD)
     taker.wait()
     assert "no snapshot of actor: FileExistsError" in caplog.text
+
+
+@contextmanager
+def no_file_left() -> Iterator[None]:
+    """As in a process that may open no file beyond those it has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def next_descriptor() -> int:
+    """Return the lowest descriptor that is free."""
+    with socket.socket() as one:
+        return one.fileno()
+
+
+def no_process_left() -> int:
+    raise BlockingIOError("no process left")
+
+
+def test_a_fork_that_fails_costs_one_snapshot_and_leaves_nothing_open(
+    snapshots: Snapshots, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    taker = SnapshotTaker(snapshots, Rhythm(20.0, 1, is_forked=True), clock=clock, fork=no_process_left)
+    clock.now, free = 20.0, next_descriptor()
+    taker.take({"n": 1}, 5, HEAD)
+    assert "no snapshot of actor: BlockingIOError: no process left" in caplog.text
+    assert next_descriptor() == free
+    assert not taker.is_due(10_000), "the next one is tried when it would have been"
+    clock.now += 20.0
+    assert taker.is_due(10_000)
+
+
+def test_where_no_file_is_left_for_a_copy_the_engine_goes_on(
+    snapshots: Snapshots, taker: SnapshotTaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    with no_file_left():
+        taker.take({"n": 1}, 5, HEAD)
+    assert "no snapshot of actor: OSError" in caplog.text
+    taker.take({"n": 2}, 6, HEAD)
+    taker.wait()
+    assert found(snapshots) == [(6, {"n": 2})]
+
+
+def test_what_cannot_be_pickled_ends_no_process_that_writes_by_itself(
+    snapshots: Snapshots, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    taker = SnapshotTaker(snapshots, Rhythm(20.0, 1, is_forked=False), clock=clock)
+    clock.now = 20.0
+    taker.take(lambda: 0, 5, HEAD)
+    assert "no snapshot of actor: JournalError" in caplog.text
+    assert (found(snapshots), taker.is_due(10_000)) == ([], False)
 
 
 def test_the_next_snapshot_waits_until_the_last_one_cost_little_enough(snapshots: Snapshots) -> None:

@@ -137,6 +137,22 @@ def test_a_snapshot_ahead_of_its_journal_is_not_read(tmp_path: Path) -> None:
     assert back(long) == (None, 0)
 
 
+def test_a_snapshot_that_was_just_written_stays_where_stale_ones_stand_further_on(journal: Path) -> None:
+    snapshots = Snapshots(journal.parent, "actor", SETUP)
+    for offset in (900, 950):
+        snapshots.write(snapshots.header(offset, bytes(32)), b"of an end that the journal has lost")
+    for offset in (2, 4):
+        write(journal, offset, b"new")
+        assert back(journal) == (b"new", offset)
+
+
+def test_what_stands_beyond_the_end_of_its_journal_goes_when_that_is_found(journal: Path) -> None:
+    snapshots = Snapshots(journal.parent, "actor", SETUP)
+    snapshots.write(snapshots.header(900, bytes(32)), b"of an end that the journal has lost")
+    assert back(journal) == (None, 0)
+    assert list((journal.parent / FOLDER).iterdir()) == []
+
+
 def test_a_state_that_cannot_be_read_gives_way_to_the_one_before(journal: Path) -> None:
     write(journal, 2, b"two")
     write(journal, 4, b"four")

@@ -6,7 +6,9 @@ import os
 import shutil
 import socket
 import stat
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -45,6 +47,15 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest
         claim_folder(tmp_path)
 
 
+@pytest.mark.parametrize("mode", [0o770, 0o707])
+def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    with pytest.raises(ConfigError, match=rf"its owner alone may write to \(chmod go-w\), got mode {mode:04o}"):
+        claim_folder(tmp_path)
+    tmp_path.chmod(0o755)
+    claim_folder(tmp_path)
+
+
 def test_a_disk_with_no_room_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = shutil.disk_usage(tmp_path).free
     monkeypatch.setattr(folder, "FREE_BYTES_MIN", free * 2)
@@ -59,6 +70,16 @@ def test_two_desks_do_not_hold_one_folder(tmp_path: Path) -> None:
         with pytest.raises(JournalError, match="held by another desk"), hold_folder(tmp_path):
             pass
     assert not is_held(tmp_path)
+
+
+def test_whoever_only_looks_keeps_no_desk_from_holding_the_folder(tmp_path: Path) -> None:
+    looking = ExitStack()
+    looking.enter_context(hold_folder(tmp_path))
+    timer = Timer(0.05, looking.close)
+    timer.start()
+    with hold_folder(tmp_path, timeout_s=30.0):
+        assert is_held(tmp_path)
+    timer.join()
 
 
 @pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])

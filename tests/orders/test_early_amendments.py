@@ -9,7 +9,7 @@ import pytest
 from order_material import CHILD, MIC, PARENT, PARENT_ORDER, PX, S, ids, intended, parent_with, report
 
 from router.domain import codec
-from router.domain.enums import ExecType, OrdStatus
+from router.domain.enums import ExecType, OrdStatus, Side
 from router.domain.events import (
     ChildAmendedEarly,
     ChildTradeCanceled,
@@ -31,6 +31,7 @@ from router.orders.journal import Draft
 from router.orders.memory_journal import MemoryJournal
 from router.orders.parent import ParentState, check_invariants
 from router.orders.venue_gate import VenueGate, facts_of
+from router.risk.exposure import Exposure, OpenOrder
 from router.risk.invariants import audit
 
 BUST = report(ExecType.TRADE_CANCEL, exec_id="a1", exec_ref_id="e1")
@@ -69,7 +70,9 @@ def test_bust_before_its_execution_takes_it_back_when_it_comes(status: OrdStatus
 def test_correction_before_its_execution_holds_when_it_comes() -> None:
     state = parent_with(S.NEW)
     events = heard(state, CORRECTION, fill(30))
-    assert events[-1] == ChildTradeCorrected(**ids(50), exec_id="a2", exec_ref_id="e1", last_qty=20, last_px=PX + 100)
+    assert events[-1] == ChildTradeCorrected(
+        **ids(50), exec_id="a2", exec_ref_id="e1", last_qty=20, last_px=PX + 100, transacted_at=5
+    )
     assert (state.cum_qty, state.notional) == (20, 20 * (PX + 100))
 
 
@@ -205,6 +208,50 @@ def test_early_correction_to_more_replaces_what_was_inferred_of_it() -> None:
     status = report(ExecType.ORDER_STATUS, ord_status=S.PARTIALLY_FILLED, cum_qty=75, avg_px=PX, transact_time=7)
     heard(state, status, more, fill(30))
     assert (state.cum_qty, state.children[CHILD].inferred_qty) == (75, 0)
+
+
+ASKED = report(ExecType.ORDER_STATUS, ord_status=S.FILLED, cum_qty=100, avg_px=PX, transact_time=40)
+TO_30 = report(ExecType.TRADE_CORRECT, exec_id="a2", exec_ref_id="e1", last_qty=30, last_px=PX, transact_time=30)
+TO_50 = report(ExecType.TRADE_CORRECT, exec_id="a3", exec_ref_id="e1", last_qty=50, last_px=PX, transact_time=31)
+TWICE = (ASKED, TO_30, TO_50, fill(10, transact_time=20))
+"""An execution that was corrected twice, and counted so, before it came."""
+
+
+def test_second_of_two_early_corrections_adds_to_the_first_and_not_to_the_execution() -> None:
+    state = parent_with(S.UNKNOWN)
+    book = Exposure()
+    order = OpenOrder(
+        order_id=PARENT, account="A", symbol="ABR", strategy="s", side=Side.BUY, order_qty=1_000, risk_px=PX
+    )
+    book.order_accepted(order)
+    book.filled(PARENT, CHILD, "x0", state.cum_qty, PX)
+    events = heard(state, *TWICE)
+    replaced = [event.replaces_inferred_qty for event in events if isinstance(event, ChildTraded | ChildTradeCorrected)]
+    assert replaced == [0, 10, 20, 20]
+    for event in events:
+        book.follow(event)
+    assert (state.cum_qty, state.unrouted_qty, book.book("A", "ABR").position) == (100, 900, 100)
+    assert state.children[CHILD].inferred_qty == 10
+    for event in heard(state, fill(10, "e2", transact_time=35)):
+        book.follow(event)
+    assert (state.cum_qty, book.book("A", "ABR").position) == (100, 100)
+    assert state.children[CHILD].inferred_qty == 0
+
+
+def test_host_auditor_and_second_gate_agree_on_two_early_corrections() -> None:
+    host, journal = host_with_child()
+    host.handle(HostBatch(seq=4, now=10, is_restart=True))
+    host.handle(HostBatch(seq=6, now=50, reports=tuple(Delivered(41 + n, said) for n, said in enumerate(TWICE))))
+    state = host.parents[PARENT]
+    assert (state.cum_qty, state.children[CHILD].inferred_qty) == (100, 50)
+    events = [(n, codec.decode_event(record.payload)) for n, record in enumerate(journal.read())]
+    assert [violation.invariant for violation in audit(events)] == ["I10"]
+    gate = VenueGate([MIC])
+    gate.open_parent(facts_of(PARENT_ORDER))
+    assert gate.admit(NewOrderSingle(intended(0, 100).child), 0) is None
+    for said in TWICE:
+        gate.hear(said)
+    assert gate.room(PARENT) == 900
 
 
 def test_refusal_that_admits_what_was_executed_closes_the_child() -> None:

@@ -173,10 +173,10 @@ def test_busts_and_corrections_name_their_execution() -> None:
     state = parent_with(S.PARTIALLY_FILLED)
     corrected = report(ExecType.TRADE_CORRECT, exec_id="e1", exec_ref_id="x1", last_qty=10, last_px=PX + 5)
     assert heard(state, corrected) == [
-        ChildTradeCorrected(**ids(50), exec_id="e1", exec_ref_id="x1", last_qty=10, last_px=PX + 5)
+        ChildTradeCorrected(**ids(50), exec_id="e1", exec_ref_id="x1", last_qty=10, last_px=PX + 5, transacted_at=5)
     ]
     busted = report(ExecType.TRADE_CANCEL, exec_id="e2", exec_ref_id="x1")
-    assert heard(state, busted) == [ChildTradeCanceled(**ids(50), exec_id="e2", exec_ref_id="x1")]
+    assert heard(state, busted) == [ChildTradeCanceled(**ids(50), exec_id="e2", exec_ref_id="x1", transacted_at=5)]
     assert (state.cum_qty, state.notional) == (0, 0)
 
 

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from cluster.config import RayOptions
+from cluster.live.bringing_up import check_cluster_token, up
 from cluster.live.local_nodes import local_nodes
-from cluster.local_ray import TOKEN_FILE, local_ray, loopback_cluster
+from cluster.live.settings import live_settings
+from cluster.live.starting import SettingsAt
+from cluster.local_ray import LOOPBACK, TOKEN_FILE, local_ray, loopback_cluster, node_addresses
 from router.domain.errors import ConfigError
 
 sys.path.append(str(Path(__file__).parents[1] / "live"))
@@ -74,7 +77,40 @@ def test_several_nodes_on_this_machine_are_on_loopback_as_well() -> None:
         import ray
 
         assert len(ray.nodes()) == 2
+        assert set(node_addresses()) <= set(LOOPBACK)
         check_listeners()
+
+
+def test_cluster_that_listens_elsewhere_too_is_refused_without_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    file = tmp_path / "anabranch.toml"
+    file.write_text('[live]\nscenario = "smoke"\n[api]\nis_open = true\nport = 0\n', encoding="utf-8")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    mask = os.umask(0o077)
+    try:
+        host, _, port = cluster.address.rpartition(":")
+        assert host not in LOOPBACK
+        with (
+            pytest.raises(ConfigError, match=f"expected RAY_AUTH_MODE=token .* which has a node at {host}"),
+            up(live_settings(file), SettingsAt(file=str(file)), None, f"127.0.0.1:{port}", RayOptions()),
+        ):
+            pass
+        assert not ray.is_initialized()
+    finally:
+        os.umask(mask)
+        cluster.shutdown()
+
+
+def test_one_node_elsewhere_is_enough_to_need_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    check_cluster_token("127.0.0.1:6379", ["127.0.0.1", "::1"])
+    with pytest.raises(ConfigError, match="RAY_AUTH_MODE"):
+        check_cluster_token("127.0.0.1:6379", ["127.0.0.1", "10.0.0.7"])
 
 
 def test_what_still_has_a_file_of_the_cluster_open_is_ended_with_it(tmp_path: Path) -> None:
