@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -76,9 +75,17 @@ class ClusterRegistry:
         self._call("closing")
 
     def close(self, name: str) -> None:
-        """Let an actor end its work and write everything down; it stays until `stop`."""
-        with suppress(RayActorError):
+        """Let an actor end its work and write everything down; it stays until `stop`.
+
+        Raises:
+            LinkError: it failed at that, or did not come to its end in time.
+        """
+        try:
             ray.get(self.where(name).handle.close.remote(), timeout=CALL_TIMEOUT_S)
+        except RayActorError:
+            return  # it is gone: what it had written down is all there is
+        except RayError as exc:
+            raise LinkError(f"expected {name} to close within {CALL_TIMEOUT_S:g} s, got {type(exc).__name__}") from exc
 
     def ask(self, name: str, word: str, token: str) -> Any:
         """Return a live actor's answer to a question without a body."""
