@@ -63,6 +63,11 @@ def poured_arrays(
     whole: I64 = np.empty((2, lanes), dtype=np.int64)
     if not _pour(slice_qty, public, table, edges, opportunity_bps, probe_share, numbers, whole):
         return None
+    return told(numbers, whole)
+
+
+def told(numbers: F64, whole: I64) -> Poured:
+    """Return what a kernel wrote: real quantities and values (2, lanes), whole ones and who can take a probe."""
     quantities, can_probe = whole.tolist()
     real, values_bps = numbers.tolist()
     return Poured(quantities, real, values_bps, [k for k, can in enumerate(can_probe) if can])
@@ -111,12 +116,18 @@ def _pour(
         return False
     whole[0] = to_lots(real, lot, minimum, np.where(wanted, cap, 0), slice_qty)
     numbers[0], numbers[1] = real, c
+    note_probes(slice_qty, lot, minimum, cap, probe_share, whole)
+    return True
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def note_probes(slice_qty: int, lot: I64, minimum: I64, cap: I64, probe_share: float, whole: I64) -> None:
+    """Write which lanes have room for a probe, once the whole quantities stand, into the second row of `whole`."""
     allocated = min(whole[0].sum(), slice_qty)
-    for k in range(lanes):
+    for k in range(lot.shape[0]):
         probe = int(probe_share * slice_qty)
         probe = max(probe - probe % lot[k], lot[k], minimum[k])
         whole[1, k] = allocated > 0 and probe <= min(cap[k], allocated)
-    return True
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]

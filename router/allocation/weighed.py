@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from router.allocation.lots import to_lots
-from router.allocation.poured import Poured
+from router.allocation.poured import Poured, note_probes, told
 from router.domain.market import F64, I64
 from router.domain.units import Qty
 
@@ -35,9 +35,7 @@ def weighed_arrays(
     whole: I64 = np.empty((2, lanes), dtype=np.int64)
     if not _weigh(slice_qty, public_bps, weights, lot, cap, opportunity_bps, probe_share, numbers, whole):
         return None
-    quantities, can_probe = whole.tolist()
-    real, values_bps = numbers.tolist()
-    return Poured(quantities, real, values_bps, [k for k, can in enumerate(can_probe) if can])
+    return told(numbers, whole)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -57,14 +55,12 @@ def _weigh(
     if not weights.max() > 0.0:
         return False
     v = pour_weights(weights, cap, slice_qty)
-    whole[0] = to_lots(v, lot, np.zeros(lanes, np.int64), np.where(weights > 0.0, cap, 0), slice_qty)
-    allocated = min(whole[0].sum(), slice_qty)
+    minimum = np.zeros(lanes, np.int64)
+    whole[0] = to_lots(v, lot, minimum, np.where(weights > 0.0, cap, 0), slice_qty)
+    numbers[0] = v
     for k in range(lanes):
-        numbers[0, k] = v[k]
         numbers[1, k] = opportunity_bps + public_bps[k, 0] - public_bps[k, 1] - public_bps[k, 2] - public_bps[k, 3]
-        probe = int(probe_share * slice_qty)
-        probe = max(probe - probe % lot[k], lot[k])
-        whole[1, k] = allocated > 0 and probe <= min(cap[k], allocated)
+    note_probes(slice_qty, lot, minimum, cap, probe_share, whole)
     return True
 
 
