@@ -7,9 +7,12 @@ answer, with a problem, or with the word that nobody knows.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import secrets
+import socket
 import ssl
+import weakref
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -44,6 +47,9 @@ REFUSED: Final = (429, 503)
 
 UNSURE: Final = (500, 502, 504)
 """What happened to it nobody knows."""
+
+GOODBYE_S: Final = 1.0
+"""How long a closing client waits until its connections are closed."""
 
 SILENT: Final = (401, 403, 404, 405, 406, 408, 413, 415, 421, 429, 431)
 """Said at the door: they say nothing of what an attempt before may have done."""
@@ -83,6 +89,7 @@ class Transport:
         self._name = name
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._is_closed = False
 
     @property
@@ -94,7 +101,9 @@ class Transport:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.options.timeout_s)
             self._session = aiohttp.ClientSession(
                 self.base,
-                connector=aiohttp.TCPConnector(limit=self.options.connections_max, ssl=self._tls or True),
+                connector=aiohttp.TCPConnector(
+                    limit=self.options.connections_max, ssl=self._tls or True, socket_factory=self._socket
+                ),
                 timeout=timeout,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(self._sign,),
@@ -105,8 +114,26 @@ class Transport:
     async def close(self) -> None:
         """Close the connections; closing twice changes nothing."""
         self._is_closed = True
-        if self._session is not None:
-            await self._session.close()
+        if self._session is None:
+            return
+        await self._session.close()
+        # A stream over TLS has said goodbye and waits for the other side's: nobody would be left to hear it.
+        for each in self._open_sockets():
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + GOODBYE_S
+        while self._open_sockets() and loop.time() < until:
+            await asyncio.sleep(0.001)
+
+    def _open_sockets(self) -> list[socket.socket]:
+        return [each for each in self._sockets if each.fileno() != -1]
+
+    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, *_ = address
+        found = socket.socket(family, kind, protocol)
+        self._sockets.add(found)
+        return found
 
     async def send(self, call: Call[T]) -> T:
         """Return what a call is answered, after as many attempts as are safe and as its deadline allows.
