@@ -44,7 +44,7 @@ class Arrival:
         half_life = parameters["half_life"] * (1.5 - view.urgency)
         due = decayed(elapsed_share(view, view.now), half_life)
         by_slice_end = decayed(elapsed_share(view, clock.slice_end_at), half_life)
-        return release_paced(view, clock, pace_along(view, clock, due, by_slice_end), parameters["ahead"], TACTICS)
+        return release_paced(view, clock, pace_along(view, clock, due, by_slice_end), parameters, TACTICS)
 
 
 def decayed(elapsed: int, half_life: float) -> int:

@@ -60,19 +60,20 @@ class LiquiditySeeking:
         clock = clock_of(view, parameters)
         pace = pace_along(view, clock, elapsed_share(view, view.now), elapsed_share(view, clock.slice_end_at))
         if clock.is_completing(view.now):
-            return release_paced(view, clock, pace, parameters["ahead"], PRESSED_TACTICS)
+            return release_paced(view, clock, pace, parameters, PRESSED_TACTICS)
         return _two_portions(view, clock, pace, parameters)
 
 
-def pressure(view: ScheduleView, clock: Clock, pace: Pace) -> float:
+def pressure(view: ScheduleView, clock: Clock, behind: float) -> float:
     """Return how much presses to take, 1 is enough: half the urgency, half of each slice behind, and the square of the
     share of the life that is over. On pace at urgency 0.5 that is seven eighths into the life."""
-    return 0.5 * view.urgency + 0.5 * slices_behind(view, pace) + clock.elapsed**2
+    return 0.5 * view.urgency + 0.5 * behind + clock.elapsed**2
 
 
 def _two_portions(view: ScheduleView, clock: Clock, pace: Pace, parameters: Mapping[str, float]) -> Release:
-    opportunity = opportunity_bps(view, clock, slices_behind(view, pace))
-    is_pressed = pressure(view, clock, pace) >= 1.0
+    behind = slices_behind(view, pace, parameters["tolerance"])
+    opportunity = opportunity_bps(view, clock, behind)
+    is_pressed = pressure(view, clock, behind) >= 1.0
     limit = room(view)
     worked_qty = max(0, view.routed_qty - view.resting_dark_qty)
     ahead_qty = int(parameters["ahead"] * pace.slice_qty)

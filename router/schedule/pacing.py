@@ -118,9 +118,14 @@ def in_lots(view: ScheduleView, wanted: Qty, limit: Qty) -> Qty:
     return qty if qty == view.unrouted_qty else round_down(qty, view.lot)
 
 
-def slices_behind(view: ScheduleView, pace: Pace) -> float:
-    """Return how far the fills are behind what is due, in slices, 0..`BEHIND_MAX`."""
-    return min(BEHIND_MAX, max(0.0, (pace.due_qty - view.cum_qty) / max(1, pace.slice_qty)))
+def slices_behind(view: ScheduleView, pace: Pace, tolerance: float) -> float:
+    """Return how far the fills are behind what is due, in slices, 0..`BEHIND_MAX`.
+
+    Where a slice is less than `tolerance` of the order, that is the measure: a day cut into hundreds of slices does not
+    pay the spread because one of them did not fill yet.
+    """
+    measure = max(1, pace.slice_qty, int(tolerance * view.order_qty))
+    return min(BEHIND_MAX, max(0.0, (pace.due_qty - view.cum_qty) / measure))
 
 
 def taking_bps(view: ScheduleView) -> float:
@@ -146,12 +151,14 @@ def opportunity_bps(view: ScheduleView, clock: Clock, behind: float) -> float:
     return worked
 
 
-def release_paced(view: ScheduleView, clock: Clock, pace: Pace, ahead: float, tactics: tuple[Tactic, ...]) -> Release:
+def release_paced(
+    view: ScheduleView, clock: Clock, pace: Pace, parameters: Mapping[str, float], tactics: tuple[Tactic, ...]
+) -> Release:
     """Return the release of a schedule that keeps to a pace in one portion: what the target, with a small allowance
     ahead of it, asks for beyond what is filled and working. In completing, all that the target allows."""
-    opportunity = opportunity_bps(view, clock, slices_behind(view, pace))
+    opportunity = opportunity_bps(view, clock, slices_behind(view, pace, parameters["tolerance"]))
     is_completing = clock.is_completing(view.now)
-    wanted = pace.target_qty + int(ahead * pace.slice_qty) - view.cum_qty - view.routed_qty
+    wanted = pace.target_qty + int(parameters["ahead"] * pace.slice_qty) - view.cum_qty - view.routed_qty
     qty = in_lots(view, wanted, room(view))
     allowed = COMPLETING_TACTICS if is_completing else tactics
     portions = (Portion(qty, allowed, opportunity),) if qty else ()

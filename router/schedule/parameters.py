@@ -30,6 +30,8 @@ COMMON: Ranges = {
     "completing_s": Range(30.0, 0.0, 86_400.0),
     # How far ahead of the target quantity may be released, as a share of one slice.
     "ahead": Range(0.1, 0.0, 1.0),
+    # Lateness is measured in slices, or in this share of the order where a slice is less.
+    "tolerance": Range(0.0, 0.0, 1.0),
 }
 
 

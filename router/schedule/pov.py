@@ -42,4 +42,4 @@ class Pov:
         slice_qty = max(view.lot, target_qty * clock.interval_ns // elapsed_ns)
         # Volume is followed after it printed, so being one slice short is being on pace.
         pace = Pace(target_qty, target_qty - slice_qty, slice_qty)
-        return release_paced(view, clock, pace, 0.0, TACTICS)
+        return release_paced(view, clock, pace, {**parameters, "ahead": 0.0}, TACTICS)

@@ -27,7 +27,7 @@ class Sweep:
 
     name = SWEEP_STRATEGY
     ranges: ClassVar[Ranges] = {
-        **{name: known for name, known in COMMON.items() if name != "ahead"},
+        **{name: known for name, known in COMMON.items() if name not in ("ahead", "tolerance")},
         "interval_s": Range(0.5, 0.1, 86_400.0),
     }
 

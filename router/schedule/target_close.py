@@ -60,11 +60,11 @@ class TargetClose:
         clock = clock_of(view, parameters)
         pace = _pace(view, clock, parameters["auction_share"], cut_off_at)
         if clock.is_completing(view.now):
-            return release_paced(view, clock, pace, parameters["ahead"], TACTICS)
+            return release_paced(view, clock, pace, parameters, TACTICS)
         if view.now < cut_off_at:
-            release = release_paced(view, clock, pace, parameters["ahead"], TACTICS)
+            release = release_paced(view, clock, pace, parameters, TACTICS)
             return release._replace(wake_at=min(release.wake_at, cut_off_at))
-        return _into_the_auction(view, clock, pace)
+        return _into_the_auction(view, clock, pace, parameters["tolerance"])
 
 
 def _pace(view: ScheduleView, clock: Clock, auction_share: float, cut_off_at: Nanos) -> Pace:
@@ -80,9 +80,9 @@ def _pace(view: ScheduleView, clock: Clock, auction_share: float, cut_off_at: Na
     return Pace(target, due, slice_qty)
 
 
-def _into_the_auction(view: ScheduleView, clock: Clock, pace: Pace) -> Release:
+def _into_the_auction(view: ScheduleView, clock: Clock, pace: Pace, tolerance: float) -> Release:
     qty = in_lots(view, view.unrouted_qty, room(view))
-    opportunity = opportunity_bps(view, clock, slices_behind(view, pace))
+    opportunity = opportunity_bps(view, clock, slices_behind(view, pace, tolerance))
     portions = (Portion(qty, (Tactic.AUCTION,), opportunity),) if qty else ()
     state = WorkingState.POSTING if qty or view.routed_qty else WorkingState.IDLE
     return Release(pace.target_qty, portions, clock.wake_at, state)

@@ -33,4 +33,4 @@ class Twap:
             return nothing
         clock = clock_of(view, parameters)
         pace = pace_along(view, clock, elapsed_share(view, view.now), elapsed_share(view, clock.slice_end_at))
-        return release_paced(view, clock, pace, parameters["ahead"], TACTICS)
+        return release_paced(view, clock, pace, parameters, TACTICS)

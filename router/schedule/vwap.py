@@ -82,7 +82,7 @@ class Vwap:
         clock = clock_of(view, parameters)
         due = along(self._curve, elapsed_share(view, view.now))
         by_slice_end = along(self._curve, elapsed_share(view, clock.slice_end_at))
-        return release_paced(view, clock, pace_along(view, clock, due, by_slice_end), parameters["ahead"], TACTICS)
+        return release_paced(view, clock, pace_along(view, clock, due, by_slice_end), parameters, TACTICS)
 
 
 def check_curve(curve: Sequence[float]) -> tuple[int, ...]:

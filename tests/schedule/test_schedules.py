@@ -80,6 +80,27 @@ def test_twap_waits_until_a_lot_is_due_and_sends_the_odd_rest_at_the_end() -> No
     assert [(at // SECOND, qty) for at, qty in steps if qty] == [(230, 100), (470, 100), (570, 50)]
 
 
+def test_lateness_within_the_tolerance_is_not_worth_taking_for() -> None:
+    # A thousand slices of 1,000 shares; five of them late is half a percent of the order.
+    view = a_view(order_qty=1_000_000, lot=100)._replace(now=START_AT + 300 * SECOND, cum_qty=495_000)
+    for tolerance, may_take in ((0.0, True), (0.001, True), (0.01, False)):
+        schedule = build_schedule("twap", {"interval_s": 0.6, "tolerance": tolerance})
+        assert (_worth(schedule.release(view)) > taking_bps(view)) is may_take
+    assert _worth(schedule.release(view._replace(cum_qty=485_000))) > taking_bps(view)
+
+
+@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "sweep"])
+def test_tolerance_never_presses_and_changes_nothing_below_a_slice(strategy: str) -> None:
+    for cum_qty in range(30_000, -1, -3_000):
+        view = a_view(order_qty=100_000, lot=100)._replace(
+            now=START_AT + 200 * SECOND, cum_qty=cum_qty, market_volume=2_000_000
+        )
+        schedules = [build_schedule(strategy, {"tolerance": share}) for share in (0.0, 0.001, 0.05, 0.2)]
+        worth = [_worth(schedule.release(view)) for schedule in schedules]
+        assert worth == sorted(worth, reverse=True)
+        assert worth[0] == worth[1], "a slice is a sixtieth of the order"
+
+
 def test_allowance_ahead_is_a_share_of_one_slice() -> None:
     view = a_view(order_qty=60_000, lot=1)
     assert _qty(build_schedule("twap", {"ahead": 0.5}).release(view)) == 1_500
@@ -299,6 +320,10 @@ def _filled_at_once(schedule: Schedule, view: ScheduleView) -> list[tuple[int, i
         steps.append((view.now - view.start_at, _qty(release)))
         view = view._replace(now=release.wake_at, cum_qty=view.cum_qty + _qty(release))
     return steps
+
+
+def _worth(release: Release) -> float:
+    return max(portion.opportunity_bps for portion in release.portions)
 
 
 def _qty(release: Release) -> int:
