@@ -28,6 +28,10 @@ LEARNING = {
 """The protocols of `learning` by id: the module of `benchmarks.protocols` whose `rows` gives them."""
 
 
+LOAD = ("load.orders", "load.route", "load.live", "load.flood")
+"""How the ids of the rows of `load` begin."""
+
+
 def learning(ids: Sequence[str]) -> tuple[Group, ...]:
     """Return the groups that give the rows of some protocols of `learning`, each module once.
 
@@ -90,6 +94,8 @@ BENCHMARKS: dict[str, tuple[Group, ...]] = {
 def groups_of(name: str, ids: Sequence[str] = ()) -> tuple[Group, ...]:
     """Return the groups of a benchmark; of `learning` those of some ids, all where none is named.
 
+    Those of `load` are all its groups: each leaves out what is not wanted.
+
     Raises:
         BadInputError: no such benchmark, no such id, or ids for another benchmark.
     """
@@ -97,9 +103,14 @@ def groups_of(name: str, ids: Sequence[str] = ()) -> tuple[Group, ...]:
         raise BadInputError(bad_value("NAME", f"one of {', '.join(BENCHMARKS)}", name))
     if not ids:
         return BENCHMARKS[name]
+    if name == "load":
+        found = [id for id in ids if ".".join(id.split(".")[:2]) not in LOAD]
+        if found:
+            raise BadInputError(bad_value("--id", f"an id that begins with one of {', '.join(LOAD)}", found[0]))
+        return BENCHMARKS[name]
     unknown = [id for id in ids if id not in LEARNING]
     if name != "learning" or unknown:
-        known = f"one of {', '.join(LEARNING)}, with learning"
+        known = f"one of {', '.join(LEARNING)}, with learning, or of rows of load"
         raise BadInputError(bad_value("--id", known, unknown[0] if unknown else f"{ids[0]} with {name}"))
     return learning(ids)
 
@@ -112,11 +123,13 @@ def run(name: str, settings: Settings, ids: Sequence[str] = ()) -> list[Row]:
     """
     rows: list[Row] = []
     groups = groups_of(name, ids)
+    if name != "learning":
+        settings = settings._replace(only=tuple(ids))
     for done, group in enumerate(groups):
         inner = settings._replace(progress=_part(settings, done, len(groups)))
         inner.progress(0.0, group.__name__)
         rows += group(inner)
-    return rows
+    return [row for row in rows if settings.wants(row.id)]
 
 
 def _part(settings: Settings, done: int, groups: int) -> Callable[[float, str], None]:

@@ -71,6 +71,8 @@ class Round(NamedTuple):
 
 def flood(settings: Settings) -> list[Row]:
     """Measure one key's reads and cancels while another key floods the desk with orders, and while it does not."""
+    if not settings.wants("load.flood"):
+        return []
     seconds = SECONDS_QUICK if settings.is_quick else SECONDS
     cores = os.sched_getaffinity(0)
     pin(CALLERS_CORE)

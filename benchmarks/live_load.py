@@ -157,24 +157,31 @@ def answered(found: Measured, *statuses: int) -> Measured:
     return found
 
 
+def _wanted(settings: Settings, id: str) -> list[tuple[str, int]]:
+    """Return the media types and numbers of connections of which rows are wanted."""
+    return [(media, n) for media in MEDIA for n in CONNECTIONS if settings.wants(f"{id}.{media}.{n}")]
+
+
 def accepts(settings: Settings) -> list[Row]:
     """Measure durable accepts at 1, 16 and 64 connections, in JSON and MessagePack."""
-    rows = []
+    rows: list[Row] = []
+    wanted = _wanted(settings, "load.orders")
+    if not wanted:
+        return rows
     with desk_alone() as desk:
         asyncio.run(ready(desk))
-        for media in MEDIA:
-            for n in CONNECTIONS:
-                settings.progress(0.0, f"orders, {media}, {n} connections")
-                runs = [asyncio.run(_accept(desk, media, n, settings.is_quick)) for _ in range(settings.rounds)]
-                what = f"POST /v1/orders, {media}, {n} connections"
-                rate = ORDERS_MIN if n > 1 else None
-                wait = ACCEPT_MS_MAX if n == 16 else None
-                id = f"load.orders.{media}.{n}"
-                rows += [
-                    measured(f"{id}.per_s", f"{what}: durable", [r.per_s for r in runs], "orders/s", at_least=rate),
-                    measured(f"{id}.p50_ms", f"{what}: median", [r.ms(50) for r in runs], "ms", at_most=wait),
-                    measured(f"{id}.p99_ms", f"{what}: 99th percentile", [r.ms(99) for r in runs], "ms"),
-                ]
+        for media, n in wanted:
+            settings.progress(0.0, f"orders, {media}, {n} connections")
+            runs = [asyncio.run(_accept(desk, media, n, settings.is_quick)) for _ in range(settings.rounds)]
+            what = f"POST /v1/orders, {media}, {n} connections"
+            rate = ORDERS_MIN if n > 1 else None
+            wait = ACCEPT_MS_MAX if n == 16 else None
+            id = f"load.orders.{media}.{n}"
+            rows += [
+                measured(f"{id}.per_s", f"{what}: durable", [r.per_s for r in runs], "orders/s", at_least=rate),
+                measured(f"{id}.p50_ms", f"{what}: median", [r.ms(50) for r in runs], "ms", at_most=wait),
+                measured(f"{id}.p99_ms", f"{what}: 99th percentile", [r.ms(99) for r in runs], "ms"),
+            ]
     return rows
 
 
@@ -186,21 +193,23 @@ async def _accept(desk: Running, media: str, n: int, is_quick: bool) -> Measured
 
 def dry_runs(settings: Settings) -> list[Row]:
     """Measure dry runs, in turn with bare servers that answer as many bytes."""
-    rows = []
+    rows: list[Row] = []
+    wanted = _wanted(settings, "load.route")
+    if not wanted:
+        return rows
     seconds = SECONDS_QUICK if settings.is_quick else SECONDS
     with desk_alone() as desk:
         asyncio.run(ready(desk))
-        for media in MEDIA:
+        for media, n in wanted:
+            settings.progress(0.0, f"dry runs, {media}, {n} connections")
             data = request("POST", "/v1/route", route_body(media), MEDIA[media])
             size = answered(asyncio.run(call(desk.port, [repeat(data, 100)])), 200).body_bytes
-            for n in CONNECTIONS:
-                settings.progress(0.0, f"dry runs, {media}, {n} connections")
-                found: dict[str, list[tuple[Measured, float]]] = {"": [], **{name: [] for name in BARE.values()}}
-                with server("raw", str(size)) as raw, server("asyncio", str(size)) as other:
-                    for _ in range(settings.rounds):
-                        for name, running in zip(found, (desk, raw, other), strict=True):
-                            found[name].append(_dry_run(running, data, n, seconds))
-                rows += _dry_run_rows(media, n, size, found.pop(""), found)
+            found: dict[str, list[tuple[Measured, float]]] = {"": [], **{name: [] for name in BARE.values()}}
+            with server("raw", str(size)) as raw, server("asyncio", str(size)) as other:
+                for _ in range(settings.rounds):
+                    for name, running in zip(found, (desk, raw, other), strict=True):
+                        found[name].append(_dry_run(running, data, n, seconds))
+            rows += _dry_run_rows(media, n, size, found.pop(""), found)
     return rows
 
 
@@ -239,6 +248,8 @@ def _dry_run_rows(
 
 def live_orders(settings: Settings) -> list[Row]:
     """Measure a desk in which a thousand orders are worked at once: memory, windows and how far they are behind."""
+    if not settings.wants("load.live"):
+        return []
     n = LIVE_QUICK if settings.is_quick else LIVE
     with desk_alone() as desk:
         asyncio.run(ready(desk))

@@ -40,10 +40,22 @@ class Settings(NamedTuple):
     drill_rounds: int = 0
     """Rounds of the kill drill; 0: as many as it has by itself."""
 
+    only: tuple[str, ...] = ()
+    """Ids of rows, or how they begin, where not every row is wanted."""
+
     @property
     def rounds(self) -> int:
         """How often each figure is measured."""
         return 1 if self.is_quick else self.repeat
+
+    def wants(self, id: str) -> bool:
+        """Whether a row is wanted whose id is this, or begins so.
+
+        >>> some = Settings(1, True, 1, None, print, only=("load.route.json", "load.flood.times"))
+        >>> [some.wants(id) for id in ("load.route", "load.route.json.64", "load.flood", "load.orders")]
+        [True, True, True, False]
+        """
+        return not self.only or any(f"{id}.".startswith(f"{one}.") or one.startswith(f"{id}.") for one in self.only)
 
 
 def measured(

@@ -119,6 +119,12 @@ def fall_back_policy(specs: tuple[VenueSpec, ...], side: Side, at: Nanos) -> Pol
     )
 
 
+@lru_cache(maxsize=64)
+def _spec_of_lanes(specs: tuple[VenueSpec, ...]) -> tuple[VenueSpec, ...]:
+    """Return the venue of each lane."""
+    return tuple(spec for spec in specs for _ in spec.tactics)
+
+
 def public_rows(frame: ContextFrame, specs: tuple[VenueSpec, ...], min_qty: Qty) -> list[PublicRow]:
     """Return what is public of each lane of the frame; midpoint lanes take `min_qty` as their smallest quantity."""
     lots, smallest = _bounds(specs, min_qty)
@@ -255,7 +261,7 @@ def _decision(
 ) -> RoutingDecision:
     (rows, scores, exploration, rules), frame, policy = asked, around.frame, around.policy
     lanes, probe = [frame.lanes[i] for i in kept], allocation.probe_index
-    x = np.frombuffer(frame.x, dtype=np.float64).reshape(len(frame.lanes), len(frame.names))
+    width = 8 * len(frame.names)
     price_bps, fee_bps, lots, min_qty, max_qty = zip(*rows, strict=True) if rows else ((),) * 5
     return RoutingDecision(
         decision_id=decision_id,
@@ -267,7 +273,7 @@ def _decision(
         policy_version=policy.policy_version,
         mode=policy.mode,
         context_names=frame.names,
-        context=x[kept].tobytes(),
+        context=b"".join([frame.x[width * i : width * (i + 1)] for i in kept]),
         candidates=tuple(lanes),
         exclusions=excluded,
         scored=() if isinstance(scores, np.ndarray) else tuple(scores),
@@ -303,10 +309,8 @@ def _with_children(
     allocation: Allocation,
     child_n: int,
 ) -> Routed:
-    frame = around.frame
-    x = np.frombuffer(frame.x, dtype=np.float64).reshape(len(frame.lanes), len(frame.names))
-    spec_of = {spec.mic: spec for spec in around.specs}
-    all_lanes = lanes_of(around.specs)
+    frame, specs, all_lanes = around.frame, _spec_of_lanes(around.specs), lanes_of(around.specs)
+    expire_time = around.now + around.life_ns
     is_near = decision.style is not None and decision.style.terms.is_near
     children: list[ChildOrder] = []
     contexts: list[tuple[float, ...]] = []
@@ -314,11 +318,17 @@ def _with_children(
         if qty < 1:
             continue
         cl_ord_id = ids.cl_ord_id(parent.parent_id, child_n + len(children))
-        lane = all_lanes[i]
-        expire_time = around.now + around.life_ns
         child = child_for(
-            lane, parent, qty, around.market, spec_of[lane.mic], cl_ord_id, decision.decision_id, expire_time, is_near
+            all_lanes[i],
+            parent,
+            qty,
+            around.market,
+            specs[i],
+            cl_ord_id,
+            decision.decision_id,
+            expire_time,
+            is_near,
         )
         children.append(child)
-        contexts.append(tuple(x[i].tolist()))
+        contexts.append(frame.row(i))
     return Routed(decision, tuple(children), tuple(contexts))

@@ -13,7 +13,7 @@ from router.allocation.limits import NO_BUDGET, Limits
 from router.allocation.styles import StyleRule
 from router.domain.enums import Tactic, VenueType
 from router.domain.errors import ScenarioError
-from router.domain.instruments import Listing, VenueSpec
+from router.domain.instruments import Listing, VenueSpec, as_known
 from router.domain.orders import ParentOrder, check_parent
 from router.domain.units import MILLISECOND, Nanos, px, seconds
 from router.orders.desk import HostSetup
@@ -86,10 +86,10 @@ def assemble(scenario: Scenario, seed: int, data: Path | None, open_at: Nanos = 
     file = scenario.file
     if isinstance(file.market, TapeMarket):
         day = recorded_market(scenario, file.market, data)
-        specs, setup = day.specs, day.setup()
+        specs, setup = as_known(day.specs), day.setup()
     else:
         day = None
-        specs = tuple(_spec(part, scenario) for part in file.venues)
+        specs = as_known(tuple(_spec(part, scenario) for part in file.venues))
         setup = _setup(file.market, scenario, seed, open_at)
     _check_mics(scenario, specs)
     check_background(scenario, setup, specs)

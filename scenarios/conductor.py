@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from itertools import chain
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -177,12 +178,12 @@ class Conductor:
         sessions: tuple[SessionChange, ...] = ()
         ripples: tuple[Ripple, ...] = ()
         for mic, due in self._next_at.items():
-            arrivals = arriving.get(mic, ())
             if not is_calm:
                 sessions = self.network.sessions(mic, self._now, until)
                 ripples = (*shifts, *self.reactions.due(mic, self._now, until))
-            if arrivals or sessions or ripples or (due is not None and due < until):
+            if (due is not None and due < until) or mic in arriving or sessions or ripples:
                 self._seq += 1
+                arrivals = arriving.get(mic, ())
                 batch = VenueBatch(seq=self._seq, until=until, arrivals=arrivals, ripples=ripples, sessions=sessions)
                 self.link.send(mic, batch)
         replies = of_type(self.link.receive(), VenueReply)
@@ -247,15 +248,16 @@ class Conductor:
         resumes, self._resumes = self._by_host(self._resumes), []
         reports: dict[str, list[Delivered]] = {}
         for delivered in self.network.deliver(self._now):
-            parent = self._parent_of.get(child_of(delivered))
+            parent = self._parent_of.get(child_of(delivered.report))
             if parent is not None:
                 reports.setdefault(self.plan.host_of[parent.parent_id], []).append(delivered)
                 self._count_fill(delivered)
         mids = self._by_host([(m.parent_id, m) for m in self._marks.due(self._now, self.history)])
         due = {self.plan.host_of[p]: True for p, wake in self._wakes.items() if wake <= self._now}
         market = self._snapshot() if accepts or due else None
+        told: dict[str, object] = {**accepts, **cancels, **replaces, **resumes, **reports, **mids, **due}
         for host in self._hosts:
-            if self._cleared or any(host in said for said in (accepts, cancels, replaces, resumes, reports, mids, due)):
+            if self._cleared or host in told:
                 self._seq += _BATCH_STEP
                 batch = HostBatch(
                     seq=self._seq - self._seq % 2,
@@ -288,8 +290,7 @@ class Conductor:
     def _take_hosts(self) -> list[Outcome]:
         """Take the hosts' replies, parent by parent, so that the host a parent lives on shows nowhere."""
         replies = of_type(self.link.receive(), HostReply)
-        events = sorted([e for reply in replies.values() for e in reply.events], key=_PARENT_ID)
-        commands = [c for reply in replies.values() for c in reply.commands]
+        events = sorted(chain.from_iterable(map(attrgetter("events"), replies.values())), key=_PARENT_ID)
         self._is_looking = any(reply.is_looking for reply in replies.values())
         for host, reply in replies.items():
             for parent_id, _ in self._wakes_of.get(host, ()):
@@ -305,8 +306,8 @@ class Conductor:
         due = [p for p in self._waiting[:n] if p.parent_id not in self._wakes and p.parent_id not in self._done]
         self._waiting[:n] = due
         self.recorder.host(self._now, events)
-        self._send(sorted(commands, key=parent_of))
-        outcomes = sorted([o for reply in replies.values() for o in reply.outcomes], key=_KEY)
+        self._send(sorted(chain.from_iterable(map(attrgetter("commands"), replies.values())), key=parent_of))
+        outcomes = sorted(chain.from_iterable(map(attrgetter("outcomes"), replies.values())), key=_KEY)
         self._marks.told(outcomes)
         return outcomes
 

@@ -17,6 +17,9 @@ from router.domain.units import Nanos, seconds
 from scenarios.scenario import Outage, Unreliable
 from venues.models.latency import Latency
 
+_AT_ONCE = (0,)
+"""The extra delay of a report that nothing befalls: it arrives once."""
+
 
 class Network:
     """The links of a run. `open_at` turns a scenario's seconds into times."""
@@ -76,8 +79,8 @@ class Network:
             n = self._sent[mic]
             self._sent[mic] += 1
             at = max(now + self._links[mic].delay("order_entry", n), self._last_in[mic])
-            lost, repeated = self._command_faults(mic, n, now)
-            if lost or not self.is_up(mic, now) or not self.is_up(mic, at):
+            lost, repeated = self._command_faults(mic, n, now) if self._unreliable else (False, False)
+            if lost or not (self._is_steady or (self.is_up(mic, now) and self.is_up(mic, at))):
                 continue
             self._last_in[mic] = at
             arriving.append(Arrival(at, command))
@@ -100,15 +103,16 @@ class Network:
 
     def say(self, mic: str, reports: Iterable[Report]) -> None:
         """Put a venue's reports on their way to us."""
+        link, outages = self._links[mic], self._outages[mic]
         for report in reports:
             n = self._said[mic]
             self._said[mic] += 1
             sent = report.transact_time
-            at = max(sent + self._links[mic].delay("order_response", n), self._last_out[mic])
-            if self._outages[mic] and not (self.is_up(mic, sent) and self.is_up(mic, at)):
+            at = max(sent + link.delay("order_response", n), self._last_out[mic])
+            if outages and not (self.is_up(mic, sent) and self.is_up(mic, at)):
                 continue
             self._last_out[mic] = at
-            for delay in self._report_faults(mic, n, sent):
+            for delay in self._report_faults(mic, n, sent) if self._unreliable else _AT_ONCE:
                 self._n += 1
                 heappush(self._outbound, (at + delay, self._n, report))
 

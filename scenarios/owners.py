@@ -5,9 +5,8 @@ Rule of this file: what a message names itself; nothing is looked up.
 
 from __future__ import annotations
 
-from router.domain.messages import Delivered
 from router.domain.orders import Command, NewOrderSingle
-from router.domain.reports import ExecutionReport
+from router.domain.reports import ExecutionReport, Report
 
 
 def parent_of(command: Command) -> str:
@@ -15,9 +14,8 @@ def parent_of(command: Command) -> str:
     return command.child.parent_id if isinstance(command, NewOrderSingle) else command.parent_id
 
 
-def child_of(delivered: Delivered) -> str:
+def child_of(report: Report) -> str:
     """Return the id of the child that a report speaks of, whatever request it answers."""
-    report = delivered.report
     if isinstance(report, ExecutionReport) and not report.orig_cl_ord_id:
         return report.cl_ord_id
     return report.orig_cl_ord_id

@@ -20,7 +20,7 @@ from router.allocation.published import TermArrays, standard_terms, table_probab
 from router.domain.enums import Side, Tactic
 from router.domain.errors import FeatureError, LinkError
 from router.domain.instruments import VenueSpec
-from router.domain.market import F64, I64
+from router.domain.market import F64, I64, floats
 from router.domain.messages import (
     HostBatch,
     HostReply,
@@ -168,7 +168,9 @@ class LearnerShell:
         sights = [self._sight(frame) for frame in batch.frames]
         first = self._version + 1
         for outcome in batch.outcomes:
-            self._learn(outcome)
+            self.policy.learn((outcome,))
+            self._version += 1
+            self._applied += 1
         policies = tuple(self._publish(sight) for sight in sights)
         tactics = None if self._tactics is None else _styled(self._tactics, batch)
         publications = _publications(first, batch.outcomes, policies)
@@ -180,11 +182,6 @@ class LearnerShell:
         self._change_max = change_max
         for pace in self._paces.values():
             pace.per_minute = change_max
-
-    def _learn(self, outcome: Outcome) -> None:
-        self.policy.learn((outcome,))
-        self._version += 1
-        self._applied += 1
 
     def _publish(self, sight: _Sight) -> PolicySnapshot:
         view = self._look(sight)
@@ -242,7 +239,7 @@ class LearnerShell:
         opportunity_bps = standard_opportunity(frame)
         if self._tables is None:
             return _Sight(frame, lane_terms(public_rows(frame, self._specs, 0), opportunity_bps))
-        prices, fees, sizes = np.array(frame.price_bps), np.array(frame.fee_bps), np.array(frame.max_qty)
+        prices, fees, sizes = floats(frame.price_bps), floats(frame.fee_bps), np.array(frame.max_qty)
         return _Sight(frame, standard_terms(prices, fees, sizes, self._lots, opportunity_bps))
 
 

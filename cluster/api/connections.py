@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         if self._held is not None:
             who, timer = self._held
             timer.cancel()
-            self._connections.gate.let_go(who)
+            self._connections.gate.tarpit.let_go(who)
         if self._is_in:
             self._connections.discard(self)
             self._inner._waiter = self._waiter or self._inner._waiter
@@ -172,12 +172,13 @@ class Connection(asyncio.Protocol):
         """Hold a refusal back: a flooder's connection is slow, is not read, and costs nothing meanwhile."""
         assert self._transport is not None
         self._transport.pause_reading()
-        self._held = who, self._loop.call_later(self._connections.gate.hold(who), self._release, data)
+        wait = self._connections.gate.tarpit.hold(who, self._loop.time())
+        self._held = who, self._loop.call_later(wait, self._release, data)
 
     def _release(self, data: bytes) -> None:
         assert self._held is not None
         assert self._transport is not None
-        self._connections.gate.let_go(self._held[0])
+        self._connections.gate.tarpit.let_go(self._held[0])
         self._held = None
         self._transport.write(data)
         if not (self._inner._buffer_paused or self._inner._reading_paused):

@@ -27,6 +27,7 @@ from cluster.api.roles import may
 from cluster.api.route import CANCELS, CONTROL, OPEN, READ_ONLY, STREAMS, UNLIMITED, Route
 from cluster.api.security import KEY, NONCE, SIGNATURE, TIMESTAMP, Refusal, Signatures
 from cluster.api.sessions import CSRF, SAFE_METHODS, Session, Sessions, is_csrf_right, is_origin_right, take_password
+from cluster.api.tarpit import Tarpit
 from router.domain.errors import BadInputError, ConfigError
 from router.domain.ids import check_id
 from router.domain.requests import Principal
@@ -39,14 +40,6 @@ BODIES_BYTES_MAX: Final = 64 << 20
 
 SMALL_BODY: Final = 1 << 16
 """What a connection's own buffer holds anyway."""
-
-TARPIT_S: Final = 0.2
-"""How long a refusal for its rate is held back: a flooder's connection is slow, and costs nothing meanwhile."""
-
-TARPIT_STEP: Final = 40
-TARPIT_MAX_S: Final = 2.0
-"""With every so many refusals of one key held back at once it takes `TARPIT_S` longer, up to this: a flood over many
-connections comes to some two hundred requests a second."""
 
 NAME: Final = "X-Anabranch-Name"
 """In the open mode: who is meant to ask, for trying what needs two people."""
@@ -94,8 +87,7 @@ class Gate:
         self.sessions = Sessions(options.session_s)
         self.rates = Rates(options.rates)
         self.is_closing = False
-        self._held_back: dict[str, int] = {}
-        """Refusals that are being held back, by who asked; at most one for each connection."""
+        self.tarpit = Tarpit()
         self.cookie = "__Host-anabranch" if options.has_tls else "anabranch"
         self.streams: dict[str, int] = {}
         """Clients of streams, by key."""
@@ -148,17 +140,6 @@ class Gate:
         if not self.at_work:
             self.is_idle.set()
 
-    def hold(self, who: str) -> float:
-        """Return after how many seconds a refusal for its rate is sent; until then it counts as held back."""
-        held = self._held_back[who] = self._held_back.get(who, 0) + 1
-        return min(TARPIT_MAX_S, TARPIT_S * (1 + held // TARPIT_STEP))
-
-    def let_go(self, who: str) -> None:
-        """Note that a refusal that was held back is sent, or that nobody waits for it any more."""
-        self._held_back[who] -= 1
-        if not self._held_back[who]:
-            del self._held_back[who]
-
     async def body(self, request: web.Request) -> bytes | Refusal:
         """Read a request's body within its bounds of size, time and memory.
 
@@ -195,11 +176,11 @@ class Gate:
         if key_id is None or self.signatures is None:
             is_other = self.cookie in request.cookies or hdrs.AUTHORIZATION in request.headers
             return None if is_other or route.roles == OPEN else _NOTHING
+        if self.is_used_up(key_id, route):
+            # Before all else: what a flood left in the buffers is late as well by the time that it is read.
+            return _limited(route.rate_class, self.rates.look(key_id, route.rate_class, time.monotonic()))
         signed = self.signatures.headers(request.headers, time.time())
-        if isinstance(signed, Refusal):
-            return signed
-        wait = self.rates.look(key_id, route.rate_class, time.monotonic())
-        return _limited(route.rate_class, wait) if wait else None
+        return signed if isinstance(signed, Refusal) else None
 
     def identify(self, request: Asking, route: Route, body: bytes) -> Identity | Refusal:
         """Return who asks, by signature, by session, by the bearer token of metrics, or in the open mode."""

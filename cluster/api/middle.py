@@ -122,9 +122,9 @@ async def _refuse(gate: Gate, request: web.Request, route: Route, refusal: Refus
         # Only a connection waits: nothing is held for it but this.
         who = request.headers.get(KEY) or request.remote or ""
         try:
-            await asyncio.sleep(gate.hold(who))
+            await asyncio.sleep(gate.tarpit.hold(who, time.monotonic()))
         finally:
-            gate.let_go(who)
+            gate.tarpit.let_go(who)
     response = refuse(request, refusal.code, refusal.text, headers=refusal_headers(refusal))
     if refusal.code in ("too_large", "too_slow"):
         # What is still on its way belongs to no request that anybody will read.

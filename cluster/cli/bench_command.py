@@ -30,7 +30,9 @@ def bench(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which benchmark: spine, compare, replay, …")],
     repeat: Annotated[int, typer.Option(min=1, max=REPEATS_MAX, metavar="N", help="Medians of so many.")] = 3,
     seeds: Annotated[int, typer.Option(min=1, max=SEEDS_MAX, metavar="N", help="compare: seeds 1 to N.")] = 20,
-    id: Annotated[list[str] | None, typer.Option(metavar="L1", help="learning: only this; may be repeated.")] = None,
+    id: Annotated[
+        list[str] | None, typer.Option(metavar="L1", help="learning, load: only this; may be repeated.")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=0, max=ROUNDS_MAX, metavar="N", help="kills: rounds; 0: 200.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Once, with small sizes: that it runs, not how fast.")] = False,
     data: options.Data = None,

@@ -19,13 +19,14 @@ from cluster.api.backend import ActorStatus, DeskStatus, MarketPicture
 from cluster.journal.open import open_journal
 from cluster.journal.sqlite import Durability, SqliteJournal
 from cluster.live.clock import LiveClock
+from cluster.live.collecting import set_aside, take_back
 from cluster.live.kept_market import kept_market
 from cluster.live.market import Market
 from cluster.live.opening import desk_of, opened_of
 from cluster.live.record import Desk, kept_intake, news_of, past_news, snapshots_of
 from cluster.live.session import assembly_of, host_names, px_unit_of, shells_of
 from cluster.live.settings import LiveSettings
-from cluster.live.snapshots import STEADY, Opening, Rhythm, Snapshots
+from cluster.live.snapshots import STEADY, Opening, Rhythm, Snapshots, Turns
 from router.domain import codec
 from router.domain.errors import JournalError
 from router.domain.facts import KillSet
@@ -64,7 +65,8 @@ class EmbeddedDesk:
         state: Path | None = None,
         rhythm: Rhythm = STEADY,
     ) -> None:
-        self._settings, self._data, self._state, self._rhythm = settings, data, state, rhythm
+        self._settings, self._data, self._state = settings, data, state
+        self._rhythm = rhythm._replace(turns=Turns())
         self._pictures: dict[str, MarketPicture] = {}
         self._waits = "starting"
         self._followers: set[asyncio.Event] = set()
@@ -106,6 +108,7 @@ class EmbeddedDesk:
         await asyncio.to_thread(self.market_loop.recover)
         for upto, heard in past_news(journal, self.market_loop.heard):
             self.market_loop.hear(upto, heard)
+        set_aside()
         self._waits = ""
         self._thread.start()
 
@@ -118,6 +121,7 @@ class EmbeddedDesk:
         await self.desk.close()
         for event in self._followers:
             event.set()
+        take_back()
 
     async def ask(self, request: Request) -> Answer:
         """See `Backend.ask`."""

@@ -20,6 +20,7 @@ import msgspec
 from cluster.actors.recipe import Recipe
 from cluster.actors.staying import Staying
 from cluster.live.build import build_text
+from cluster.live.collecting import set_aside, take_back
 from cluster.live.logs import STARTED, log_path, setup_logs
 from cluster.live.wire import Answering, Push
 
@@ -102,6 +103,7 @@ class _Service:
 
             self._running = await STARTERS[self._recipe.role](self._recipe)
             self._door = Answering(self._running.answer, self._recipe.token)
+            set_aside()
             self.opened.set_result(await self._door.listen(_own_address()))
             _log.info(STARTED, extra={"fields": {"incarnation": self._recipe.incarnation, "build": build_text()}})
         except Exception as exc:
@@ -115,6 +117,7 @@ class _Service:
             await self._running.close()
         if self._door is not None:
             await self._door.close()
+            take_back()
         _log.info("closed")
         self._logs.close()
 

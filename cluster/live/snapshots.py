@@ -151,6 +151,35 @@ class Snapshots:
         return sorted(self._folder.glob(f"{self.name}.{'[0-9]' * 15}{SUFFIX}"), reverse=True)
 
 
+class Turns:
+    """Who is copied when, where several actors live in one process: each copy holds up all of them, so that theirs are
+    spread over the time between two of one. Times are seconds of any steady clock.
+
+    >>> turns = Turns()
+    >>> for _ in range(3):
+    ...     turns.join()
+    >>> turns.take(100.0, 20.0)
+    >>> turns.is_free(104.9), turns.is_free(105.0)
+    (False, True)
+    """
+
+    def __init__(self) -> None:
+        self._actors = 0
+        self._next = 0.0
+
+    def join(self) -> None:
+        """Take one more actor in."""
+        self._actors += 1
+
+    def is_free(self, now: float) -> bool:
+        """Whether an actor may be copied now."""
+        return now >= self._next
+
+    def take(self, now: float, every_s: float) -> None:
+        """Note that one is copied now. All have had their turn before `every_s` are over, and one more could."""
+        self._next = now + every_s / (self._actors + 1)
+
+
 class Rhythm(NamedTuple):
     """When a snapshot is worth its cost: so long after the last one, and so many records. A copy of the process makes
     it, or, where `is_forked` is False, the process itself before it goes on."""
@@ -158,6 +187,8 @@ class Rhythm(NamedTuple):
     every_s: float = 20.0
     records_min: int = 200
     is_forked: bool = hasattr(os, "fork")
+    turns: Turns | None = None
+    """Of the actors of one process; None: an actor has its process for itself."""
 
 
 STEADY = Rhythm()

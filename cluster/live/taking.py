@@ -59,6 +59,8 @@ class SnapshotTaker:
         self._snapshots, self._rhythm, self._clock, self._fork = snapshots, rhythm, clock, fork
         self._given, self._constants = given or {}, constants or {}
         self._due_at = clock() + rhythm.every_s
+        if rhythm.turns is not None:
+            rhythm.turns.join()
         self._offset = offset
         self._copy: _Copy | None = None
         self.taken = 0
@@ -68,7 +70,10 @@ class SnapshotTaker:
 
     def is_due(self, offset: int) -> bool:
         """Whether a snapshot of the state at an offset is worth its cost now."""
-        if offset - self._offset < self._rhythm.records_min or self._clock() < self._due_at:
+        now, turns = self._clock(), self._rhythm.turns
+        if offset - self._offset < self._rhythm.records_min or now < self._due_at:
+            return False
+        if turns is not None and not turns.is_free(now):
             return False
         return self._copy is None or self._is_over(self._copy)
 
@@ -80,6 +85,8 @@ class SnapshotTaker:
     def begin(self, state: object) -> None:
         """Take a snapshot of a state whose place in the journal is told by `place`, or never."""
         began, self._copy = self._clock(), None
+        if self._rhythm.turns is not None:
+            self._rhythm.turns.take(began, self._rhythm.every_s)
 
         def freeze() -> bytes:
             return frozen(state, self._given, self._constants)

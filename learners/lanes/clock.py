@@ -25,7 +25,7 @@ TICKS = 64
 """Sums are read as of a grid of so many ticks a half-life: what was read holds until the next tick, 1.1 % at most."""
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator,unused-ignore]
 def enter(at: Nanos, half_lives: I64, epochs: I64, out: F64) -> None:
     """Write the weights with which an event at `at` enters sums of each half-life."""
     for m in range(half_lives.shape[0]):
@@ -34,7 +34,7 @@ def enter(at: Nanos, half_lives: I64, epochs: I64, out: F64) -> None:
         out[m] = math.ldexp(2.0**rest, max(whole - epochs[m], -SHIFT_MAX))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator,unused-ignore]
 def decay(at: Nanos, half_life: int, epoch: int) -> float:
     """Return the factor that takes sums from their epoch to the tick that `at` lies in."""
     length = max(half_life // TICKS, 1)
@@ -44,7 +44,7 @@ def decay(at: Nanos, half_life: int, epoch: int) -> float:
     return math.ldexp(2.0**-rest, min(max(epoch - whole, -SHIFT_MAX), EPOCH_SPAN))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator,unused-ignore]
 def tick(at: Nanos, half_life: int) -> int:
     """Return the number of the tick that `at` lies in."""
     return int(at // max(half_life // TICKS, 1))

@@ -49,7 +49,7 @@ def empty_windows(detectors: int) -> Windows:
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def _shift(windows: Windows, n: int, level: int, count: int) -> None:
     """Take the oldest `count` buckets out of a row."""
     used = windows.used[n, level]
@@ -62,7 +62,7 @@ def _shift(windows: Windows, n: int, level: int, count: int) -> None:
     windows.used[n, level] = used - count
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def _insert(windows: Windows, n: int, value: float) -> None:
     """Add a value as the newest bucket, and merge the two oldest of each row that has too many."""
     first = windows.used[n, 0]
@@ -89,7 +89,7 @@ def _insert(windows: Windows, n: int, value: float) -> None:
         size *= 2.0
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def _drop(windows: Windows, n: int, level: int) -> float:
     """Take the oldest bucket, which lies in row `level`, out of the window; return its size."""
     size = 2.0**level
@@ -103,7 +103,7 @@ def _drop(windows: Windows, n: int, level: int) -> float:
     return size
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def _shrink(windows: Windows, n: int, delta: float) -> bool:
     """Drop the oldest bucket when some cut of the window says that its mean changed; return whether one did."""
     oldest = LEVELS - 1
@@ -130,7 +130,7 @@ def _shrink(windows: Windows, n: int, delta: float) -> bool:
     return False
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def feed(windows: Windows, n: int, value: float, delta: float, clock: int) -> bool:
     """Add a value to detector `n`; return whether its mean has changed, in which case it begins anew.
 

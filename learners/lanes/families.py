@@ -22,7 +22,7 @@ NU = 4.0
 """Degrees of freedom of the Student-t weights on markouts."""
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator,unused-ignore]
 def weigh(family: int, eta: float, y: float, exposure: float) -> tuple[float, float, float, float, float]:
     """Return (w, w z, log score, residual, its variance) of one observation at the linear predictor `eta`.
 

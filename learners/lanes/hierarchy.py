@@ -17,13 +17,13 @@ from numba import njit
 
 from learners.lanes.settle import posterior
 from router.domain.errors import FeatureError, bad_value
-from router.domain.market import F64
+from router.domain.market import F64, I64
 
 PSEUDO = 0.002
 """Of a member at the prior's variance: see `between`."""
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def add_member(
     a: F64, b: F64, scale: float, past_a: F64, past_b: F64, held: F64, width: int, chol: F64, total: F64, pull: F64
 ) -> None:
@@ -52,6 +52,39 @@ def add_member(
             total[i, j] -= held[i] * value * held[j]
 
 
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
+def add_members(mean: F64, chol: F64, memory: I64, held: F64, total: F64, pull: F64) -> None:
+    """Do what `add_member` does for members abreast, in the same order of operations, so that the same bits come out.
+
+    `mean` (w, n) and `chol` (w, w, n) are what `posteriors` made of their sums, and may be wider than `memory` (n,),
+    which says to which of `total` (m, w, w) and `pull` (m, w) each is added.
+    """
+    (width, abreast), count = mean.shape, memory.shape[0]
+    inverse, value = np.empty((width, width, abreast)), np.empty(abreast)
+    for j in range(width):
+        for i in range(j, width):
+            for k in range(abreast):
+                value[k] = 1.0 if i == j else 0.0
+            for h in range(j, i):
+                for k in range(abreast):
+                    value[k] -= chol[i, h, k] * inverse[h, j, k]
+            for k in range(abreast):
+                inverse[i, j, k] = value[k] / chol[i, i, k]
+    for i in range(width):
+        for k in range(count):
+            pull[memory[k], i] += held[i] * mean[i, k]
+        for j in range(i + 1):
+            for k in range(abreast):
+                value[k] = inverse[i, i, k] * inverse[i, j, k]
+            for h in range(i + 1, width):
+                for k in range(abreast):
+                    value[k] += inverse[h, i, k] * inverse[h, j, k]
+            for k in range(count):
+                if j == i:
+                    total[memory[k], i, i] += held[i]
+                total[memory[k], i, j] -= held[i] * value[k] * held[j]
+
+
 def add_member_plain(a: F64, b: F64, scale: float, held: F64) -> tuple[F64, F64]:
     """The plain twin of `add_member`: return what it adds; `a` is a lower triangle."""
     whole = scale * (np.tril(a) + np.tril(a, -1).T) + np.diag(held)
@@ -59,7 +92,7 @@ def add_member_plain(a: F64, b: F64, scale: float, held: F64) -> tuple[F64, F64]
     return np.tril(total), np.asarray(held * np.linalg.solve(whole, scale * b))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def common(a: F64, b: F64, prior: F64, mean: F64, held: F64) -> F64:
     """Return μ (w,) given sums of all members, (n, w, w) and (n, w)."""
     width = b.shape[1]

@@ -87,7 +87,7 @@ def empty_sight(lanes: int) -> Sight:
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def look(
     sums: Sums,
     held: Posteriors,
@@ -145,7 +145,7 @@ def look(
                     sd[k] *= bps
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def take_and_look(
     memory: tuple[Any, ...],
     detectors: tuple[Any, ...],

@@ -41,7 +41,7 @@ def empty_queue(features: int) -> Queue:
     return Queue(np.zeros((QUEUE_MAX, 4), dtype=np.int64), np.zeros((QUEUE_MAX, features)), np.zeros((QUEUE_MAX, 3)))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def spell(x: F64, numbers: F64, ages: F64, xs: F64, ys: F64, exposures: F64) -> int:
     """Write an exposure as one row for each age bin that it was in, with the bin's indicator after the features, and
     return their number. `numbers` are whether it was filled at the end (1 or 0), and the ages at its begin and end."""
@@ -58,7 +58,7 @@ def spell(x: F64, numbers: F64, ages: F64, xs: F64, ys: F64, exposures: F64) -> 
     return count
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def take_all(
     sums: Sums,
     windows: Windows,
@@ -102,7 +102,7 @@ def take_all(
         add_words(left.view(np.uint64), trail)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator,unused-ignore]
 def left_by(sums: Sums, c: int, lane: int, at: int, out: F64) -> None:
     """Write what an observation of a lane's component has left into `out`: which it was, its time, residuals, variance
     and leads, and for each half-life the log score and the pull on the bias.
@@ -114,7 +114,7 @@ def left_by(sums: Sums, c: int, lane: int, at: int, out: F64) -> None:
         out[LEFT_BY + 2 * m], out[LEFT_BY + 2 * m + 1] = sums.score[c, lane, m], sums.b[c, lane, m, 0]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _note(c: int, lane: int, group: int, is_alarm: bool, written: I64, is_stale: B8) -> None:
     """Note what taking in one observation has written to."""
     # An alarm for one of fill and size writes to both, and to other lanes.

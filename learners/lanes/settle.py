@@ -2,6 +2,9 @@
 
 Rule of this file: a posterior is a function of the sums, of its group's base and of the tick of the time asked; asking
 leaves no trace. Rows that neither changed nor grew older by a tick are not worked out again.
+
+The model of errors is NumPy's, here as in all kernels of an observation or a look: a division that is looked at first
+keeps lanes from being worked out side by side, and what is counted of arrays from being left out.
 """
 
 from __future__ import annotations
@@ -15,8 +18,12 @@ from learners.lanes.clock import decay, decay_plain, tick
 from learners.lanes.sums import Sums
 from router.domain.market import F64, I64
 
+BUNDLE, BUNDLES = 8, 64
+"""Posteriors that are worked out side by side, at least: as many as a vector of the widest kind holds; and at most,
+where what they need is put together for it: more would not stay in the nearest cache."""
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def posterior(
     a: F64, b: F64, scale: float, past_a: F64, past_b: F64, precision: F64, mean: F64, width: int, chol: F64, out: F64
 ) -> None:
@@ -54,7 +61,7 @@ def posterior_plain(a: F64, b: F64, scale: float, past_a: F64, past_b: F64, prec
     return np.asarray(np.linalg.solve(whole, scale * b + past_b + precision * mean))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def rebase(
     sums: Sums, c: int, lane: int, group: int, prior: F64, half_lives: I64, at: int, width: int, is_sharing: bool
 ) -> None:
@@ -62,15 +69,20 @@ def rebase(
 
     `prior` is (3, parameters) of its group: the group's precision, its mean, a lane's precision.
     """
-    chol = np.empty((width, width))
-    for m in range(sums.b.shape[2]):
-        scale = decay(at, half_lives[m], sums.epochs[m])
-        mean = sums.base[c, group, m] if is_sharing else prior[1]
-        a, b, past_a, past_b = sums.a[c, lane, m], sums.b[c, lane, m], sums.past_a[c, lane], sums.past_b[c, lane]
-        posterior(a, b, scale, past_a, past_b, prior[2], mean, width, chol, sums.base[c, lane, m])
+    bank, base = sums.b.shape[2], sums.base
+    scales, centres = np.empty(bank), np.empty((1, bank, width))
+    for m in range(bank):
+        scales[m] = decay(at, half_lives[m], sums.epochs[m])
+        for i in range(width):
+            centres[0, m, i] = base[c, group, m, i] if is_sharing else prior[1, i]
+    alike = np.zeros(lane + 1, np.int64)
+    right, _ = solved(sums, c, width, np.full(bank, lane), np.arange(bank), scales, alike, prior[2:], centres)
+    for m in range(bank):
+        for i in range(width):
+            base[c, lane, m, i] = right[i, m]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def settle(
     sums: Sums,
     c: int,
@@ -92,92 +104,142 @@ def settle(
     `changes` and `known` (lanes,) count what happened to a lane and what of it was read; `ticks` (m,) are the ticks
     that were read. `priors` is (groups, 3, parameters); a lane leans on its group's base when `is_sharing`.
     """
-    lanes, moved = groups.shape[0], False
-    one, out, least = np.empty((width, width)), np.empty(width), np.ones((width, theta.shape[2]))
-    for m in range(half_lives.shape[0] - 2):
-        now = tick(at, half_lives[m])
-        scale = decay(at, half_lives[m], sums.epochs[m])
-        if now != ticks[m]:
-            ticks[m] = now
-            gather(sums, c, m, priors, groups, scale, is_sharing, theta[m], chol[m], least)
-            posteriors(theta[m], chol[m], least)
-            moved = True
-            continue
+    lanes, bank, moved = groups.shape[0], half_lives.shape[0] - 2, False
+    scales, centres = np.empty(bank), centres_of(sums, c, priors, lanes, is_sharing)
+    lane, memory = np.empty(lanes * bank, np.int64), np.empty(lanes * bank, np.int64)
+    count = 0
+    for m in range(bank):
+        now, first = tick(at, half_lives[m]), count
+        scales[m] = decay(at, half_lives[m], sums.epochs[m])
+        is_older = now != ticks[m]
         for k in range(lanes):
-            if changes[k] != known[k]:
-                prior = priors[groups[k]]
-                mean = sums.base[c, lanes + groups[k], m] if is_sharing else prior[1]
-                a, b, past_a, past_b = sums.a[c, k, m], sums.b[c, k, m], sums.past_a[c, k], sums.past_b[c, k]
-                posterior(a, b, scale, past_a, past_b, prior[2], mean, width, one, out)
-                theta[m, :width, k] = out
-                for i in range(width):
-                    chol[m, i, : i + 1, k] = one[i, : i + 1]
-                moved = True
+            if is_older or changes[k] != known[k]:
+                lane[count], memory[count] = k, m
+                count += 1
+        if is_older:
+            # All lanes of a memory lie side by side: they are worked out where they are, and are not left for later.
+            ticks[m], count, moved = now, first, True
+            least = np.empty((width, theta.shape[2]))
+            of, by = lane[first : first + lanes], memory[first : first + lanes]
+            gather(sums, c, of, by, scales, groups, priors[:, 2], centres, theta[m], chol[m], least)
+            posteriors(theta[m], chol[m], least)
+    for first in range(0, count, BUNDLES):
+        of, by = lane[first : min(first + BUNDLES, count)], memory[first : min(first + BUNDLES, count)]
+        settle_some(sums, c, width, of, by, scales, groups, priors[:, 2], centres, theta, chol)
+        moved = True
     for k in range(lanes):
         known[k] = changes[k]
     return moved
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
+def centres_of(sums: Sums, c: int, priors: F64, lanes: int, is_sharing: bool) -> F64:
+    """Return what the lanes of each group lean on, (groups, m, parameters): its base, or without sharing its prior."""
+    bank, width = sums.b.shape[2], sums.b.shape[3]
+    base = sums.base
+    out = np.empty((priors.shape[0], bank, width))
+    for g in range(priors.shape[0]):
+        for m in range(bank):
+            for i in range(width):
+                out[g, m, i] = base[c, lanes + g, m, i] if is_sharing else priors[g, 1, i]
+    return out
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
+def settle_some(
+    sums: Sums,
+    c: int,
+    width: int,
+    lane: I64,
+    memory: I64,
+    scales: F64,
+    groups: I64,
+    held: F64,
+    centres: F64,
+    theta: F64,
+    chol: F64,
+) -> None:
+    """Bring the posteriors of some lanes' memories up to date, which lie apart in `theta` and `chol`: the arguments are
+    those of `gather` and of `settle`."""
+    right, left = solved(sums, c, width, lane, memory, scales, groups, held, centres)
+    for n in range(lane.shape[0]):
+        k, m = lane[n], memory[n]
+        for i in range(width):
+            theta[m, i, k] = right[i, n]
+            for j in range(i + 1):
+                chol[m, i, j, k] = left[i, j, n]
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
+def solved(
+    sums: Sums, c: int, width: int, lane: I64, memory: I64, scales: F64, groups: I64, held: F64, centres: F64
+) -> tuple[F64, F64]:
+    """Return what `posteriors` makes of what `gather` writes for `lane` and `memory` (n,): solutions and factors."""
+    count = lane.shape[0]
+    abreast = count + -count % BUNDLE
+    right, left, least = np.empty((width, abreast)), np.empty((width, width, abreast)), np.empty((width, abreast))
+    gather(sums, c, lane, memory, scales, groups, held, centres, right, left, least)
+    posteriors(right, left, least)
+    return right, left
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def gather(
     sums: Sums,
     c: int,
-    m: int,
-    priors: F64,
+    lane: I64,
+    memory: I64,
+    scales: F64,
     groups: I64,
-    scale: float,
-    is_sharing: bool,
+    held: F64,
+    centres: F64,
     right: F64,
     left: F64,
     least: F64,
 ) -> None:
-    """Write what `posterior` would solve for each lane: the lower triangles of its P into `left` (parameters,
-    parameters, lanes), its right-hand sides into `right` (parameters, lanes), and what its pivots are at least into
-    `least` (parameters, lanes)."""
-    width, lanes = least.shape[0], groups.shape[0]
-    for k in range(lanes, least.shape[1]):
+    """Write what `posterior` would solve for each of `lane` and `memory` (n,): the lower triangles of its P into `left`
+    (parameters, parameters, n), its right-hand sides into `right` (parameters, n), and what its pivots are at least
+    into `least` (parameters, n).
+
+    `scales` (m,) is what sums count for, `held` (groups, parameters) the precision that holds a lane to the centre of
+    its group, `centres` (groups, m, parameters). What is written to may be wider than n: that is filled up.
+    """
+    width, count = least.shape[0], lane.shape[0]
+    a, b, past_a, past_b = sums.a, sums.b, sums.past_a, sums.past_b
+    for n in range(count, least.shape[1]):
         # Lanes that are there to fill a vector up are solved, too.
         for i in range(width):
-            right[i, k], left[i, : i + 1, k] = 0.0, 1.0
-    for k in range(lanes):
-        prior = priors[groups[k]]
-        mean = sums.base[c, lanes + groups[k], m] if is_sharing else prior[1]
-        a, b, past_a, past_b = sums.a[c, k, m], sums.b[c, k, m], sums.past_a[c, k], sums.past_b[c, k]
-        for i in range(width):
-            right[i, k] = scale * b[i] + past_b[i] + prior[2, i] * mean[i]
+            right[i, n], least[i, n] = 0.0, 1.0
             for j in range(i + 1):
-                left[i, j, k] = scale * a[i, j] + past_a[i, j]
-            left[i, i, k] += prior[2, i]
-            least[i, k] = 0.5 * prior[2, i]
+                left[i, j, n] = 1.0
+    for n in range(count):
+        k, m = lane[n], memory[n]
+        g, scale = groups[k], scales[m]
+        for i in range(width):
+            right[i, n] = scale * b[c, k, m, i] + past_b[c, k, i] + held[g, i] * centres[g, m, i]
+            for j in range(i + 1):
+                left[i, j, n] = scale * a[c, k, m, i, j] + past_a[c, k, i, j]
+            left[i, i, n] += held[g, i]
+            least[i, n] = 0.5 * held[g, i]
 
 
-# The model of errors is NumPy's: a division that is looked at first keeps lanes from being worked out side by side.
 @njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def posteriors(right: F64, left: F64, least: F64) -> None:
     """Do what `posterior` does for all lanes abreast, in the same order of operations, so that the same bits come out:
     `right` and `left`, as `gather` wrote them, become the solutions and the lower factors."""
     width, lanes = least.shape
-    total = np.empty(lanes)
-    for i in range(width):
-        for j in range(i):
+    for j in range(width):
+        for k in range(lanes):
+            root = math.sqrt(max(left[j, j, k], least[j, k]))
+            left[j, j, k] = root
+            right[j, k] /= root
+        for i in range(j + 1, width):
             for k in range(lanes):
-                total[k] = left[i, j, k]
-            for h in range(j):
+                left[i, j, k] /= left[j, j, k]
+                right[i, k] -= left[i, j, k] * right[j, k]
+            for h in range(j + 1, i + 1):
                 for k in range(lanes):
-                    total[k] -= left[i, h, k] * left[j, h, k]
-            for k in range(lanes):
-                value = total[k] / left[j, j, k]
-                left[i, j, k] = value
-                right[i, k] -= value * right[j, k]
-        for k in range(lanes):
-            total[k] = left[i, i, k]
-        for h in range(i):
-            for k in range(lanes):
-                total[k] -= left[i, h, k] * left[i, h, k]
-        for k in range(lanes):
-            root = math.sqrt(max(total[k], least[i, k]))
-            left[i, i, k] = root
-            right[i, k] /= root
+                    left[i, h, k] -= left[i, j, k] * left[h, j, k]
     for i in range(width - 1, -1, -1):
         for h in range(i + 1, width):
             for k in range(lanes):
@@ -186,7 +248,7 @@ def posteriors(right: F64, left: F64, least: F64) -> None:
             right[i, k] /= left[i, i, k]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def bank_weights(score: F64, scale: float, steady: float, out: F64) -> None:
     """Write the weights of a bank into `out`: the softmax of `scale` times its log scores.
 
@@ -213,7 +275,7 @@ def bank_weights_plain(score: F64, scale: float, steady: float) -> F64:
     return np.asarray(odds / odds.sum())
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def spread(chol: F64, x: F64, width: int, half: F64) -> float:
     """Return xᵀ P⁻¹ x, the posterior variance of a linear predictor, given P's lower factor; `half` is scratch."""
     total = 0.0

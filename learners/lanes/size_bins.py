@@ -26,7 +26,7 @@ RATE_MIN, RATE_MAX = 1e-4, 1e4
 """Hazards per standard slice are kept within these."""
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def add_size(bins: F64, edges: F64, weight: float, u: float, y: float) -> None:
     """Add a size `u`, seen to end there (y = 1) or not (0), to a row's bins (j, 2) with `weight`."""
     last = edges.shape[0] - 1
@@ -39,7 +39,7 @@ def add_size(bins: F64, edges: F64, weight: float, u: float, y: float) -> None:
             bins[j, 0] += weight * y
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def group_rates(bins: F64, scale: float, past: F64, events: float, first: float, out: F64) -> None:
     """Write a group's hazards into `out` (j,); `first` is the prior hazard of the first bin."""
     prior = first
@@ -73,7 +73,7 @@ def lane_rates(
         out[j] = min(max(rate, RATE_MIN), RATE_MAX)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def log_density(rates: F64, edges: F64, stretch: float, v: float, y: float) -> float:
     """Return the log density of a size that ended at `v` (y = 1), or of one that reached it (0), in standard slices."""
     u, depth, rate = v * stretch, 0.0, rates[0]
@@ -104,7 +104,7 @@ def stretched(rates: F64, edges: F64, stretch: float, out: F64) -> None:
         before = depth
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def stretch_of(base: F64, x: F64) -> float:
     """Return s = exp(θ·x without the bias), the bias being the first feature; θ·x is clipped to ±4."""
     eta = 0.0
@@ -113,7 +113,7 @@ def stretch_of(base: F64, x: F64) -> float:
     return math.exp(min(max(eta, -4.0), 4.0))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def observe_bins(sums: Sums, c: int, lane: int, group: int, gamma: F64, edges: F64, x: F64, v: float, y: float) -> None:
     """Score both tails on a size `v`, then add it to the bins of the lane and of its group."""
     bank = sums.bin_score.shape[1]

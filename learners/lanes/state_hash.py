@@ -36,7 +36,7 @@ def bits_of(sums: Sums, windows: Windows) -> tuple[Sums, Windows]:
     return Sums(*(array.view(np.uint64) for array in sums)), Windows(*(array.view(np.uint64) for array in windows))  # type: ignore[arg-type]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def add_words(values: U64, words: U64) -> None:
     """Let two `words` take in `values` (n,)."""
     one, two = words[0], words[1]
@@ -48,7 +48,7 @@ def add_words(values: U64, words: U64) -> None:
     words[0], words[1] = one, two
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def hash_rows(bits: Sums, drifts: Windows, widths: I64, is_stale: B8, words: U64) -> None:
     """Write the words (components, rows, 2) of the rows that `is_stale` (components, rows) into `words`, and call none
     stale from then on. `bits` and `drifts` are those of `bits_of`, `widths` the parameters of each component."""

@@ -74,7 +74,7 @@ def empty_sums(shape: LaneShape, bank: int) -> Sums:
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator,unused-ignore]
 def observe(
     sums: Sums, c: int, lane: int, group: int, gamma: F64, xs: F64, family: int, ys: F64, exposures: F64
 ) -> None:

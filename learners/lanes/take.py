@@ -14,8 +14,8 @@ from numba import njit
 from learners.lanes.clock import decay, enter
 from learners.lanes.drift import Windows, feed
 from learners.lanes.families import ETA_MAX
-from learners.lanes.hierarchy import add_member
-from learners.lanes.settle import bank_weights, posterior, rebase
+from learners.lanes.hierarchy import add_members
+from learners.lanes.settle import BUNDLES, bank_weights, posterior, rebase, solved
 from learners.lanes.shape import BIN_LEVEL, BIN_PRIOR, DRIFT, FILL, SHARING, SIZE, STEADY, TAKEOVER
 from learners.lanes.size_bins import group_rates, lane_rates, observe_bins
 from learners.lanes.sums import Sums, observe
@@ -41,7 +41,8 @@ ALARM_KEEP = 0.1
 """Share of a lane's component that is kept on an alarm."""
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+# What is called once for an observation becomes part of its caller: to hand over all sums takes longer than to add.
+@njit(cache=True, error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator,unused-ignore]
 def take(
     sums: Sums,
     windows: Windows,
@@ -85,7 +86,7 @@ def take(
     return bool(is_alarm)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator,unused-ignore]
 def watch(
     sums: Sums, windows: Windows, c: int, lane: int, groups: I64, now: int, half_lives: I64, numbers: F64
 ) -> bool:
@@ -119,7 +120,7 @@ def watch(
     return bool(is_raw or is_squared)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def spread_news(sums: Sums, c: int, lane: int, groups: I64, lead: float) -> None:
     """Let the other lanes of a lane's group need less evidence of a break: where one broke, others often did."""
     for k in range(groups.shape[0]):
@@ -127,7 +128,7 @@ def spread_news(sums: Sums, c: int, lane: int, groups: I64, lead: float) -> None
             sums.lead[c, k] = max(sums.lead[c, k], lead)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def take_over(sums: Sums, c: int, lane: int, now: int, half_lives: I64) -> None:
     """Let all memories of a lane's component begin with what the shortest one holds, and forget past days of it."""
     bank = half_lives.shape[0] - 2
@@ -145,7 +146,7 @@ def take_over(sums: Sums, c: int, lane: int, now: int, half_lives: I64) -> None:
         sums.bin_score[lane], sums.past_bins[lane] = 0.0, 0.0
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def keep(sums: Sums, c: int, lane: int, share: float) -> None:
     """Forget all but `share` of what a lane's component says; its group keeps what it learned."""
     sums.a[c, lane] *= share
@@ -157,7 +158,7 @@ def keep(sums: Sums, c: int, lane: int, share: float) -> None:
         sums.tail_score[lane] *= share
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator,unused-ignore]
 def refresh(
     sums: Sums,
     c: int,
@@ -184,37 +185,54 @@ def refresh(
         refresh_lane(sums, c, lane, group, now, half_lives, priors[groups[lane]], edges, numbers, width)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _is_due(sums: Sums, c: int, row: int, lanes: int) -> bool:
     total, fresh = sums.counts[c, row, 0], sums.counts[c, row, 1]
     most = REFRESH_MAX if row < lanes else GROUP_REFRESH_MAX
     return bool(fresh > 0 and fresh >= min(max(total // REFRESH_SHARE, 1), most))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def refresh_group(
     sums: Sums, c: int, g: int, groups: I64, now: int, half_lives: I64, prior: F64, numbers: F64, width: int
 ) -> None:
     """Set a group's base, and its hazards of the size bins, to what its lanes' sums say of what they have in common."""
-    lanes = groups.shape[0]
+    lanes, bank = groups.shape[0], half_lives.shape[0] - 2
     row = lanes + g
     sums.counts[c, row, 1] = 0
-    chol, total, pull = np.zeros((width, width)), np.zeros((width, width)), np.zeros(width)
-    none, nothing = np.zeros((width, width)), np.zeros(width)
-    for m in range(half_lives.shape[0] - 2):
-        total[:], pull[:] = 0.0, 0.0
-        scale = decay(now, half_lives[m], sums.epochs[m])
-        for k in range(lanes):
-            if groups[k] == g and sums.counts[c, k, 0] + sums.counts[c, k, 2] > 0:
-                a, b, past_a, past_b = sums.a[c, k, m], sums.b[c, k, m], sums.past_a[c, k], sums.past_b[c, k]
-                add_member(a, b, scale, past_a, past_b, prior[2], width, chol, total, pull)
-        posterior(total, pull, 1.0, none, nothing, prior[0], prior[1], width, chol, sums.base[c, row, m])
+    lane, memory = members_of(sums.counts, c, g, groups, bank)
+    # What a member says of its group it says leaning on nothing: on a centre of 0, the only one.
+    alike, held, centres, scales = np.zeros(lanes, np.int64), prior[2:], np.zeros((1, bank, width)), np.empty(bank)
+    total, pull = np.zeros((bank, width, width)), np.zeros((bank, width))
+    for m in range(bank):
+        scales[m] = decay(now, half_lives[m], sums.epochs[m])
+    for begin in range(0, lane.shape[0], BUNDLES):
+        of, by = lane[begin : begin + BUNDLES], memory[begin : begin + BUNDLES]
+        right, left = solved(sums, c, width, of, by, scales, alike, held, centres)
+        add_members(right, left, by, held[0], total, pull)
+    chol, none, nothing = np.zeros((width, width)), np.zeros((width, width)), np.zeros(width)
+    for m in range(bank):
+        posterior(total[m], pull[m], 1.0, none, nothing, prior[0], prior[1], width, chol, sums.base[c, row, m])
         if c == SIZE:
             first = math.exp(min(max(sums.base[c, row, m, 0], -ETA_MAX), ETA_MAX))
-            group_rates(sums.bins[row, m], scale, sums.past_bins[row], numbers[BIN_PRIOR], first, sums.rates[row, m])
+            args = (numbers[BIN_PRIOR], first, sums.rates[row, m])
+            group_rates(sums.bins[row, m], scales[m], sums.past_bins[row], *args)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
+def members_of(counts: I64, c: int, g: int, groups: I64, bank: int) -> tuple[I64, I64]:
+    """Return the lanes of a group of which something was ever observed, each with every memory of the bank: two arrays,
+    memories first."""
+    lane, memory, count = np.empty(groups.shape[0] * bank, np.int64), np.empty(groups.shape[0] * bank, np.int64), 0
+    for m in range(bank):
+        for k in range(groups.shape[0]):
+            if groups[k] == g and counts[c, k, 0] + counts[c, k, 2] > 0:
+                lane[count], memory[count] = k, m
+                count += 1
+    return lane[:count], memory[:count]
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def refresh_lane(
     sums: Sums,
     c: int,
@@ -242,7 +260,7 @@ def refresh_lane(
             lane_rates(bins, scale, past, edges, numbers[BIN_PRIOR], numbers[BIN_LEVEL], -1.0, held, own)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
 def exposures_of(begin: float, end: float, edges: F64, out: F64) -> int:
     """Write how much of [begin, end] lies in each age bin (standard lives) into `out`; return the bin of `end`."""
     last = 0

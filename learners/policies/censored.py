@@ -35,7 +35,7 @@ from learners.state.seen import SeenOutcomes
 from router.domain.enums import AllocationMode, OutcomeKind, Tactic
 from router.domain.errors import ConfigError, FeatureError, bad_value
 from router.domain.instruments import lanes_of
-from router.domain.market import F64
+from router.domain.market import F64, floats
 from router.domain.score_table import HAZARDS, scores_of_table
 from router.domain.scores import ContextFrame, LaneScore, Outcome
 from router.domain.units import SECOND, Nanos, seconds
@@ -187,7 +187,7 @@ class CensoredPolicy:
                 return known[3]
         model.look(at, x, asked, self._with_sd, seen)
         table: F64 = np.empty((HAZARDS + len(self.size_edges), len(seen.p)))
-        worth_bps = np.array(frame.price_bps) - np.array(frame.fee_bps)
+        worth_bps = floats(frame.price_bps) - floats(frame.fee_bps)
         score_rows(seen, worth_bps, self._is_asked, self._scored, bool(self._all_asked[LEAK]), table)
         self._known = (frame, at, model.changes, table)
         return table

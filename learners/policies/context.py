@@ -81,9 +81,10 @@ class ContextGate:
             raise FeatureError(bad_value("outcome.x", f"{self.width} features", len(outcome.x)))
         if not _are_within(outcome.x, X_ABS_MAX):
             raise FeatureError(bad_value("outcome.x", f"finite numbers within ±{X_ABS_MAX:g}", _worst(outcome.x)))
-        _check_bps(outcome.price_bps, "outcome.price_bps")
-        _check_bps(outcome.fee_bps, "outcome.fee_bps")
-        _check_bps(outcome.markout_bps, "outcome.markout_bps")
+        if not _are_within((outcome.price_bps, outcome.fee_bps, outcome.markout_bps), BPS_ABS_MAX):
+            _check_bps(outcome.price_bps, "outcome.price_bps")
+            _check_bps(outcome.fee_bps, "outcome.fee_bps")
+            _check_bps(outcome.markout_bps, "outcome.markout_bps")
         if not 0 <= outcome.age_from_ns <= outcome.age_to_ns:
             got = (outcome.age_from_ns, outcome.age_to_ns)
             raise FeatureError(bad_value("outcome.age_to_ns", "ages that do not run backwards", got))
@@ -100,7 +101,8 @@ def _check_bps(value: float, where: str) -> None:
 
 def _are_within(values: Sequence[float], most: float) -> bool:
     """Whether all are finite and within ±`most`. A sum is no number where one of its parts is none."""
-    return not values or (min(values) >= -most and max(values) <= most and not math.isnan(sum(values)))
+    # No number is above the length of a vector that it is a part of: nearly always one look is enough.
+    return math.hypot(*values) < most or (min(values) >= -most and max(values) <= most and not math.isnan(sum(values)))
 
 
 def _worst(values: Sequence[float]) -> float:

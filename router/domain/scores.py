@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from struct import unpack_from
 
 import msgspec
 import numpy as np
@@ -39,6 +40,11 @@ class ContextFrame(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     price_bps: tuple[float, ...]
     fee_bps: tuple[float, ...]
     max_qty: tuple[Qty, ...]
+
+    def row(self, lane: int) -> tuple[float, ...]:
+        """Return the features of the lane of that number."""
+        width = len(self.names)
+        return unpack_from(f"{width}d", self.x, 8 * width * lane)
 
 
 class LaneScore(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -45,7 +45,7 @@ def fault_of(snapshot: PolicySnapshot) -> str:
     lanes = len(snapshot.lanes) or len(snapshot.scores)
     if len(shares) != lanes:
         return f"{len(shares)} probabilities for {lanes} lanes"
-    is_split = all(share >= 0.0 for share in shares) and abs(math.fsum(shares) - 1.0) <= PROBABILITY_TOLERANCE
+    is_split = min(shares, default=0.0) >= 0.0 and abs(math.fsum(shares) - 1.0) <= PROBABILITY_TOLERANCE
     return "" if is_split else f"probabilities that are no split: they sum to {math.fsum(shares):g}"
 
 

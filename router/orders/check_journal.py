@@ -14,7 +14,9 @@ from typing import Any
 
 import msgspec
 
+from router.domain import codec
 from router.domain.errors import JournalCorruptError, JournalError, StaleWriterError
+from router.domain.events import ChildSent
 from router.orders.journal import GENESIS, SNAPSHOT_BYTES_MAX, Draft, Journal, check_crc, digest_of, verify
 
 Make = Callable[[], Journal]
@@ -169,6 +171,17 @@ def check_any_bytes_can_be_recorded(make: Make) -> None:
     journal.close()
 
 
+def check_events_are_recorded_as_their_bytes(make: Make) -> None:
+    """An event that is not encoded yet gives the record that its bytes give."""
+    given, encoded = make(), make()
+    event = ChildSent(parent_id="P1", at=7, cl_ord_id="P1.0")
+    given.append("P1", 0, [Draft("ChildSent", 7, "P1.d0", event)])
+    encoded.append("P1", 0, [Draft("ChildSent", 7, "P1.d0", codec.encode(event))])
+    assert list(given.read()) == list(encoded.read())
+    given.close()
+    encoded.close()
+
+
 def check_correlation_id_is_sealed(make: Make) -> None:
     """A correlation id comes back, is empty where none was given, and cannot be changed unnoticed."""
     journal = make()
@@ -298,6 +311,7 @@ CHECKS: tuple[Callable[[Make], None], ...] = (
     check_fenced_writer_stops,
     check_closed_journal_refuses,
     check_any_bytes_can_be_recorded,
+    check_events_are_recorded_as_their_bytes,
     check_correlation_id_is_sealed,
     check_only_the_durable_is_read_as_durable,
     check_health_says_how_it_is,

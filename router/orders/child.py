@@ -177,25 +177,15 @@ class ChildState:
     """The most that it can come to, by what we asked for and by what the venue has said since."""
     version: int = 0
     closed_at: Nanos = 0
+    is_open: bool = True
+    """Whether it may still execute; like `leaves_qty` it is worked out once an event has changed the child."""
+    leaves_qty: Qty = 0
+    """What may still execute: an UNKNOWN child counts in full until it is reconciled."""
 
     @property
     def inferred_qty(self) -> Qty:
         """The part of `cum_qty` whose reports have not reached us."""
         return sum([lot.qty for lot in self.inferred]) if self.inferred else 0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it may still execute."""
-        return self.status not in CLOSED
-
-    @property
-    def leaves_qty(self) -> Qty:
-        """What may still execute: an UNKNOWN child counts in full until it is reconciled."""
-        if self.status in CLOSED:
-            return 0
-        whole = self.order_qty if self.order_qty >= self.asked_qty else self.asked_qty
-        left = (whole if self.closing is None else self.closing_qty) - self.cum_qty
-        return left if left > 0 else 0
 
     @property
     def whole_qty(self) -> Qty:
@@ -218,6 +208,7 @@ def intended(event: ChildIntended) -> ChildState:
         arm=event.arm,
         order_qty=event.child.order_qty,
         bound_qty=event.child.order_qty,
+        leaves_qty=event.child.order_qty,
         price=event.child.price,
         asked_at=event.at,
         version=1,
@@ -240,14 +231,21 @@ def apply(state: ChildState, event: ChildEvent) -> OrdStatus:
     state.version += 1
     _CHANGES[type(event)](state, event)
     _settle(state, event, target, before)
+    was_open, state.is_open = state.is_open, state.status not in CLOSED
+    state.leaves_qty = _leaves(state) if state.is_open else 0
     if isinstance(event, ChildReplaceRequested):
         state.bound_qty = max(state.bound_qty, event.order_qty)
     most = state.cum_qty + state.leaves_qty
     if most < state.bound_qty:
         state.bound_qty = most
-    if state.status in CLOSED and before not in CLOSED:
+    if was_open and not state.is_open:
         state.closed_at = event.at
     return before
+
+
+def _leaves(state: ChildState) -> Qty:
+    left = (state.whole_qty if state.closing is None else state.closing_qty) - state.cum_qty
+    return left if left > 0 else 0
 
 
 def _out(state: ChildState, event: ChildOut) -> None:

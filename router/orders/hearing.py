@@ -54,16 +54,14 @@ def hear(state: ParentState, report: Report, now: Nanos) -> list[Event]:
     child = state.children.get(child_id)
     if child is None or child.child.mic != report.mic:
         return [_ignored(state, report, now, "UNKNOWN_ORDER")]
-    events = _said(state, child, report, now)
-    first = events[0]
-    if isinstance(first, ReportIgnored) or (child.status, type(first)) in TABLE:
+    said = _SAID.get(report.exec_type)
+    if said is None:
+        return [_ignored(state, report, now, "DUPLICATE")]
+    events = said(state, child, report, now)
+    first = type(events[0])
+    if first is ReportIgnored or (child.status, first) in TABLE:
         return events
     return [_ignored(state, report, now, "OUT_OF_TURN")]
-
-
-def _said(state: ParentState, child: ChildState, report: ExecutionReport, now: Nanos) -> list[Event]:
-    said = _SAID.get(report.exec_type)
-    return said(state, child, report, now) if said is not None else [_ignored(state, report, now, "DUPLICATE")]
 
 
 def _ignored(state: ParentState, report: ExecutionReport, now: Nanos, reason: str) -> ReportIgnored:

@@ -11,6 +11,8 @@ same number means that it was lost, and the same reply is given again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
 
 import msgspec
 
@@ -55,6 +57,8 @@ _ANSWERED = frozenset({ChildInvited, *_FILLING})
 _AMENDMENTS = (ChildTradeCanceled, ChildTradeCorrected)
 
 _CANCELABLE = frozenset({OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED, OrdStatus.PENDING_REPLACE, OrdStatus.SUSPENDED})
+
+_PARENT_ID = attrgetter("parent_id")
 
 
 class OrderHost:
@@ -126,7 +130,7 @@ class OrderHost:
             seq = int(record.causation_id)
             if seq != self._seq:
                 self._begin(seq)
-            self._take(codec.decode_event(record.payload))
+            self._record(codec.decode_event(record.payload))
             self._now = record.at
         self._reply = self._say()
 
@@ -136,21 +140,11 @@ class OrderHost:
         self._events: list[Event] = []
         self._commands: list[Command] = []
         self._outcomes: list[Outcome] = []
-        self._drafts: list[tuple[str, list[Draft]]] = []
-        """What the batch decided, stream by stream as it was decided."""
         self._reply = HostReply(seq=seq, commands=(), outcomes=(), events=(), wakes=(), open_children=0)
 
     def _record(self, event: Event) -> None:
-        """Decide one event: it is applied now, journaled with its batch, and performed after the sync."""
-        draft = Draft(type(event).__name__, self._now, self._cause, codec.encode(event))
-        if self._drafts and self._drafts[-1][0] == event.parent_id:
-            self._drafts[-1][1].append(draft)
-        else:
-            self._drafts.append((event.parent_id, [draft]))
-        self._take(event)
-
-    def _take(self, event: Event) -> None:
-        """Apply one event and note what follows from it outside."""
+        """Apply one event and note what follows from it outside; it is journaled with its batch, and performed after
+        the sync."""
         self._events.append(event)
         if isinstance(event, ParentAccepted):
             state = self.parents[event.parent_id] = parent.accepted(event)
@@ -173,11 +167,13 @@ class OrderHost:
 
     def _write(self) -> None:
         """Append the batch's events, stream by stream in the order decided, and make them durable."""
-        for parent_id, drafts in self._drafts:
+        now, cause = self._now, self._cause
+        for parent_id, events in groupby(self._events, key=_PARENT_ID):
             stream = f"parent:{parent_id}"
+            drafts = [Draft(type(event).__name__, now, cause, event) for event in events]
             self._journal.append(stream, self._journal.next_seq(stream), drafts)
             self._probe("appended")
-        if self._drafts:
+        if self._events:
             self._journal.sync()
         self._probe("synced")
 

@@ -77,7 +77,7 @@ def _check_live_prices(state: ParentState, terms: ParentOrder) -> None:
 
 def check_child(state: ParentState, child_state: ChildState) -> None:
     """Assert I1 of a child."""
-    if child_state.cum_qty < 0 or child_state.inferred_qty < 0:
+    if child_state.cum_qty < 0 or (child_state.inferred and child_state.inferred_qty < 0):
         raise InvariantError(f"I1: expected cum_qty from 0, got {child_state.cum_qty}")
     if not child_state.is_open and child_state.leaves_qty:
         raise InvariantError(f"I1: expected no leaves when closed, got {child_state.leaves_qty}")

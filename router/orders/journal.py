@@ -14,7 +14,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from router.domain import codec
 from router.domain.errors import JournalCorruptError, JournalError
+from router.domain.events import Event
 from router.domain.units import Nanos
 
 GENESIS = bytes(32)
@@ -36,18 +38,27 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
-    """What a writer gives: the kind of fact, when it was decided, what caused it, and its encoded bytes.
+    """What a writer gives: the kind of fact, when it was decided, what caused it, and the fact.
 
+    The fact is its encoded bytes, or an event, which is frozen and so may be encoded when its bytes are asked for.
     `causation_id` names what led to it directly, `correlation_id` the request from outside that began it all, the same
     from door to venue and back; both may be empty.
+
+    >>> Draft("ChildSent", 7, "P1.d1", b"x").payload
+    b'x'
     """
 
     kind: str
     at: Nanos
     causation_id: str
-    payload: bytes
+    fact: bytes | Event
     version: int = RECORD_VERSION
     correlation_id: str = ""
+
+    @property
+    def payload(self) -> bytes:
+        """The fact as a record keeps it."""
+        return self.fact if isinstance(self.fact, bytes) else codec.encode(self.fact)
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

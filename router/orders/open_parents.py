@@ -36,14 +36,9 @@ class OpenParents:
     def note(self, state: ParentState, event: Event) -> None:
         """Hear that an event is about to change a parent."""
         self._touched[event.parent_id] = state
-        kind = type(event)
-        if kind is ChildIntended or kind is ChildSent or kind is ChildLost:
-            self._note_sent(state, event)
-
-    def _note_sent(self, state: ParentState, event: Event) -> None:
-        if isinstance(event, ChildIntended):
+        if type(event) is ChildIntended:
             self._unsent[event.cl_ord_id] = state
-        elif isinstance(event, (ChildSent, ChildLost)):
+        elif type(event) is ChildSent or type(event) is ChildLost:
             self._unsent.pop(event.cl_ord_id, None)
 
     def settle(self) -> None:

@@ -319,8 +319,17 @@ def _child(state: ParentState, event: children.ChildEvent) -> None:
         )
     if type(event) in _UNCOUNTED:
         children.apply(child_state, event)
-        _look_after(state, child_state, event)
-        return
+    else:
+        _count(state, child_state, event)
+    if not child_state.is_open:
+        state.live.pop(event.cl_ord_id, None)
+    if child_state.child.tactic is Tactic.CONDITIONAL:
+        _note_working(state)
+    check_child(state, child_state)
+
+
+def _count(state: ParentState, child_state: ChildState, event: children.ChildEvent) -> None:
+    """Pass an event on to its child, and add to the parent what it executed."""
     cum, notional, fee = child_state.cum_qty, child_state.notional, child_state.fee_micros
     if isinstance(event, _EXECUTIONS):
         check_once(state, child_state, event)
@@ -338,16 +347,6 @@ def _child(state: ParentState, event: children.ChildEvent) -> None:
     if isinstance(event, ChildTraded):
         state.anomalies += event.is_late
         _move(state, event)
-    _look_after(state, child_state, event)
-
-
-def _look_after(state: ParentState, child_state: ChildState, event: children.ChildEvent) -> None:
-    """Let go of a child that has ended, and assert its invariants."""
-    if not child_state.is_open:
-        state.live.pop(event.cl_ord_id, None)
-    if child_state.child.tactic is Tactic.CONDITIONAL:
-        _note_working(state)
-    check_child(state, child_state)
 
 
 _TURNS = (

@@ -6,6 +6,7 @@ says exactly what it said before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from router.domain.enums import OrdStatus, OutcomeKind, Side
@@ -48,20 +49,6 @@ _REQUESTS = (ChildCancelRequested, ChildQueried, ChildReplaceRequested)
 ASKED = frozenset({ChildIntended, *_REQUESTS})
 """The events that a command performs."""
 
-TOLD = frozenset(
-    {
-        ChildTraded,
-        ChildOut,
-        ChildRejected,
-        ChildReconciled,
-        ChildReplaced,
-        ChildTradeCorrected,
-        ChildWatched,
-        MarkoutObserved,
-    }
-)
-"""The events that learners may hear of."""
-
 
 def command_of(state: ParentState, event: Event) -> Command | None:
     """Return the command that performs `event`; None for events that only record."""
@@ -83,24 +70,8 @@ def outcome_of(state: ParentState, event: Event, was_open: bool, watched_from: N
 
     `was_open` says whether the child was open before it, `watched_from` up to which age its exposure had been told.
     """
-    match event:
-        case ChildTraded():
-            child = state.children[event.cl_ord_id]
-            qty = event.last_qty - event.replaces_inferred_qty
-            return _filled(child, event, qty, was_open, watched_from) if qty > 0 else None
-        case ChildOut() | ChildRejected() | ChildReconciled() | ChildReplaced() | ChildTradeCorrected():
-            child = state.children[event.cl_ord_id]
-            # A status answer carries the time of the query, not of the end, so only an out report dates it.
-            ended_at = (event.transacted_at if isinstance(event, ChildOut) else 0) or event.at
-            return _ended(child, event.at, ended_at, watched_from) if was_open and not child.is_open else None
-        case ChildWatched():
-            child = state.children[event.cl_ord_id]
-            return _outcome(child, OutcomeKind.HEARTBEAT, event.at, watched_from, event.at - child.intended_at)
-        case MarkoutObserved():
-            child = state.children[event.cl_ord_id]
-            return _markout(child, event) if event.exec_id else _leak(state, child, event)
-        case _:
-            return None
+    tell = TOLD.get(type(event))
+    return None if tell is None else tell(state, event, was_open, watched_from)
 
 
 def _outcome(
@@ -112,7 +83,12 @@ def _outcome(
     *,
     leaves_qty: Qty | None = None,
     is_final: bool | None = None,
-    **told: Any,
+    filled_qty: Qty = 0,
+    exec_id: str = "",
+    price_bps: float = 0.0,
+    fee_bps: float = 0.0,
+    horizon_ns: Nanos = 0,
+    markout_bps: float = 0.0,
 ) -> Outcome:
     """Return an outcome of a child; by default with what is open of it now, and final once it is closed."""
     order = child.child
@@ -130,9 +106,14 @@ def _outcome(
         age_from_ns=age_from,
         age_to_ns=age_to if age_to > age_from else age_from,
         is_final=not child.is_open if is_final is None else is_final,
+        filled_qty=filled_qty,
+        exec_id=exec_id,
+        price_bps=price_bps,
+        fee_bps=fee_bps,
+        horizon_ns=horizon_ns,
+        markout_bps=markout_bps,
         x=child.x,
         arm=child.arm,
-        **told,
     )
 
 
@@ -142,7 +123,10 @@ def _most(child: ChildState) -> Qty:
     return first if first >= now else now
 
 
-def _filled(child: ChildState, event: ChildTraded, qty: int, was_open: bool, watched_from: Nanos) -> Outcome:
+def _traded(state: ParentState, event: ChildTraded, was_open: bool, watched_from: Nanos) -> Outcome | None:
+    child, qty = state.children[event.cl_ord_id], event.last_qty - event.replaces_inferred_qty
+    if qty <= 0:
+        return None
     mid = child.mid_routed2 / 2
     sign = child.child.side.sign
     notional = event.last_px * event.last_qty * MICROS_PER_PX
@@ -164,18 +148,34 @@ def _filled(child: ChildState, event: ChildTraded, qty: int, was_open: bool, wat
     )
 
 
-def _ended(child: ChildState, at: Nanos, ended_at: Nanos, watched_from: Nanos) -> Outcome:
-    """Return the end that we heard of at `at`; `ended_at` is the venue's time of it, or `at` where it gave none."""
+_MayEnd = ChildOut | ChildRejected | ChildReconciled | ChildReplaced | ChildTradeCorrected
+
+
+def _ended(state: ParentState, event: _MayEnd, was_open: bool, watched_from: Nanos) -> Outcome | None:
+    """Return the end of a child, as of the venue's time of it, or of when we heard of it where it gave none."""
+    child = state.children[event.cl_ord_id]
+    if child.is_open or not was_open:
+        return None
+    # A status answer carries the time of the query, not of the end, so only an out report dates it.
+    ended_at = (event.transacted_at if isinstance(event, ChildOut) else 0) or event.at
     kind = _KIND_OF_END.get(child.status, OutcomeKind.FILL)
     age_to = ended_at - child.intended_at
     order = child.child
     if order.expire_time is not None:
         # What happened after its end, by the venue's clock, was no exposure.
         age_to = min(age_to, order.expire_time - child.intended_at)
-    return _outcome(child, kind, at, watched_from, age_to, leaves_qty=_most(child) - child.cum_qty)
+    return _outcome(child, kind, event.at, watched_from, age_to, leaves_qty=_most(child) - child.cum_qty)
 
 
-def _markout(child: ChildState, event: MarkoutObserved) -> Outcome | None:
+def _watched(state: ParentState, event: ChildWatched, was_open: bool, watched_from: Nanos) -> Outcome:
+    child = state.children[event.cl_ord_id]
+    return _outcome(child, OutcomeKind.HEARTBEAT, event.at, watched_from, event.at - child.intended_at)
+
+
+def _markout(state: ParentState, event: MarkoutObserved, was_open: bool, watched_from: Nanos) -> Outcome | None:
+    child = state.children[event.cl_ord_id]
+    if not event.exec_id:
+        return _leak(state, child, event)
     execution = child.executions.get(event.exec_id)
     if execution is None or not execution.qty:
         return None
@@ -215,3 +215,12 @@ def _leak(state: ParentState, child: ChildState, event: MarkoutObserved) -> Outc
         horizon_ns=event.horizon_ns,
         markout_bps=-sign * (event.mid2 - mid) / mid * 1e4,
     )
+
+
+TOLD: dict[type, Callable[[ParentState, Any, bool, Nanos], Outcome | None]] = {
+    ChildTraded: _traded,
+    **dict.fromkeys((ChildOut, ChildRejected, ChildReconciled, ChildReplaced, ChildTradeCorrected), _ended),
+    ChildWatched: _watched,
+    MarkoutObserved: _markout,
+}
+"""The events that learners may hear of, each with what they hear."""

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from router.domain import ids
 from router.domain.enums import OrdType, Side, Tactic, VenueType
 from router.domain.errors import BadInputError, CodecError, UnitError
-from router.domain.instruments import FeeSchedule, Lane, Listing, VenueSpec, lanes_of
+from router.domain.instruments import FeeSchedule, Lane, Listing, VenueSpec, as_known, lanes_of
 from router.domain.market import PRINT_COLUMNS, QUOTE_COLUMNS, MarketSnapshot, no_rows, rows_from_bytes
 from router.domain.orders import ParentOrder, check_parent
+from router.domain.scores import ContextFrame
 from router.domain.units import (
     PX_MAX,
     QTY_MAX,
@@ -173,3 +174,31 @@ def test_market_rows_that_are_cut_are_refused() -> None:
 def test_mid_is_there_only_with_both_sides(bid: int, ask: int, mid: float) -> None:
     snapshot = MarketSnapshot(at=0, quotes=(), tiers=(), bid_px=bid, bid_qty=1, ask_px=ask, ask_qty=1, volume=0)
     assert snapshot.mid == mid
+
+
+def test_equal_specs_are_known_as_one_object() -> None:
+    def made() -> tuple[VenueSpec, ...]:
+        listing = Listing(symbol="KNOWN", mic="XNYS")
+        kind = VenueType.CENTRAL_LIMIT_ORDER_BOOK
+        return (VenueSpec(mic="XNYS", venue_type=kind, listing=listing, fees=FeeSchedule(), tactics=(Tactic.TAKE,)),)
+
+    one, two = made(), made()
+    assert one is not two
+    assert as_known(two) is as_known(one) == one
+    assert lanes_of(two) is lanes_of(one)
+
+
+def test_frame_gives_a_lanes_features_to_the_bit() -> None:
+    x = np.array([[1.0, -0.0, 1e-300], [0.1, 2.0 / 3.0, -3.0]])
+    frame = ContextFrame(
+        at=0,
+        symbol="ANB",
+        side=Side.BUY,
+        names=("bias", "spread", "flow"),
+        lanes=("XNYS:TAKE", "XNYS:POST"),
+        x=x.tobytes(),
+        price_bps=(0.0, 0.0),
+        fee_bps=(0.0, 0.0),
+        max_qty=(1, 1),
+    )
+    assert [np.array(frame.row(lane)).tobytes() for lane in range(2)] == [row.tobytes() for row in x]

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from door_kit import Opened, opened, signed
 
-from cluster.api.gate import GATE, TARPIT_S
+from cluster.api.gate import GATE
 from cluster.api.options import Rate
+from cluster.api.tarpit import HELD_S
 
 BODY = b'{"text": "hello"}'
 HELLO = b'{"text":"hello"}'
@@ -162,17 +163,28 @@ async def test_flood_on_one_connection_is_held_back_and_not_read(tmp_path: Path)
         writer.write(b"".join(wire("ada", "/v1/orders") for _ in range(200)))
         answers = [await answer_of(reader) for _ in range(3)]
         assert [status for status, _, _ in answers] == [429] * 3
-        assert time.perf_counter() - began >= 3 * TARPIT_S * 0.9
+        assert time.perf_counter() - began >= 3 * HELD_S * 0.9
         assert door.server.quick.answers <= 4
         gate = door.app[GATE]
-        assert gate.hold("key-ada") < 2 * TARPIT_S
-        gate.let_go("key-ada")
+        assert gate.tarpit.hold("key-ada", 0.0) < 2 * HELD_S
+        gate.tarpit.let_go("key-ada")
         # Others do not wait for it, and whoever leaves while he is held back leaves nothing behind.
         assert (await door.ask("bob", "POST", "/v1/orders", BODY))[0] == 201
         writer.transport.abort()
         async with asyncio.timeout(10):
-            while gate._held_back:
+            while len(gate.tarpit):
                 assert (await door.ask("bob", "DELETE", "/v1/orders"))[0] == 202
+
+
+async def test_what_came_too_late_of_a_flood_is_refused_for_its_rate_and_is_no_strangers(tmp_path: Path) -> None:
+    rates = {"orders": Rate(per_s=0.01, burst=1), "strangers": Rate(per_s=0.01, burst=1)}
+    async with opened(tmp_path, rates=rates) as door:
+        await door.ask("ada", "POST", "/v1/orders", BODY)
+        for _ in range(2):
+            assert (await asked(door, wire("ada", "/v1/orders", X_Anabranch_Timestamp="1")))[0] == 429
+        assert door.server.quick.answers == 2
+        # Nothing was counted against the address: the next one who cannot show who he is hears just that.
+        assert (await asked(door, wire("bob", "/v1/orders", X_Anabranch_Timestamp="1")))[0] == 401
 
 
 async def test_used_up_rate_of_a_key_is_nobody_elses_to_see(tmp_path: Path) -> None:

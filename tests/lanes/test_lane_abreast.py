@@ -8,11 +8,14 @@ from __future__ import annotations
 import numpy as np
 from lane_material import LANES, contexts, shape, stream, teach
 
+from learners.lanes.clock import decay
+from learners.lanes.hierarchy import add_member, add_members
 from learners.lanes.model import LaneModel
 from learners.lanes.queue import QUEUE_MAX, spell
-from learners.lanes.settle import posterior, posteriors, spread, spreads
-from learners.lanes.shape import AGE_EDGES, COMPONENTS, widths_of
+from learners.lanes.settle import posterior, posteriors, rebase, spread, spreads
+from learners.lanes.shape import AGE_EDGES, COMPONENTS, SIZE, widths_of
 from learners.lanes.state_hash import row_words_plain
+from learners.lanes.sums import copied
 
 SEEN = stream(1_500)
 
@@ -34,6 +37,42 @@ def test_posteriors_and_spreads_abreast_are_those_of_each_lane_to_the_bit() -> N
         assert right[:, k].tolist() == theta.tolist()
         assert np.tril(left[:, :, k]).tolist() == np.tril(chol).tolist()
         assert abreast[k] == spread(chol, x[:, k].copy(), width, nothing.copy())
+
+
+def test_members_abreast_say_of_their_groups_what_each_says_to_the_bit() -> None:
+    rng, width, memory = np.random.Generator(np.random.Philox(6)), 5, np.array([0, 0, 0, 1, 1, 0, 1])
+    members, abreast = len(memory), 8
+    a = np.array([m.T @ m for m in rng.normal(size=(members, 7, width))])
+    b, held, scale = rng.normal(size=(members, width)), rng.uniform(0.5, 2.0, width), 0.7
+    # What fills the vector up beyond the members is solved, too, and enters no sum.
+    left, right = np.ones((width, width, abreast)), np.zeros((width, abreast))
+    left[:, :, :members] = (scale * a + np.diag(held)).transpose(1, 2, 0)
+    right[:, :members] = scale * b.T
+    posteriors(right, left, np.repeat(0.5 * held[:, None], abreast, axis=1))
+    total, pull = np.zeros((2, width, width)), np.zeros((2, width))
+    add_members(right, left, memory, held, total, pull)
+    none, chol = np.zeros((width, width)), np.zeros((width, width))
+    each_total, each_pull = np.zeros((2, width, width)), np.zeros((2, width))
+    for k, m in enumerate(memory.tolist()):
+        add_member(a[k], b[k], scale, none, none[0], held, width, chol, each_total[m], each_pull[m])
+    assert total.tolist() == each_total.tolist()
+    assert pull.tolist() == each_pull.tolist()
+
+
+def test_bases_worked_out_abreast_are_the_posteriors_of_one_lane_to_the_bit() -> None:
+    model = teach(LaneModel(shape()), SEEN[:400])
+    sums, at, lane, width = copied(model.sums), model.latest + 5, 1, shape().features
+    group, prior = LANES + shape().groups[lane], model.priors[SIZE, shape().groups[lane]]
+    chol, out = np.zeros((width, width)), np.zeros(width)
+    for is_sharing in (True, False):
+        rebase(sums, SIZE, lane, group, prior, model.half_lives, at, width, is_sharing)
+        for m, half_life in enumerate(model.half_lives[:-2].tolist()):
+            scale = decay(at, half_life, int(sums.epochs[m]))
+            mean = sums.base[SIZE, group, m] if is_sharing else prior[1]
+            past = (sums.past_a[SIZE, lane], sums.past_b[SIZE, lane])
+            a, b = sums.a[SIZE, lane, m], sums.b[SIZE, lane, m]
+            posterior(a, b, scale, *past, prior[2], mean, width, chol, out)
+            assert sums.base[SIZE, lane, m, :width].tolist() == out.tolist()
 
 
 def test_what_waits_in_the_queue_shows_nowhere() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cluster.live.freezing import thawed
-from cluster.live.snapshots import FOLDER, Rhythm, Snapshots
+from cluster.live.snapshots import FOLDER, Rhythm, Snapshots, Turns
 from cluster.live.taking import HANGS_S, SHARE_MAX, SnapshotTaker
 
 AT_ONCE = Rhythm(0.0, 1)
@@ -185,6 +185,21 @@ def test_the_next_snapshot_waits_until_the_last_one_cost_little_enough(snapshots
     assert not taker.is_due(10_000)
     clock.now += 0.2
     assert taker.is_due(10_000)
+
+
+def test_actors_of_one_process_are_copied_in_turn_and_all_of_them(snapshots: Snapshots) -> None:
+    clock, turns = Clock(), Turns()
+    rhythm = Rhythm(20.0, 1, is_forked=False, turns=turns)
+    takers = [SnapshotTaker(snapshots, rhythm, clock=clock) for _ in range(4)]
+    copied: list[tuple[float, int]] = []
+    for second in range(20, 61):
+        clock.now = float(second)
+        for n, taker in enumerate(takers):
+            if taker.is_due(second):
+                copied.append((clock.now, n))
+                taker.take({"n": second}, second, HEAD)
+    assert copied[:5] == [(20.0, 0), (24.0, 1), (28.0, 2), (32.0, 3), (40.0, 0)]
+    assert [n for _, n in copied] == [0, 1, 2, 3, 0, 1, 2, 3, 0]
 
 
 def test_a_copy_that_hangs_is_killed_and_told(snapshots: Snapshots, caplog: pytest.LogCaptureFixture) -> None:

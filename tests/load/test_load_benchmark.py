@@ -6,6 +6,7 @@ Rule of this file: small sizes; nothing is asserted about speed.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +20,7 @@ from benchmarks.http_caller import call, request
 from benchmarks.live_flood import SECRETS, signed
 from benchmarks.live_load import BARE, MEDIA, RATES, answered, desk_alone, order_body, ready, route_body
 from benchmarks.live_server import Running, server
+from cluster.cli import main
 from router.domain.errors import LinkError, RunError
 
 
@@ -95,3 +97,14 @@ def test_flood_sends_what_is_due_whatever_is_answered() -> None:
     assert (flood.due, flood.sent) == (600, 600)
     assert flood.statuses[201] == 2
     assert 0 < flood.statuses[429] < 100
+
+
+def test_only_rows_that_are_asked_for_are_measured(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "load", "--id", "load.route.msgpack.1", "--quick", "--json"]) == 0
+    rows = json.loads(capfd.readouterr().out)
+    assert [row["id"].removeprefix("load.route.msgpack.1.") for row in rows] == ["per_s", "cpu_us", "p50_ms", "p99_ms"]
+
+
+def test_id_that_no_row_of_load_begins_with_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "load", "--id", "load.nothing", "--quick"]) == 2
+    assert "load.flood, got 'load.nothing' - at --id" in capfd.readouterr().err

@@ -65,11 +65,11 @@ class Latency:
 
         The jitter is exponential by inversion; the largest is about 37 means. A spike stretches both parts.
         """
-        block, k = divmod(n, _BLOCK)
+        block = n // _BLOCK
         known = self._blocks.get(leg)
         if known is None or known[0] != block:
             known = self._blocks[leg] = (block, self._delays(leg, block * _BLOCK))
-        return known[1][k]
+        return known[1][n % _BLOCK]
 
     def _delays(self, leg: Leg, first: int) -> list[Nanos]:
         """Return the delays of a block of messages: drawing many at once costs little more than drawing one."""

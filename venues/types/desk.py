@@ -167,7 +167,7 @@ class Desk:
     def next_expiry(self) -> Nanos | None:
         """Return when the next open order expires; None when none does."""
         heap = self._expiries
-        while heap and not heap[0][2].is_open:
+        while heap and heap[0][2].status not in OPEN:
             heappop(heap)
         return heap[0][0] if heap else None
 

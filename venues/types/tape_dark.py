@@ -120,10 +120,9 @@ class TapeDarkVenue:
     def _walk(self, to: Nanos) -> None:
         stream = self._stream
         _, p = stream.seek(to + 1)
-        prints = stream.prints[p : stream.p]
-        if not len(prints):
+        if p == stream.p:
             return
-        prints = stream.shown_prints(prints)
+        prints = stream.shown_prints(stream.prints[p : stream.p])
         self._shown.events += len(prints)
         self._shown.prints.append(prints)
         if self._resting:

@@ -189,19 +189,20 @@ class TapeLitVenue:
             self._walk(due)
             self._desk.expire_due(due)
         self._walk(to)
-        # Nothing rests and nothing is taken: the book follows from the last row, so rows can be skimmed again.
-        is_untouched = self._book[LEFT_BID] == self._book[1] and self._book[LEFT_ASK] == self._book[3]
-        if self._is_walking and not self._resting and is_untouched:
-            self._is_walking = False
+        if self._is_walking and not self._resting:
+            # Nothing rests; where nothing is taken the book follows from the last row, so rows can be skimmed again.
+            _, bid_qty, _, ask_qty, left_bid, left_ask = self._book.tolist()
+            self._is_walking = (left_bid, left_ask) != (bid_qty, ask_qty)
 
     def _walk(self, to: Nanos) -> None:
         stream, shown = self._stream, self._shown
         q, p = stream.seek(to + 1)
-        quotes, prints = stream.quotes[q : stream.q], stream.prints[p : stream.p]
-        if not len(quotes) and not len(prints):
+        if (q, p) == (stream.q, stream.p):
             return
+        quotes, prints = stream.quotes[q : stream.q], stream.prints[p : stream.p]
         shown.events += len(quotes) + len(prints)
-        shown.prints.append(stream.shown_prints(prints))
+        if len(prints):
+            shown.prints.append(stream.shown_prints(prints))
         if not self._is_walking:
             shown.quotes.append(stream.shown(quotes))
             return

@@ -55,8 +55,13 @@ class TapeStream:
         """Pass every row before `until`; return the (quotes, prints) passed before, where the slice begins."""
         q, p = self.q, self.p
         if until > self.next:
-            self.q, self.p = _first_from(self._quote_at, until, q), _first_from(self._print_at, until, p)
-            quote_at, print_at = self._quote_at[self.q], self._print_at[self.p]
+            quote_at, print_at = self._quote_at[q], self._print_at[p]
+            if quote_at < until:
+                self.q = _first_from(self._quote_at, until, q)
+                quote_at = self._quote_at[self.q]
+            if print_at < until:
+                self.p = _first_from(self._print_at, until, p)
+                print_at = self._print_at[self.p]
             self.next = quote_at if quote_at < print_at else print_at
         return q, p
 
@@ -122,12 +127,10 @@ class TapeStream:
 
 def _first_from(times: list[int], until: Nanos, start: int) -> int:
     """Return the first of `times`, which end with `NEVER`, at or after `until`, from `start` on: mostly it is near."""
-    if times[start] >= until:
-        return start
     end = start + _NEAR
-    if end < len(times) and times[end] < until:
-        return bisect_left(times, until, end)
-    return bisect_left(times, until, start, min(end, len(times)))
+    if end >= len(times):
+        return bisect_left(times, until, start)
+    return bisect_left(times, until, end) if times[end] < until else bisect_left(times, until, start, end)
 
 
 class Shown:
