@@ -123,15 +123,18 @@ def expected_tail(eta: float, sd: float, edges: F64, out: F64) -> None:
     What is not known of a rate makes the tail of the size heavier than exponential.
     """
     last = edges.shape[0] - 1
-    before = 0.0
-    rates = np.empty(len(NODES))
+    before, reached = 0.0, 0.0
+    rates, left = np.empty(len(NODES)), np.ones(len(NODES))
     for q in range(len(NODES)):
         rates[q] = math.exp(min(max(eta + sd * NODES[q], -ETA_MAX), ETA_MAX))
     for j in range(last + 1):
         end = edges[j + 1] if j < last else 4.0 * edges[last]
         alive = 0.0
         for q in range(len(NODES)):
-            alive += NODE_WEIGHTS[q] * math.exp(-end * rates[q])
+            # Most bins end at twice the one before: what is left there is the square, and no exponential.
+            left[q] = left[q] * left[q] if end == 2.0 * reached else math.exp(-end * rates[q])
+            alive += NODE_WEIGHTS[q] * left[q]
+        reached = end
         depth = -math.log(max(alive, 1e-300))
         out[j] = max(depth - before, 0.0) / (end - edges[j])
         before = depth
@@ -202,10 +205,16 @@ def mean_sizes(hazards: F64, edges: F64, out: F64) -> None:
     """Write each lane's mean size, the integral of its survival, into `out`, in the unit of 1 / hazard."""
     last = edges.shape[0] - 1
     for k in range(hazards.shape[0]):
-        depth, total = 0.0, 0.0
+        alive, total = 1.0, 0.0
         for j in range(last + 1):
             rate = max(hazards[k, j], 1e-12)
             gone = rate * (edges[j + 1] - edges[j]) if j < last else math.inf
-            total -= math.exp(-depth) * math.expm1(-gone) / rate
-            depth += gone
+            # Either way is exact to the last bits, whichever of what ends and what is left is the small part.
+            if gone < 0.5:
+                ended = -alive * math.expm1(-gone)
+                alive -= ended
+            else:
+                left = alive * math.exp(-gone)
+                ended, alive = alive - left, left
+            total += ended / rate
         out[k] = total
