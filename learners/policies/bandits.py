@@ -123,10 +123,11 @@ class RiverBanditPolicy:
             FeatureError: a lane, context or number that cannot be; that outcome is not applied, those before it are.
         """
         for outcome in outcomes:
-            if self._seen.has(outcome):
+            key = outcome.key
+            if self._seen.has(key):
                 continue
             self._gate.row(outcome)
-            self._seen.accept(outcome)
+            self._seen.accept(key, outcome)
             for reward in self._rewards.hear(outcome):
                 self._update(reward)
 

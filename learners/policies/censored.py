@@ -144,10 +144,11 @@ class CensoredPolicy:
             FeatureError: a lane, context or number that cannot be; that outcome is not applied, those before it are.
         """
         for outcome in outcomes:
-            if self._seen.has(outcome):
+            key = outcome.key
+            if self._seen.has(key):
                 continue
             row, x = self._gate.row(outcome)
-            self._seen.accept(outcome)
+            self._seen.accept(key, outcome)
             x = x[: self._seen_features]
             if outcome.kind is OutcomeKind.MARKOUT:
                 self._learn_markout(outcome, row, x)

@@ -71,10 +71,11 @@ class ContKukanovPolicy:
             FeatureError: an outcome that no policy could learn from; it is not applied.
         """
         for outcome in outcomes:
-            if self._seen.has(outcome):
+            key = outcome.key
+            if self._seen.has(key):
                 continue
             row, _ = self._gate.row(outcome)
-            self._seen.accept(outcome)
+            self._seen.accept(key, outcome)
             if outcome.kind is not OutcomeKind.MARKOUT:
                 self._hear(outcome, row)
 

@@ -23,6 +23,10 @@ BPS_ABS_MAX = 1e4
 """A price, fee or markout beyond 100 % of the price is a fault of its maker."""
 
 
+CONTEXTS_MAX = 1_024
+"""Contexts of open orders that are kept as arrays."""
+
+
 class ContextGate:
     """Checks frames and outcomes against the lanes and features of a setup, and gives them as arrays."""
 
@@ -32,6 +36,8 @@ class ContextGate:
         self.width = len(self.names)
         self._passed: tuple[ContextFrame, F64] | None = None
         self._rows = {lane: row for row, lane in enumerate(self.lanes)}
+        self._contexts: dict[int, tuple[Sequence[float], F64]] = {}
+        """The last contexts that passed, by identity: the five or so outcomes of an order bring the same one."""
         if not self.lanes:
             raise ConfigError(bad_value("policy.specs", "at least one lane", self.lanes))
         if not self.names or self.names[0] != "bias":
@@ -68,7 +74,7 @@ class ContextGate:
         return x
 
     def row(self, outcome: Outcome) -> tuple[int, F64]:
-        """Return the outcome's lane as a row number and its context, (features,).
+        """Return the outcome's lane as a row number and its context, (features,), read-only.
 
         Raises:
             FeatureError: an unknown lane, a wrong length, a number that is not finite or out of bounds, or times
@@ -77,10 +83,8 @@ class ContextGate:
         row = self._rows.get(outcome.lane)
         if row is None:
             raise FeatureError(bad_value("outcome.lane", f"one of {self.lanes}", outcome.lane))
-        if len(outcome.x) != self.width:
-            raise FeatureError(bad_value("outcome.x", f"{self.width} features", len(outcome.x)))
-        if not _are_within(outcome.x, X_ABS_MAX):
-            raise FeatureError(bad_value("outcome.x", f"finite numbers within ±{X_ABS_MAX:g}", _worst(outcome.x)))
+        known = self._contexts.get(id(outcome.x))
+        x = known[1] if known is not None and known[0] is outcome.x else self._context(outcome.x)
         if not _are_within((outcome.price_bps, outcome.fee_bps, outcome.markout_bps), BPS_ABS_MAX):
             _check_bps(outcome.price_bps, "outcome.price_bps")
             _check_bps(outcome.fee_bps, "outcome.fee_bps")
@@ -91,7 +95,20 @@ class ContextGate:
         if outcome.at < 0 or min(outcome.filled_qty, outcome.cum_qty) < 0 or outcome.order_qty < 1:
             got_all = (outcome.at, outcome.filled_qty, outcome.cum_qty, outcome.order_qty)
             raise FeatureError(bad_value("outcome", "a time and fills from 0 and an order from 1", got_all))
-        return row, np.array(outcome.x)
+        return row, x
+
+    def _context(self, x: Sequence[float]) -> F64:
+        """Return a context as an array that is not written, and keep it with what it was made from."""
+        if len(x) != self.width:
+            raise FeatureError(bad_value("outcome.x", f"{self.width} features", len(x)))
+        if not _are_within(x, X_ABS_MAX):
+            raise FeatureError(bad_value("outcome.x", f"finite numbers within ±{X_ABS_MAX:g}", _worst(x)))
+        found: F64 = np.array(x)
+        found.setflags(write=False)
+        if len(self._contexts) >= CONTEXTS_MAX:
+            self._contexts.clear()
+        self._contexts[id(x)] = (x, found)
+        return found
 
 
 def _check_bps(value: float, where: str) -> None:

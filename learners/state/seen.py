@@ -20,7 +20,7 @@ SEEN_MAX = 16_384
 """Outcomes remembered. Links redeliver within one batch or one reconnection, which is hundreds; an outcome that
 comes again after 16,384 others would be counted twice."""
 
-_Key = tuple[int, str, str, str, int, int]
+Key = tuple[int, str, str, str, int, int]
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -30,18 +30,18 @@ class SeenOutcomes:
     def __init__(self, limit: int = SEEN_MAX) -> None:
         self.limit = limit
         self.count = 0
-        self._keys: OrderedDict[_Key, None] = OrderedDict()
+        self._keys: OrderedDict[Key, None] = OrderedDict()
         # Not a dict: the front of one is found only by passing all that it has forgotten.
         self._chain = bytes(32)
 
-    def has(self, outcome: Outcome) -> bool:
+    def has(self, key: Key) -> bool:
         """Return whether an outcome with this key was accepted before."""
-        return outcome.key in self._keys
+        return key in self._keys
 
-    def accept(self, outcome: Outcome) -> None:
-        """Remember an outcome, and forget the oldest when there are more than the limit."""
+    def accept(self, key: Key, outcome: Outcome) -> None:
+        """Remember an outcome by its key, and forget the oldest when there are more than the limit."""
         self._chain = hashlib.sha256(self._chain + _encode(outcome)).digest()
-        self._keys[outcome.key] = None
+        self._keys[key] = None
         if len(self._keys) > self.limit:
             self._keys.popitem(last=False)
         self.count += 1
@@ -62,7 +62,7 @@ class SeenOutcomes:
             FeatureError: bytes that are no keys, too many of them, or a chain of another length; nothing changes.
         """
         try:
-            keys = msgspec.msgpack.decode(arrays["keys"].tobytes(), type=list[_Key])
+            keys = msgspec.msgpack.decode(arrays["keys"].tobytes(), type=list[Key])
             chain, count = arrays["chain"].tobytes(), int(arrays["count"][0])
         except (msgspec.DecodeError, KeyError, IndexError) as exc:
             raise FeatureError(bad_value(place, "the keys of outcomes, their chain and count", str(exc))) from exc

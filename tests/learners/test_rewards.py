@@ -88,10 +88,10 @@ def test_an_outcome_is_remembered_until_the_limit_and_the_chain_tells_orders_apa
     outcomes = example_outcomes(example_setup(), 3)
     memory, other = SeenOutcomes(limit=4), SeenOutcomes(limit=4)
     for outcome in outcomes[:6]:
-        memory.accept(outcome)
-    assert [memory.has(outcome) for outcome in outcomes[:6]] == [False, False, True, True, True, True]
+        memory.accept(outcome.key, outcome)
+    assert [memory.has(outcome.key) for outcome in outcomes[:6]] == [False, False, True, True, True, True]
     for outcome in reversed(outcomes[:6]):
-        other.accept(outcome)
+        other.accept(outcome.key, outcome)
     assert memory.count == other.count == 6
     assert memory.digest() != other.digest()
 
