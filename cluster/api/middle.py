@@ -25,7 +25,7 @@ from cluster.api.problems import refuse, refuse_exception
 from cluster.api.request_log import CORRELATION, RequestLog, correlation_of
 from cluster.api.roles import check_table
 from cluster.api.route import UNLIMITED, Route
-from cluster.api.security import KEY, Refusal
+from cluster.api.security import Refusal
 from cluster.api.told_headers import HEADERS, HSTS, refusal_headers
 
 
@@ -120,7 +120,8 @@ async def _refuse(gate: Gate, request: web.Request, route: Route, refusal: Refus
     gate.metrics.refused(refusal.code, route.rate_class)
     if refusal.code == "rate_limited":
         # Only a connection waits: nothing is held for it but this.
-        who = request.headers.get(KEY) or request.remote or ""
+        # By address: a key is a claim until its signature is looked at, and anybody can name another's, or a new one.
+        who = request.remote or ""
         try:
             await asyncio.sleep(gate.tarpit.hold(who, time.monotonic()))
         finally:

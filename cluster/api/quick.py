@@ -49,7 +49,8 @@ class Asked:
 
 
 class Answer(NamedTuple):
-    """Bytes to send; a refusal for its rate is sent when `Gate.hold` of `held_for` says, and then let go."""
+    """Bytes to send; a refusal for its rate is sent when `Tarpit.hold` of `held_for`, an address, says, and then
+    let go."""
 
     data: bytes
     held_for: str | None = None
@@ -124,7 +125,7 @@ class QuickLane:
         answer = self._told(case, Fault(refusal.code, refusal.text), refusal_headers(refusal))
         if refusal.code != "rate_limited":
             return answer
-        return answer._replace(held_for=case.asked.headers.get(KEY) or case.asked.remote)
+        return answer._replace(held_for=case.asked.remote)
 
     def _told(self, case: _Case, fault: Fault, more: dict[str, str]) -> Answer:
         problem = problem_of(

@@ -13,9 +13,13 @@ HELD_S: Final = 0.2
 """How long a refusal for its rate is held back: a flooder's connection is slow, and costs nothing meanwhile."""
 
 APART_S: Final = 0.005
-"""How far apart the refusals of one key are sent. A flood over many connections comes to two hundred refusals a second,
-one by one: sent together, the orders that its key may send by then would be decided together, before whoever else
-asks."""
+"""How far apart the refusals of one address are sent. A flood over many connections comes to two hundred refusals a
+second, one by one: sent together, the orders that its key may send by then would be decided together, before whoever
+else asks."""
+
+HELD_MAX_S: Final = 2.0
+"""No refusal is held back for longer, however many there are: clients give up after a few seconds, and a refusal that
+comes then tells nobody anything."""
 
 
 class _Held(msgspec.Struct):
@@ -26,7 +30,7 @@ class _Held(msgspec.Struct):
 
 
 class Tarpit:
-    """Refusals that wait to be sent, by who asked. Times are seconds of any steady clock.
+    """Refusals that wait to be sent, by the address that asked. Times are seconds of any steady clock.
 
     >>> tarpit = Tarpit()
     >>> [round(tarpit.hold(who, now), 3) for who, now in (("ada", 0.0), ("ada", 0.0), ("ada", 0.1), ("bob", 0.1))]
@@ -37,7 +41,7 @@ class Tarpit:
         self._held: dict[str, _Held] = {}
 
     def __len__(self) -> int:
-        """How many keys have refusals that are being held back."""
+        """How many addresses have refusals that are being held back."""
         return len(self._held)
 
     def hold(self, who: str, now: float) -> float:
@@ -46,7 +50,7 @@ class Tarpit:
         if held is None:
             held = self._held[who] = _Held(0, now)
         # Connections that were given up leave room: nobody waits longer than those that are held back now make him.
-        latest = now + HELD_S + held.number * APART_S
+        latest = now + min(HELD_S + held.number * APART_S, HELD_MAX_S)
         held.number += 1
         held.last = min(max(now + HELD_S, held.last + APART_S), latest)
         return held.last - now

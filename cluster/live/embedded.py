@@ -118,10 +118,12 @@ class EmbeddedDesk:
         self.market_loop.stop()
         await asyncio.to_thread(self._thread.join, STOP_TIMEOUT_S)
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.desk.close()
-        for event in self._followers:
-            event.set()
-        take_back()
+        try:
+            await self.desk.close()
+        finally:
+            for event in self._followers:
+                event.set()
+            take_back()
 
     async def ask(self, request: Request) -> Answer:
         """See `Backend.ask`."""

@@ -1,4 +1,4 @@
-"""Refusals that are held back leave one by one, and nobody's are held for longer than his own connections make them."""
+"""Refusals that are held back leave one by one, and for no longer than one's own address makes them, nor for long."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from cluster.api.tarpit import APART_S, HELD_S, Tarpit
+from cluster.api.tarpit import APART_S, HELD_MAX_S, HELD_S, Tarpit
 
 
-def test_refusals_of_one_key_that_come_together_leave_one_by_one() -> None:
+def test_refusals_of_one_address_that_come_together_leave_one_by_one() -> None:
     tarpit = Tarpit()
     waits = [tarpit.hold("ada", 50.0) for _ in range(64)]
     assert waits == pytest.approx([HELD_S + n * APART_S for n in range(64)])
@@ -35,7 +35,14 @@ def test_single_refusal_is_held_no_longer_than_it_must() -> None:
     assert len(tarpit) == 0
 
 
-def test_key_does_not_wait_for_another_keys_flood() -> None:
+def test_none_is_held_longer_than_clients_wait() -> None:
+    tarpit = Tarpit()
+    waits = [tarpit.hold("192.0.2.1", 1.0) for _ in range(5_000)]
+    assert waits == sorted(waits)
+    assert max(waits) == pytest.approx(HELD_MAX_S)
+
+
+def test_address_does_not_wait_for_anothers_flood() -> None:
     tarpit = Tarpit()
     for _ in range(500):
         tarpit.hold("ada", 1.0)

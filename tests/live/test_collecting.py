@@ -70,3 +70,17 @@ def test_last_of_two_to_go_takes_back() -> None:
     take_back()
     take_back()
     assert gc.get_freeze_count() == 0
+
+
+def test_cycles_that_end_after_they_were_set_aside_do_not_pile_up() -> None:
+    set_aside()
+    before, made = gc.get_freeze_count(), 0
+    for _ in range(30):
+        # As connections: in use when everything is looked through, and cycles that nobody needs afterwards.
+        in_use = [Knot() for _ in range(before // 5)]
+        made += len(in_use)
+        gc.collect()
+    assert made >= 5 * before
+    assert gc.get_freeze_count() <= 3 * before
+    assert Knot.ended > made / 2
+    take_back()
