@@ -15,7 +15,7 @@ from cluster.live.kept_shells import KeptShell
 from cluster.live.market import MarketState
 from cluster.live.record import kept_intake, snapshots_of
 from cluster.live.session import assembly_of, shells_of
-from cluster.live.snapshots import Opening, Rhythm, Snapshots, head_at
+from cluster.live.snapshots import Company, Opening, Rhythm, Snapshots, head_at
 from router.domain import codec, facts
 from router.domain.facts import SessionOpened
 from router.domain.played import Cut
@@ -36,12 +36,14 @@ class SteppedDesk:
     """One life of a desk. Begun again on the same folder it goes on where it was left, as from `kill -9`."""
 
     def __init__(self, opened: SessionOpened, new: Intake, folder: Path, rhythm: Rhythm, asks: Asks) -> None:
-        self.opened, self._folder, self._rhythm, self._asks = opened, folder, rhythm, asks
+        self.opened, self._folder, self._asks = opened, folder, asks
+        # The actors of this life: those of another one that had the same rhythm are gone.
+        self._rhythm = rhythm if rhythm.company is None else rhythm._replace(company=Company())
         self._journals: list[SqliteJournal] = []
         assembly = assembly_of(opened, None)
         snapshots = snapshots_of(new, folder, codec.encode(opened))
         self.intake, self.journal, self._taker = kept_intake(
-            new, Opening(partial(self._open, "record"), snapshots, rhythm)
+            new, Opening(partial(self._open, "record"), snapshots, rhythm._replace(company=None))
         )
         self.shells = shells_of(opened, assembly, self._opening)
         self.market = kept_market(opened, assembly, LocalLink(self.shells), self._opening("market"))

@@ -26,7 +26,7 @@ from cluster.live.opening import desk_of, opened_of
 from cluster.live.record import Desk, kept_intake, news_of, past_news, snapshots_of
 from cluster.live.session import assembly_of, host_names, px_unit_of, shells_of
 from cluster.live.settings import LiveSettings
-from cluster.live.snapshots import STEADY, Opening, Rhythm, Snapshots, Turns
+from cluster.live.snapshots import STEADY, Company, Opening, Rhythm, Snapshots, Turns
 from router.domain import codec
 from router.domain.errors import JournalError
 from router.domain.facts import KillSet
@@ -67,6 +67,7 @@ class EmbeddedDesk:
     ) -> None:
         self._settings, self._data, self._state = settings, data, state
         self._rhythm = rhythm._replace(turns=Turns())
+        self._together = self._rhythm._replace(company=Company())
         self._pictures: dict[str, MarketPicture] = {}
         self._waits = "starting"
         self._followers: set[asyncio.Event] = set()
@@ -207,7 +208,7 @@ class EmbeddedDesk:
     def _opening(self, name: str) -> Opening:
         setup = codec.encode(self.opened)
         snapshots = None if self._state is None else Snapshots(self._state, name, setup)
-        return Opening(lambda start: self._journal(name, start), snapshots, self._rhythm)
+        return Opening(lambda start: self._journal(name, start), snapshots, self._together)
 
     def _journal(self, name: str, start: int = 0) -> Journal:
         if self._state is None:

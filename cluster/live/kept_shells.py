@@ -1,17 +1,19 @@
 """Shells of a live desk, whose way back does not grow with the session: they come back from a snapshot and what their
 journal holds after it.
 
-Rule of this file: a snapshot is taken between two batches, and stands where the journal ends then. Without snapshots
+Rule of this file: a snapshot is taken between two batches, and stands where the journal ends then: by the shell itself
+where it has a process, or with all the others of its thread. Without snapshots
 (a run, a desk in memory) a shell comes back from its whole journal.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from cluster.actors.recorded import RecordedShell, ShellState
-from cluster.live.freezing import Constants, constants_of, thawed
-from cluster.live.snapshots import Opening, Snapshot, come_back, head_at
+from cluster.live.freezing import Constants, constants_of, frozen, thawed
+from cluster.live.snapshots import Opening, Part, Snapshot, come_back, head_at
 from cluster.live.taking import SnapshotTaker
 from router.domain.errors import JournalError
 from router.domain.messages import Message
@@ -51,6 +53,34 @@ class KeptShell:
         self.taker.take(self.shell.state, size, head_at(self._journal, size))
 
 
+class SeatedShell:
+    """A shell in company: a snapshot of it is taken whenever one of its market is, if enough has come in by then.
+
+    `freeze` turns its state into bytes; up to `offset` the journal needs no snapshot.
+    """
+
+    def __init__(
+        self, shell: _Stated, journal: Journal, opening: Opening, freeze: Callable[[object], bytes], offset: int
+    ) -> None:
+        assert opening.snapshots is not None and opening.rhythm.company is not None, "only a shell that is kept"
+        self.shell = shell
+        self._journal, self._freeze, self._offset = journal, freeze, offset
+        self._snapshots, self._records_min = opening.snapshots, opening.rhythm.records_min
+        opening.rhythm.company.join(self._part)
+
+    def handle(self, batch: Message) -> Message:
+        """Answer."""
+        return self.shell.handle(batch)
+
+    def _part(self) -> Part | None:
+        size = self._journal.health().durable_size
+        if size - self._offset < self._records_min:
+            return None
+        self._offset = size
+        header = self._snapshots.header(size, head_at(self._journal, size))
+        return Part(self._snapshots, header, lambda: self._freeze(self.shell.state))
+
+
 class StatedHost:
     """A host of parents that can say what it has come to: itself, without its journal."""
 
@@ -84,8 +114,7 @@ def recorded(shell: Shell, opening: Opening) -> Shell:
     made = RecordedShell(shell, journal, start, before)
     if opening.snapshots is None:
         return made
-    taker = SnapshotTaker(opening.snapshots, opening.rhythm, constants=constants, offset=start)
-    return KeptShell(made, journal, taker)
+    return _kept(made, journal, opening, {}, constants, start)
 
 
 def hosted(setup: HostSetup, opening: Opening) -> Shell:
@@ -104,8 +133,17 @@ def hosted(setup: HostSetup, opening: Opening) -> Shell:
     host.recover(start)
     if opening.snapshots is None:
         return HostShell(host)
-    taker = SnapshotTaker(opening.snapshots, opening.rhythm, {"journal": journal}, offset=start)
-    return KeptShell(StatedHost(host), journal, taker)
+    return _kept(StatedHost(host), journal, opening, {"journal": journal}, {}, start)
+
+
+def _kept(
+    shell: _Stated, journal: Journal, opening: Opening, given: Mapping[str, object], constants: Constants, start: int
+) -> Shell:
+    """Return the shell with somebody who takes its snapshots: itself, or its market for all of its company."""
+    assert opening.snapshots is not None, "a shell without snapshots is not kept"
+    if opening.rhythm.company is not None:
+        return SeatedShell(shell, journal, opening, lambda state: frozen(state, given, constants), start)
+    return KeptShell(shell, journal, SnapshotTaker(opening.snapshots, opening.rhythm, given, constants, start))
 
 
 def _kept_of(shell: Shell, opening: Opening) -> tuple[Opening, Constants]:

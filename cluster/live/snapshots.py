@@ -152,8 +152,8 @@ class Snapshots:
 
 
 class Turns:
-    """Who is copied when, where several actors live in one process: each copy holds up all of them, so that theirs are
-    spread over the time between two of one. Times are seconds of any steady clock.
+    """Who is copied when, where several threads of one process have actors: each copy holds up all of them, so that
+    theirs are spread over the time between two of one. Times are seconds of any steady clock.
 
     >>> turns = Turns()
     >>> for _ in range(3):
@@ -168,7 +168,7 @@ class Turns:
         self._next = 0.0
 
     def join(self) -> None:
-        """Take one more actor in."""
+        """Take one more in."""
         self._actors += 1
 
     def is_free(self, now: float) -> bool:
@@ -180,6 +180,32 @@ class Turns:
         self._next = now + every_s / (self._actors + 1)
 
 
+class Part(NamedTuple):
+    """What a copy of the process writes besides what it was made for: one actor's state, where its journal is now."""
+
+    snapshots: Snapshots
+    header: Header
+    freeze: Callable[[], bytes]
+
+
+class Company:
+    """Actors of one thread, which stand still together: one copy of the process takes all of them.
+
+    Each of them says what of it is worth writing now, or None.
+    """
+
+    def __init__(self) -> None:
+        self._members: list[Callable[[], Part | None]] = []
+
+    def join(self, part: Callable[[], Part | None]) -> None:
+        """Take one more actor in."""
+        self._members.append(part)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return what there is to write of all of them."""
+        return tuple(part for member in self._members if (part := member()) is not None)
+
+
 class Rhythm(NamedTuple):
     """When a snapshot is worth its cost: so long after the last one, and so many records. A copy of the process makes
     it, or, where `is_forked` is False, the process itself before it goes on."""
@@ -188,7 +214,9 @@ class Rhythm(NamedTuple):
     records_min: int = 200
     is_forked: bool = hasattr(os, "fork")
     turns: Turns | None = None
-    """Of the actors of one process; None: an actor has its process for itself."""
+    """Of the threads of one process; None: an actor has its process for itself."""
+    company: Company | None = None
+    """The shells of a market that lives on one thread with them: they are taken whenever it is."""
 
 
 STEADY = Rhythm()

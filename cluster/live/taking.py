@@ -6,7 +6,8 @@ begins, and ends without a word of anything that the process would do at its end
 to write is a cache.
 
 Between two moments of its own an engine stands still; the copy sees it as it stood when it was forked. Where the place
-in the journal is not known yet (what was decided is still on its way to the disk) the copy waits for it.
+in the journal is not known yet (what was decided is still on its way to the disk) the copy waits for it. Engines that
+share a thread stand still together, and one copy takes all of them: what holds up a process is the copying.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ import signal
 import socket
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
 
 from cluster.live.freezing import Constants, frozen
-from cluster.live.snapshots import STEADY, Header, Rhythm, Snapshots
+from cluster.live.snapshots import STEADY, Header, Part, Rhythm, Snapshots
 from router.domain.errors import JournalError
 
 SHARE_MAX = 0.01
@@ -63,6 +64,7 @@ class SnapshotTaker:
             rhythm.turns.join()
         self._offset = offset
         self._copy: _Copy | None = None
+        self._parts: tuple[Part, ...] = ()
         self.taken = 0
         """How many were written."""
         self.pause_s = 0.0
@@ -83,7 +85,7 @@ class SnapshotTaker:
         self.place(offset, head)
 
     def begin(self, state: object) -> None:
-        """Take a snapshot of a state whose place in the journal is told by `place`, or never."""
+        """Take a snapshot of a state whose place in the journal is told by `place`, or never; and of its company."""
         began, self._copy = self._clock(), None
         if self._rhythm.turns is not None:
             self._rhythm.turns.take(began, self._rhythm.every_s)
@@ -94,10 +96,12 @@ class SnapshotTaker:
         # Counted again when the copy has ended; until then nobody knows what it cost.
         self._due_at = began + self._rhythm.every_s
         try:
+            self._parts = () if self._rhythm.company is None else self._rhythm.company.parts()
             if self._rhythm.is_forked:
-                self._copy = _fork(self._fork or os.fork, freeze, self._snapshots, began)
+                self._copy = _fork(self._fork or os.fork, freeze, self._snapshots, self._parts, began)
             else:
                 self._copy = _Copy(0, None, freeze(), began)
+                _write_parts(self._parts)
         except (OSError, JournalError) as exc:
             # What there is no process or file to spare for, the engine can do without.
             _failed(self._snapshots.name, f"{type(exc).__name__}: {exc}")
@@ -166,7 +170,7 @@ class SnapshotTaker:
         return True
 
     def _count(self, cost_s: float) -> None:
-        self._due_at = self._clock() + max(self._rhythm.every_s, cost_s / SHARE_MAX)
+        self._due_at = self._clock() + max(self._rhythm.every_s, cost_s / (SHARE_MAX * (1 + len(self._parts))))
 
 
 class _Copy:
@@ -176,7 +180,9 @@ class _Copy:
         self.pid, self.line, self.payload, self.began = pid, line, payload, began
 
 
-def _fork(fork: Callable[[], int], freeze: Callable[[], bytes], snapshots: Snapshots, began: float) -> _Copy:
+def _fork(
+    fork: Callable[[], int], freeze: Callable[[], bytes], snapshots: Snapshots, parts: Sequence[Part], began: float
+) -> _Copy:
     """Return a copy of this process that freezes, waits for its header, writes, and ends.
 
     Raises:
@@ -198,7 +204,10 @@ def _fork(fork: Callable[[], int], freeze: Callable[[], bytes], snapshots: Snaps
     status = 1
     try:
         _alone_with(theirs.fileno())
-        _write(theirs, freeze, snapshots)
+        try:
+            _write(theirs, freeze, snapshots)
+        finally:
+            _write_parts(parts)
         status = 0
     except BaseException as exc:
         with suppress(BaseException):
@@ -222,6 +231,23 @@ def _write(line: socket.socket, freeze: Callable[[], bytes], snapshots: Snapshot
     said = b"".join(iter(lambda: line.recv(4_096), b""))
     if said:
         snapshots.write(msgspec.msgpack.decode(said, type=Header), payload)
+
+
+def _write_parts(parts: Sequence[Part]) -> None:
+    """Write all of them that can be written.
+
+    Raises:
+        OSError: the disk, for the last of those that could not.
+        JournalError: it cannot be pickled.
+    """
+    failed: OSError | JournalError | None = None
+    for part in parts:
+        try:
+            part.snapshots.write(part.header, part.freeze())
+        except (OSError, JournalError) as exc:
+            failed = type(exc)(f"{part.snapshots.name}: {exc}")
+    if failed is not None:
+        raise failed
 
 
 def _failed(name: str, why: str) -> None:

@@ -17,7 +17,7 @@ from benchmarks.stepped_desk import NEVER, told
 from cluster.journal.sqlite import SqliteJournal
 from cluster.live.freezing import constants_of, frozen, thawed
 from cluster.live.session import assembly_of, fresh_link
-from cluster.live.snapshots import FOLDER, Rhythm
+from cluster.live.snapshots import FOLDER, Company, Rhythm
 from cluster.live.verifying import session_in, verify_session
 from router.domain import codec
 from router.domain.errors import JournalError
@@ -27,6 +27,9 @@ from router.orders.journal import Draft
 JOURNALS = ("record", "market", "host-0", "host-1", "learner", "XLTA", "XINA", "XDKA", "XSDA")
 NOW_AND_THEN = Rhythm(0.0, 7, is_forked=False)
 """Tails of up to six records behind every snapshot."""
+
+TOGETHER = NOW_AND_THEN._replace(company=Company())
+"""The market takes the snapshots of all its shells, as where they share a thread."""
 
 
 def lived(
@@ -60,11 +63,12 @@ def test_the_session_has_something_of_everything_in_it(undisturbed: Path) -> Non
 
 @pytest.mark.parametrize("first", [1, 4, 6])
 @pytest.mark.parametrize("dies_early", [False, True])
+@pytest.mark.parametrize("rhythm", [NOW_AND_THEN, TOGETHER], ids=["each", "together"])
 def test_a_desk_that_dies_again_and_again_writes_the_same_records(
-    undisturbed: Path, tmp_path: Path, first: int, dies_early: bool
+    undisturbed: Path, tmp_path: Path, rhythm: Rhythm, first: int, dies_early: bool
 ) -> None:
     folder = tmp_path / "state"
-    lived(folder, session(), NOW_AND_THEN, tuple(range(first, STEPS, 7)), dies_early=dies_early)
+    lived(folder, session(), rhythm, tuple(range(first, STEPS, 7)), dies_early=dies_early)
     assert {path.name.partition(".")[0] for path in (folder / FOLDER).iterdir()} == set(JOURNALS)
     assert [name for name in JOURNALS if told(folder, name) != told(undisturbed, name)] == []
 

@@ -8,12 +8,13 @@ import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from cluster.live.freezing import thawed
-from cluster.live.snapshots import FOLDER, Rhythm, Snapshots, Turns
+from cluster.live.freezing import frozen, thawed
+from cluster.live.snapshots import FOLDER, Company, Part, Rhythm, Snapshots, Turns
 from cluster.live.taking import HANGS_S, SHARE_MAX, SnapshotTaker
 
 AT_ONCE = Rhythm(0.0, 1)
@@ -200,6 +201,48 @@ def test_actors_of_one_process_are_copied_in_turn_and_all_of_them(snapshots: Sna
                 taker.take({"n": second}, second, HEAD)
     assert copied[:5] == [(20.0, 0), (24.0, 1), (28.0, 2), (32.0, 3), (40.0, 0)]
     assert [n for _, n in copied] == [0, 1, 2, 3, 0, 1, 2, 3, 0]
+
+
+def test_one_copy_takes_a_whole_company(tmp_path: Path) -> None:
+    company, states = Company(), {"host": {"n": 1}, "venue": {"n": 2}, "quiet": {"n": 3}}
+    kept = {name: Snapshots(tmp_path, name, b"") for name in states}
+    for name, state in states.items():
+        header = kept[name].header(7, HEAD)
+        part = Part(kept[name], header, partial(frozen, state, {}, {}))
+        company.join(lambda part=part, name=name: None if name == "quiet" else part)  # type: ignore[misc]
+    forks: list[int] = []
+
+    def fork() -> int:
+        forks.append(1)
+        return os.fork()
+
+    taker = SnapshotTaker(Snapshots(tmp_path, "market", b""), Rhythm(0.0, 1, company=company), fork=fork)
+    taker.begin({"n": 0})
+    states["host"]["n"] = states["venue"]["n"] = 9
+    taker.place(5, HEAD)
+    taker.wait()
+    taken = {name: found(of) for name, of in kept.items()}
+    assert taken == {"host": [(7, {"n": 1})], "venue": [(7, {"n": 2})], "quiet": []}
+    assert (found(Snapshots(tmp_path, "market", b"")), len(forks), taker.taken) == ([(5, {"n": 0})], 1, 1)
+
+
+@pytest.mark.parametrize("is_forked", [True, False])
+def test_one_of_a_company_that_cannot_be_written_is_told_and_the_others_are(
+    tmp_path: Path, is_forked: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    company, states = Company(), {"broken": lambda: 0, "whole": {"n": 2}}
+    kept = {name: Snapshots(tmp_path, name, b"") for name in states}
+    for name, state in states.items():
+        part = Part(kept[name], kept[name].header(7, HEAD), partial(frozen, state, {}, {}))
+        company.join(lambda part=part: part)  # type: ignore[misc]
+    taker = SnapshotTaker(Snapshots(tmp_path, "market", b""), Rhythm(0.0, 1, is_forked, company=company))
+    taker.take({"n": 0}, 5, HEAD)
+    taker.wait()
+    assert found(kept["whole"]) == [(7, {"n": 2})]
+    assert found(Snapshots(tmp_path, "market", b"")) == [(5, {"n": 0})]
+    taker.take({"n": 1}, 6, HEAD)
+    taker.wait()
+    assert "broken: expected a state that can be pickled" in caplog.text
 
 
 def test_a_copy_that_hangs_is_killed_and_told(snapshots: Snapshots, caplog: pytest.LogCaptureFixture) -> None:
