@@ -281,6 +281,18 @@ class Client:
         """See `AsyncClient.cluster`."""
         return self._runner.run(self._client.cluster())
 
+    def scale_hosts(self, hosts: int, why: str) -> NotedAnswer:
+        """See `AsyncClient.scale_hosts`."""
+        return self._runner.run(self._client.scale_hosts(hosts, why))
+
+    def drain_node(self, node: str, why: str) -> NotedAnswer:
+        """See `AsyncClient.drain_node`."""
+        return self._runner.run(self._client.drain_node(node, why))
+
+    def open_node(self, node: str, why: str) -> NotedAnswer:
+        """See `AsyncClient.open_node`."""
+        return self._runner.run(self._client.open_node(node, why))
+
     def clock(self) -> Clock:
         """See `AsyncClient.clock`."""
         return self._runner.run(self._client.clock())

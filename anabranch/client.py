@@ -38,6 +38,7 @@ from anabranch.transport import Call, Transport
 from anabranch.words import (
     AccountStanding,
     AccountStateBody,
+    DrainBody,
     JudgeBody,
     KillBody,
     KillLevel,
@@ -46,6 +47,7 @@ from anabranch.words import (
     OutcomesBody,
     ParameterBody,
     RouteBody,
+    ScaleBody,
     StreamQuery,
     VenueAct,
     VenueStateBody,
@@ -57,6 +59,9 @@ T = TypeVar("T", bound=Said)
 
 READY_POLL_S = 0.1
 """Between two looks at whether a desk is ready."""
+
+STARTING_S = 60.0
+"""How long the desk may take until new hosts answer: each is a process that loads compiled code."""
 
 
 class AsyncClient:
@@ -200,6 +205,32 @@ class AsyncClient:
     async def cluster(self) -> Cluster:
         """Return how the desk and its actors are."""
         return await self._get("/v1/cluster", Cluster)
+
+    async def scale_hosts(self, hosts: int, why: str) -> NotedAnswer:
+        """Spread new orders over so many hosts from now on; returns once those answer, within `STARTING_S`."""
+        within_s = max(STARTING_S, self.options.deadline_s)
+        body = ScaleBody(hosts=hosts, why=why)
+        call = Call(
+            method="POST",
+            path="/v1/cluster/scale",
+            kind=NotedAnswer,
+            body=body,
+            timeout_s=within_s,
+            deadline_s=within_s,
+        )
+        return await self._transport.send(call)
+
+    async def drain_node(self, node: str, why: str) -> NotedAnswer:
+        """Begin to move everything away from a node of the cluster; `cluster().nodes` shows who still lives there.
+
+        Raises:
+            ConflictError: no other node would be left.
+        """
+        return await self._post("/v1/cluster/drain", DrainBody(node=node, why=why))
+
+    async def open_node(self, node: str, why: str) -> NotedAnswer:
+        """Let a node be used again that was drained."""
+        return await self._post("/v1/cluster/drain", DrainBody(node=node, state="open", why=why))
 
     async def clock(self) -> Clock:
         """Return the market's time and the wall clock's."""

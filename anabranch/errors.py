@@ -123,6 +123,7 @@ FAMILIES: Final[dict[str, type[ProblemError]]] = {
     "message_rate": TooManyError,
     "busy": TooManyError,
     "kill_not_recorded": UnavailableError,
+    "node_not_told": UnavailableError,
     "unavailable": UnavailableError,
     "journal_refuses": UnavailableError,
     "not_ready": UnavailableError,

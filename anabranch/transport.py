@@ -68,6 +68,8 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     client_order_id: str | None = None
     expects: tuple[int, ...] = (200, 201, 202)
     """The statuses that answer with `kind`."""
+    timeout_s: float | None = None
+    """Of one attempt, where that takes longer than others; None: `ClientOptions.timeout_s`."""
     deadline_s: float | None = None
     correlation_id: str = ""
 
@@ -147,10 +149,11 @@ class Transport:
         loop = asyncio.get_running_loop()
         until = loop.time() + (self.options.deadline_s if call.deadline_s is None else call.deadline_s)
         headers, body = self._written(call)
+        one_s = self.options.timeout_s if call.timeout_s is None else call.timeout_s
         is_unsure = False
         for attempt in itertools.count():
             # What is left of the deadline is given to the attempt: a pause may have taken most of it.
-            timeout_s = min(self.options.timeout_s, max(until - loop.time(), 0.001))
+            timeout_s = min(one_s, max(until - loop.time(), 0.001))
             try:
                 found = await self._attempt(call, headers, body, timeout_s)
             except (ProblemError, AnswerError) as exc:

@@ -27,6 +27,7 @@ OutcomeKind = Literal["fill", "expire", "cancel", "reject", "heartbeat", "markou
 KillLevel = Literal["strategy", "symbol", "venue", "account", "model", "all"]
 LearnerAct = Literal["freeze", "unfreeze", "promote", "rollback", "pin", "unpin"]
 VenueAct = Literal["enable", "disable", "drain"]
+NodeAct = Literal["drain", "open"]
 AccountStanding = Literal["active", "reducing", "halted"]
 Status = Literal[
     "open",
@@ -196,6 +197,21 @@ class VenueStateBody(Word, frozen=True, kw_only=True):
     """What a venue is to be from now on, and why."""
 
     state: VenueAct
+    why: str
+
+
+class ScaleBody(Word, frozen=True, kw_only=True):
+    """Over how many hosts new orders are to be spread from now on, and why."""
+
+    hosts: int
+    why: str
+
+
+class DrainBody(Word, frozen=True, kw_only=True):
+    """What a node of the cluster is to be from now on, and why."""
+
+    node: str
+    state: NodeAct = "drain"
     why: str
 
 

@@ -14,7 +14,7 @@ from cluster.live.kept_market import kept_market
 from cluster.live.kept_shells import KeptShell
 from cluster.live.market import MarketState
 from cluster.live.record import kept_intake, snapshots_of
-from cluster.live.session import assembly_of, shells_of
+from cluster.live.session import assembly_of, link_of
 from cluster.live.snapshots import Company, Opening, Rhythm, Snapshots, head_at
 from router.domain import codec, facts
 from router.domain.facts import SessionOpened
@@ -23,7 +23,6 @@ from router.domain.requests import Request
 from router.domain.units import MILLISECOND, Nanos
 from router.intake.intake import Intake
 from router.orders.journal import Draft
-from scenarios.link import LocalLink
 
 NEVER = Rhythm(1e9, 10**9, is_forked=False)
 """No snapshots by themselves."""
@@ -45,8 +44,9 @@ class SteppedDesk:
         self.intake, self.journal, self._taker = kept_intake(
             new, Opening(partial(self._open, "record"), snapshots, rhythm._replace(company=None))
         )
-        self.shells = shells_of(opened, assembly, self._opening)
-        self.market = kept_market(opened, assembly, LocalLink(self.shells), self._opening("market"))
+        link = link_of(opened, assembly, self._opening)
+        self.shells = link.shells
+        self.market = kept_market(opened, assembly, link, self._opening("market"))
         self.conductor, self.log = self.market.state.conductor, self.market.log
         for untold in self.market.state.untold:
             self._write(self.intake.play(untold))

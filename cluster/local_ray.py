@@ -54,6 +54,8 @@ def local_ray(address: str | None, options: RayOptions, folder: Path | None = No
             _init("local", include_dashboard=False, _temp_dir=str(home))
         else:
             _check_listening(address)
+            if _is_for_this_machine(address):
+                stack.enter_context(_on_loopback())
             _init(address)
         stack.callback(_shutdown)
         yield
@@ -187,6 +189,20 @@ def _shutdown() -> None:
 
 def _first(exc: Exception) -> str:
     return next((line.strip() for line in str(exc).splitlines() if line.strip()), "no reason")
+
+
+def _is_for_this_machine(address: str) -> bool:
+    """Whether a cluster is reached on loopback alone: Ray takes 127.0.0.1 for the machine's other address by itself."""
+    from ray._private import services
+
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host not in LOOPBACK:
+        return False
+    try:
+        socket.create_connection((services.get_node_ip_address(), int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError:
+        return True
+    return False
 
 
 def _check_listening(address: str) -> None:

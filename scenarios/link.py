@@ -5,7 +5,7 @@ Rule of this file: whoever drives a run sees only `Link`; where a shell lives is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from router.domain.errors import LinkError
@@ -40,10 +40,10 @@ class Link(Protocol):
 
 
 class LocalLink:
-    """The link of one process: a call."""
+    """The link of one process: a call. `more` makes shells that come only once they are needed, None of other names."""
 
-    def __init__(self, shells: dict[str, Shell]) -> None:
-        self._shells = shells
+    def __init__(self, shells: dict[str, Shell], more: Callable[[str], Shell | None] | None = None) -> None:
+        self._shells, self._more = shells, more
         self._replies: dict[str, Message] = {}
 
     @property
@@ -54,6 +54,10 @@ class LocalLink:
     def send(self, to: str, batch: Message) -> None:
         """Hand a batch to a shell of this process."""
         shell = self._shells.get(to)
+        if shell is None and self._more is not None:
+            shell = self._more(to)
+            if shell is not None:
+                self._shells[to] = shell
         if shell is None:
             raise LinkError(f"expected a shell named one of {', '.join(self._shells)}, got {to!r}")
         self._replies[to] = shell.handle(batch)

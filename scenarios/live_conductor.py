@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from router.domain.facts import (
     ApprovalJudged,
     CancelAsked,
     Fact,
+    HostsSet,
     KillSet,
     LimitSet,
     ModelSteered,
@@ -40,6 +42,7 @@ from router.domain.units import MILLISECOND, SECOND, Nanos
 from router.orders.desk import HostSetup
 from router.orders.venue_gate import VenueGate, VenueGateLimits, facts_of
 from scenarios.conductor import Conductor
+from scenarios.hosts import Hosts
 from scenarios.impact import OwnImpact
 from scenarios.link import Link
 from scenarios.live_recorder import LiveRecorder
@@ -56,9 +59,11 @@ TICK_NS: Nanos = 5 * MILLISECOND
 PUBLISH_NS: Nanos = SECOND
 """How old what the policy shows may be while nobody decides: a dry run and a person look at it."""
 
+_start = attrgetter("start_at", "parent_id")
+
 
 class LiveConductor(Conductor):
-    """Drives one symbol's session. `hosts` are the shells that parents are spread over, in turn, made of `setup`."""
+    """Drives one symbol's session. Parents are spread over so many `hosts`, in turn, made of `setup`."""
 
     def __init__(
         self,
@@ -67,7 +72,7 @@ class LiveConductor(Conductor):
         network: Network,
         impact: OwnImpact,
         reactions: Reactions,
-        hosts: tuple[str, ...],
+        hosts: int,
         setup: HostSetup,
         tick_ns: Nanos = TICK_NS,
         limits: VenueGateLimits | None = None,
@@ -75,7 +80,8 @@ class LiveConductor(Conductor):
         self.heard_by = LiveRecorder(self._hear_events)
         self.gate = VenueGate([spec.mic for spec in plan.specs], limits)
         super().__init__(plan, link, network, impact, self.heard_by, None, reactions)  # type: ignore[arg-type]
-        self._hosts = hosts
+        self.hosts = Hosts(hosts)
+        self._hosts = self.hosts.names
         self.tick_ns = tick_ns
         self._held: dict[str, ParentOrder] = {}
         """Orders that wait for a person's approval."""
@@ -117,6 +123,11 @@ class LiveConductor(Conductor):
     def open_orders(self) -> int:
         """How many parents are not over."""
         return len(self._open)
+
+    @property
+    def idle_hosts(self) -> tuple[str, ...]:
+        """Hosts that get no new orders and have none that is open."""
+        return self.hosts.beyond(self.plan.host_of[parent_id] for parent_id in self._open)
 
     @property
     def frames(self) -> tuple[ContextFrame, ...]:
@@ -212,7 +223,7 @@ class LiveConductor(Conductor):
     def _add(self, order: ParentOrder) -> None:
         if order.parent_id in self._parents:
             return
-        host = self._hosts[len(self._parents) % len(self._hosts)]
+        host = self.hosts.carrier(len(self._parents))
         self._parents[order.parent_id] = self._open[order.parent_id] = order
         self.plan.host_of[order.parent_id] = host
         self.gate.open_parent(facts_of(order, order.account))
@@ -250,8 +261,7 @@ class LiveConductor(Conductor):
         if frames:
             self._frames, self._published_at = frames, self._now
         if self.switches.is_model_killed:
-            # Hosts route by the fall-back policy, as without a learner.
-            self._policies = ()
+            self._policies = ()  # hosts route by the fall-back policy, as without a learner
         return frames
 
     def _replace(self, fact: ReplaceAsked, now: Nanos) -> None:
@@ -312,6 +322,10 @@ class LiveConductor(Conductor):
         self.switches.set_venue(fact)
         self._close_venues(fact.mic if fact.state == "DISABLED" else "")
 
+    def _scale(self, fact: HostsSet, now: Nanos) -> None:
+        self.hosts.scale(fact.hosts)
+        self._hosts = self.hosts.names
+
     def _limit(self, fact: LimitSet, now: Nanos) -> None:
         self.switches.limit(fact)
         self._line.learning = self.switches.learning
@@ -369,10 +383,6 @@ class LiveConductor(Conductor):
         super()._send(admitted)
 
 
-def _start(order: ParentOrder) -> tuple[Nanos, str]:
-    return order.start_at, order.parent_id
-
-
 _HEARD: dict[type, Callable[[LiveConductor, Any, Nanos], None]] = {
     OrderAccepted: LiveConductor._accepted,
     ApprovalJudged: LiveConductor._judged,
@@ -382,6 +392,7 @@ _HEARD: dict[type, Callable[[LiveConductor, Any, Nanos], None]] = {
     KillSet: LiveConductor._kill,
     RearmAsked: LiveConductor._rearm,
     VenueStateSet: LiveConductor._set_venue,
+    HostsSet: LiveConductor._scale,
     LimitSet: LiveConductor._limit,
     ModelSteered: LiveConductor._steer,
     OutcomesReported: LiveConductor._outcomes,

@@ -38,6 +38,10 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     """When the life before was found dead."""
     why: str = ""
     """What ended the life before; of an actor that is not alive, what keeps it from living."""
+    node_id: str = ""
+    """The id of its node, as Ray has it."""
+    is_resting: bool = False
+    """It has no process until somebody asks for it."""
 
 
 class Lives:
@@ -55,9 +59,13 @@ class Lives:
         """Note that an actor should live."""
         self._lives[name] = Life(name=name, role=role)
 
-    def started(self, name: str, pid: int, node: str) -> None:
-        """Note that an actor answers."""
-        self._change(name, is_alive=True, pid=pid, node=node, since=self._now())
+    def started(self, name: str, pid: int, node: str, node_id: str = "") -> None:
+        """Note that an actor answers, where it is."""
+        self._change(name, is_alive=True, is_resting=False, pid=pid, node=node, node_id=node_id, since=self._now())
+
+    def rests(self, name: str) -> None:
+        """Note that an actor has no process because it has nothing to do."""
+        self._change(name, is_alive=False, is_resting=True, pid=0)
 
     def died(self, name: str, incarnation: int, why: str, at: Nanos | None = None) -> Nanos:
         """Note that an actor was found dead, and that `incarnation` is its next life; return when."""
@@ -85,3 +93,13 @@ def short(why: str) -> str:
     if detail.startswith(_CUT_OFF):
         return "its process was killed, or ended without a word"
     return (detail or text)[:WHY_MAX]
+
+
+def last_line(exc: BaseException) -> str:
+    """Return the last line of an error that says anything; what Ray raises has a whole traceback for its text.
+
+    >>> last_line(ValueError("Traceback:\\n  at x\\nno such file\\n"))
+    'no such file'
+    """
+    lines = [line for line in str(exc).splitlines() if line.strip()]
+    return lines[-1] if lines else type(exc).__name__

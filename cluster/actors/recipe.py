@@ -6,6 +6,7 @@ no engine: who only passes recipes on must not wait for what it does not use.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -48,6 +49,12 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Of a live desk's record: what its intake is made from (`router.intake.intake.Intake.basis`)."""
     namespace: str = ""
     """Of a live desk: where its supervisor is found."""
+
+    def host(self, name: str) -> Recipe:
+        """Return the recipe of a host of the same desk, with its journal beside this one's."""
+        journal = str(Path(self.journal).with_name(f"{name}.sqlite"))
+        own = {"settings": b"", "record": "", "basis": b"", "namespace": "", "incarnation": 0}
+        return msgspec.structs.replace(self, name=name, role="host", journal=journal, **own)
 
     def scenario(self) -> Scenario:
         """Return the scenario of the run."""

@@ -13,11 +13,15 @@ import msgspec
 import ray
 from ray.exceptions import RayActorError, RayError
 
+from cluster.actors.creating import ACTOR_CPUS
+from cluster.actors.desired import Desired
 from cluster.actors.lives import Life
+from cluster.actors.node import Node
+from cluster.actors.nodes import strategy_of
 from cluster.actors.recipe import Recipe
-from cluster.actors.supervisor import ACTOR_CPUS, SupervisorActor
+from cluster.actors.supervisor import SupervisorActor
 from cluster.link.cluster_link import Place
-from cluster.live.wire import ask_once
+from cluster.live.wire import ask_bytes, ask_once
 from router.domain.errors import AnabranchError, LinkError
 
 SUPERVISOR = "supervisor"
@@ -62,6 +66,22 @@ class ClusterRegistry:
         """Return every actor's life, the supervisor's own first; it waits for no restart."""
         return msgspec.msgpack.decode(self._call("lives"), type=list[Life])
 
+    def rest(self, names: Sequence[str]) -> None:
+        """End the processes of actors until somebody asks for them."""
+        self._call("rest", list(names))
+
+    def nodes(self) -> list[Node]:
+        """Return every node that lives, with who is on it."""
+        return msgspec.msgpack.decode(self._call("nodes"), type=list[Node])
+
+    def set_node(self, node: str, *, is_draining: bool) -> None:
+        """Begin to move everything away from a node, or open it again; that it has begun is durable.
+
+        Raises:
+            ConfigError: no such node, or no other one would be left.
+        """
+        self._call("set_node", node, is_draining)
+
     def pid(self, name: str) -> int:
         """Return the process of an actor, or of the supervisor, as it says itself."""
         if name == SUPERVISOR:
@@ -89,10 +109,17 @@ class ClusterRegistry:
 
     def ask(self, name: str, word: str, token: str) -> Any:
         """Return a live actor's answer to a question without a body."""
+        return ask_once(name, self._address(name), word, token)
+
+    def hand_on(self, name: str, word: str, token: str, body: bytes) -> bytes:
+        """Return a live actor's answer to a question, as it comes."""
+        return ask_bytes(name, self._address(name), word, token, body, CALL_TIMEOUT_S)
+
+    def _address(self, name: str) -> tuple[str, int]:
         address = self.where(name).address
         if address is None:
             raise LinkError(f"expected {name} to listen, got no address")
-        return ask_once(name, address, word, token)
+        return address
 
     def stop(self) -> None:
         """End every actor, then the supervisor."""
@@ -123,7 +150,19 @@ class ClusterRegistry:
 
     def _make(self) -> Any:
         """Return the supervisor of the namespace, started when there is none."""
-        options = SupervisorActor.options(
+        pause = threading.Event()
+        for _ in range(100):
+            try:
+                supervisor = self._found() or self._created()
+                ray.get(supervisor.health.remote(), timeout=CALL_TIMEOUT_S)
+                return supervisor
+            except (ValueError, RayActorError):
+                # Ray holds the name of the dead for a moment.
+                pause.wait(0.1)
+        raise LinkError("expected the supervisor to start, got its name taken")
+
+    def _created(self) -> Any:
+        return SupervisorActor.options(
             name=SUPERVISOR,
             namespace=self._namespace,
             lifetime="detached",
@@ -131,17 +170,8 @@ class ClusterRegistry:
             max_restarts=0,
             max_task_retries=0,
             max_concurrency=8,
-        )
-        pause = threading.Event()
-        for _ in range(100):
-            try:
-                supervisor = self._found() or options.remote(self._namespace, self._journal)
-                ray.get(supervisor.health.remote(), timeout=CALL_TIMEOUT_S)
-                return supervisor
-            except (ValueError, RayActorError):
-                # Ray holds the name of the dead for a moment.
-                pause.wait(0.1)
-        raise LinkError("expected the supervisor to start, got its name taken")
+            scheduling_strategy=strategy_of(Desired(self._journal)),
+        ).remote(self._namespace, self._journal)
 
     def _found(self) -> Any:
         """Return the supervisor that is there already; None: there is none."""

@@ -19,24 +19,17 @@ import msgspec
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
-from cluster.actors.lives import Life, Lives, short
-from cluster.actors.process import ShellProcess
+from cluster.actors.creating import create, own_node
+from cluster.actors.desired import DRAINING, NODE_STATES, OPEN, Desired
+from cluster.actors.lives import Life, Lives, last_line, short
+from cluster.actors.nodes import Nodes
 from cluster.actors.recipe import SHELLS, Recipe
 from cluster.actors.stays import Stays
-from cluster.journal.sqlite import SqliteJournal
 from cluster.live.logs import last_error, log_path
-from cluster.live.process import LiveProcess
 from router.domain.errors import AnabranchError, LinkError
-from router.orders.journal import Draft
-
-ACTOR_CPUS = 0.01
-"""Actors with no CPU share ignore how Ray is asked to spread them."""
 
 START_TIMEOUT_S = 120.0
 """Starting a process and reading a tape on a loaded machine takes seconds; more than this means that it hangs."""
-
-CALLS_MAX = 6
-"""Calls that an actor answers at once: one stays open for as long as it lives, one while it is built or closed."""
 
 HEALTH_TIMEOUT_S = 5.0
 WATCH_EVERY_S = 2.0
@@ -45,33 +38,17 @@ RESTARTS_MAX = 20
 RESTARTS_WITHIN_S = 600.0
 """So many restarts of one actor in such a time mean that something in it fails each time."""
 
-_STREAM = "desired"
-
-
-class NodeProcess(ShellProcess):
-    """The process of a shell on its node: where streams are the link, it listens there and nowhere else."""
-
-    def open(self) -> tuple[str, int] | None:
-        """Return the address of its stream, if any, when the shell is built.
-
-        Raises:
-            AnabranchError: why the shell cannot be built.
-        """
-        self.ready()
-        return self.listen(ray.util.get_node_ip_address()) if self._recipe.link == "stream" else None
-
-
-ShellActor = ray.remote(NodeProcess)
-LiveActor = ray.remote(LiveProcess)
+CLOSE_TIMEOUT_S = 60.0
+"""A service that moves writes down what it has under way; one that does not come to an end is moved all the same."""
 
 
 class Supervisor:
     """Plain: `SupervisorActor` is this class, wrapped by Ray. `namespace` is the run's own."""
 
     def __init__(self, namespace: str, journal: str) -> None:
-        Path(journal).parent.mkdir(parents=True, exist_ok=True)
         self._namespace = namespace
-        self._journal_path = journal
+        self._desired = Desired(journal)
+        self._nodes = Nodes()
         self._lock = threading.RLock()
         self._recipes: dict[str, Recipe] = {}
         self._incarnation: dict[str, int] = {}
@@ -79,6 +56,7 @@ class Supervisor:
         self._addresses: dict[str, tuple[str, int] | None] = {}
         self._faults: dict[str, AnabranchError] = {}
         self._deaths: dict[str, list[float]] = {}
+        self._resting: set[str] = set()
         self._lives = Lives()
         self._stays = Stays()
         self._is_stopping = self._is_closing = False
@@ -97,7 +75,7 @@ class Supervisor:
         wanted = msgspec.msgpack.decode(recipes, type=list[Recipe])
         with self._lock:
             fresh = [recipe for recipe in wanted if recipe.name not in self._recipes]
-            self._record("ActorDesired", {recipe.name: msgspec.msgpack.encode(recipe) for recipe in fresh})
+            self._desired.record("ActorDesired", {recipe.name: msgspec.msgpack.encode(recipe) for recipe in fresh})
             for recipe in fresh:
                 self._want(recipe)
                 with self._keeping(recipe.name):
@@ -105,6 +83,33 @@ class Supervisor:
             self._open_new([recipe.name for recipe in fresh])
             for recipe in wanted:
                 self._check(recipe.name)
+
+    def rest(self, names: list[str]) -> None:
+        """End the processes of these actors until somebody asks for them: they come back then as from a death."""
+        with self._lock:
+            going = [name for name in names if name in self._addresses and name not in self._resting]
+            if self._is_closing or self._is_stopping:
+                return
+            self._desired.record("ActorRested", dict.fromkeys(going, b""))
+            for name in going:
+                self._resting.add(name)
+                self._lives.rests(name)
+                self._end(name)
+
+    def set_node(self, node: str, is_draining: bool) -> None:
+        """Let what lives on a node move to others, one after the other, and place nothing there; or open it again.
+
+        Raises:
+            ConfigError: no such node, or no other one would be left.
+        """
+        with self._lock:
+            self._nodes.check(node, is_draining=is_draining)
+            self._desired.record(DRAINING if is_draining else OPEN, {node: b""})
+            self._nodes.set(node, is_draining=is_draining)
+
+    def nodes(self) -> bytes:
+        """Return every node that lives as MessagePack, with who is on it; it waits for no restart."""
+        return msgspec.msgpack.encode(self._nodes.all((self._own, *self._lives.all())))
 
     def health(self) -> int:
         """Return the process id: that it answers is the news."""
@@ -131,20 +136,14 @@ class Supervisor:
         with self._lock:
             self._check(name)
             if self._incarnation[name] == incarnation and (why := self._silence(name)):
-                self._restart(name, why)
+                self._restart(name, why, is_death=True)
             return self.where(name)
 
     def kill(self, name: str) -> None:
         """Kill an actor's process as a fault would: nothing is flushed and nobody is told."""
         with self._lock:
             self._check(name)
-            ray.kill(self._handles[name], no_restart=True)
-            pause = threading.Event()
-            # Ray kills without waiting: who asks for its revival next must not find it answering still.
-            for _ in range(KILL_LOOKS):
-                if self._silence(name):
-                    return
-                pause.wait(KILL_LOOK_S)
+            self._end(name)
 
     def status(self) -> list[tuple[str, str, int]]:
         """Return (name, role, incarnation) of every actor.
@@ -174,6 +173,15 @@ class Supervisor:
             for handle in self._handles.values():
                 ray.kill(handle, no_restart=True)
 
+    def _end(self, name: str) -> None:
+        ray.kill(self._handles[name], no_restart=True)
+        pause = threading.Event()
+        # Ray kills without waiting: who asks for its revival next must not find it answering still.
+        for _ in range(KILL_LOOKS):
+            if self._silence(name):
+                return
+            pause.wait(KILL_LOOK_S)
+
     def _want(self, recipe: Recipe) -> None:
         self._recipes[recipe.name] = recipe
         self._incarnation[recipe.name] = 0
@@ -189,12 +197,17 @@ class Supervisor:
             is_alive=True,
             pid=os.getpid(),
             node=ray.util.get_node_ip_address(),
+            node_id=own_node(),
             since=time.time_ns(),
             why="its process ended" if life else "",
         )
-        self._record("SupervisorStarted", {self._own.name: b""})
+        self._desired.record("SupervisorStarted", {self._own.name: b""})
 
     def _check(self, name: str) -> None:
+        """See that an actor lives, also one that rests; who is asked for is needed."""
+        if name in self._resting:
+            self._resting.discard(name)
+            self._restart(name, "it had nothing to do")
         if name in self._faults:
             raise self._faults[name]
         if name not in self._addresses:
@@ -211,45 +224,36 @@ class Supervisor:
             raise
         except Exception as exc:
             # Ray has many ways to fail, and none may end the watch in silence.
-            fault = LinkError(f"expected actor {name} to live, got {type(exc).__name__}: {_last_line(exc)}")
+            fault = LinkError(f"expected actor {name} to live, got {type(exc).__name__}: {last_line(exc)}")
             self._faults[name] = fault
             self._lives.failed(name, str(fault))
             raise fault from exc
 
     def _create(self, name: str) -> Any:
         recipe = msgspec.structs.replace(self._recipes[name], incarnation=self._incarnation[name])
-        actor = ShellActor if recipe.role in SHELLS else LiveActor
-        return actor.options(
-            name=name,
-            namespace=self._namespace,
-            lifetime="detached",
-            num_cpus=ACTOR_CPUS,
-            max_restarts=0,
-            max_task_retries=0,
-            max_concurrency=CALLS_MAX,
-            scheduling_strategy="SPREAD",
-        ).remote(msgspec.msgpack.encode(recipe))
+        return create(recipe, self._namespace, self._nodes.place(self._lives.all()))
 
     def _open(self, name: str) -> None:
         """Wait until an actor's shell is built, and learn the address of its stream."""
         try:
             address = ray.get(self._handles[name].open.remote(), timeout=START_TIMEOUT_S)
-            _, pid = ray.get(self._handles[name].health.remote(), timeout=HEALTH_TIMEOUT_S)
+            asked = [self._handles[name].health.remote(), self._handles[name].node.remote()]
+            (_, pid), node = ray.get(asked, timeout=HEALTH_TIMEOUT_S)
             self._addresses[name] = address
             self._stays.ask(name, self._incarnation[name], self._handles[name])
-            self._lives.started(name, pid, address[0] if address else "")
+            self._lives.started(name, pid, address[0] if address else "", node)
         except RayError as exc:
             cause = getattr(exc, "cause", None)
             if isinstance(cause, AnabranchError):
                 raise cause from exc
-            raise LinkError(f"expected actor {name} to start, got {_last_line(exc)}") from exc
+            raise LinkError(f"expected actor {name} to start, got {last_line(exc)}") from exc
 
     def _open_new(self, names: list[str]) -> None:
         """Wait for first lives. Once all are journaled as started, a later life that finds no journal has lost it."""
         for name in names:
             with self._keeping(name):
                 self._open(name)
-        self._record("ActorStarted", dict.fromkeys(names, b""))
+        self._desired.record("ActorStarted", dict.fromkeys(names, b""))
 
     def _silence(self, name: str) -> str:
         """Return why an actor does not answer; nothing: it does."""
@@ -262,14 +266,15 @@ class Supervisor:
             return own or short(str(exc) or type(exc).__name__)
         return ""
 
-    def _restart(self, name: str, why: str) -> None:
+    def _restart(self, name: str, why: str, *, is_death: bool = False) -> None:
         if self._is_stopping:
             return
         with self._keeping(name):
-            self._count_death(name)
+            if is_death:
+                self._count_death(name)
             incarnation = self._incarnation[name] + 1
             at = self._lives.died(name, incarnation, why)
-            self._record("ActorRestarted", {name: msgspec.msgpack.encode((incarnation, at, short(why)))})
+            self._desired.record("ActorRestarted", {name: msgspec.msgpack.encode((incarnation, at, short(why)))})
             self._incarnation[name] = incarnation
             self._addresses.pop(name, None)
             if name in self._handles:
@@ -306,9 +311,28 @@ class Supervisor:
                 for name in tuple(self._recipes):
                     self._look_after(name)
                 asked_at = time.monotonic()
+            if self._nodes.is_any_draining and not self._is_closing:
+                self._move_next()
+
+    def _move_next(self) -> None:
+        """Move the next actor that lives on a node that is being drained, and this one itself last."""
+        life = next((one for one in self._lives.all() if one.is_alive and self._nodes.is_draining(one.node_id)), None)
+        # While no node is open nobody has to move.
+        with suppress(AnabranchError), self._lock:
+            self._nodes.place(())
+            if life is not None:
+                with suppress(RayError):
+                    if life.role not in SHELLS:
+                        ray.get(self._handles[life.name].close.remote(), timeout=CLOSE_TIMEOUT_S)
+                self._restart(life.name, "its node is drained")
+            elif self._nodes.is_draining(self._own.node_id):
+                # Whoever misses it makes it again, on another node, and it finds everything in its journal.
+                os._exit(0)
 
     def _look_after(self, name: str) -> None:
         """Restart an actor that does not answer."""
+        if name in self._resting:
+            return
         # Its fault is kept, and told to who asks for the actor; the others are watched on.
         with suppress(AnabranchError), self._lock:
             # What was too slow to start, or died too often for a while, is tried again; other faults stay.
@@ -318,19 +342,11 @@ class Supervisor:
                 why = str(self._faults[name]) if is_late else self._silence(name) if is_ready else ""
                 if why and not (self._is_stopping or self._is_closing):
                     self._faults.pop(name, None)
-                    self._restart(name, why)
-
-    def _record(self, kind: str, payloads: dict[str, bytes]) -> None:
-        """Make one fact of each of these actors durable."""
-        journal = SqliteJournal(Path(self._journal_path), durability="process")
-        drafts = [Draft(kind, 0, name, payload) for name, payload in payloads.items()]
-        journal.append(_STREAM, journal.next_seq(_STREAM), drafts)
-        journal.sync()
-        journal.close()
+                    self._restart(name, why, is_death=True)
 
     def _recover(self) -> None:
         """Find the actors of an earlier life of this supervisor by name, and start those that are gone."""
-        if not Path(self._journal_path).exists():
+        if not self._desired.is_there:
             return
         started = self._read()
         for name in self._recipes:
@@ -343,37 +359,38 @@ class Supervisor:
                 self._handles[name] = self._handles.get(name) or self._create_again(name)
         with suppress(AnabranchError):
             self._open_new([name for name in fresh if name in self._handles])
-        for name in started:
+        for name in self._resting:
+            self._lives.rests(name)
+            if name in self._handles:
+                self._end(name)
+        for name in [name for name in started if name not in self._resting]:
             with suppress(AnabranchError), self._keeping(name):
                 why = self._silence(name) if name in self._handles else "it was gone when the supervisor came back"
                 if why:
-                    self._restart(name, why)
+                    self._restart(name, why, is_death=True)
                 else:
                     self._open(name)
 
     def _read(self) -> list[str]:
         """Read what should live and in which incarnation; return the names of those that have lived."""
         started: list[str] = []
-        journal = SqliteJournal(Path(self._journal_path), durability="process")
-        for record in journal.read():
-            name = record.causation_id
-            if record.kind == "ActorDesired":
-                self._want(msgspec.msgpack.decode(record.payload, type=Recipe))
-            elif record.kind == "ActorStarted":
+        for kind, name, payload in self._desired.read():
+            if kind == "ActorDesired":
+                self._want(msgspec.msgpack.decode(payload, type=Recipe))
+            elif kind == "ActorStarted":
                 started.append(name)
-            elif record.kind == "SupervisorStarted":
+            elif kind == "SupervisorStarted":
                 self._own = msgspec.structs.replace(self._own, incarnation=self._own.incarnation + 1)
+            elif kind == "ActorRested":
+                self._resting.add(name)
+            elif kind in NODE_STATES:
+                self._nodes.set(name, is_draining=kind == DRAINING)
             else:
-                incarnation, at, why = msgspec.msgpack.decode(record.payload, type=tuple[int, int, str])
+                incarnation, at, why = msgspec.msgpack.decode(payload, type=tuple[int, int, str])
                 self._incarnation[name] = incarnation
+                self._resting.discard(name)
                 self._lives.died(name, incarnation, why, at)
-        journal.close()
         return started
-
-
-def _last_line(exc: BaseException) -> str:
-    lines = [line for line in str(exc).splitlines() if line.strip()]
-    return lines[-1] if lines else type(exc).__name__
 
 
 SupervisorActor = ray.remote(Supervisor)

@@ -49,6 +49,8 @@ class MarketPicture(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How long a resting child of theirs lives."""
     stale_ns: Nanos = 60 * SECOND
     """Age of a published policy beyond which they do without it."""
+    hosts: int = 0
+    """Over how many hosts new orders are spread."""
 
 
 class ActorStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -66,6 +68,23 @@ class ActorStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """When the life before it was found dead; 0: there was none."""
     why: str = ""
     """What ended that life; of an actor that is not alive, what keeps it from living."""
+    node_id: str = ""
+    """The id of its node, as Ray has it."""
+    is_resting: bool = False
+    """A host without an order, beyond those that new ones are spread over: it has no process until somebody asks."""
+
+
+class NodeStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One machine of the cluster, or one process where that is all there is."""
+
+    node: str
+    """Its id, as Ray has it."""
+    address: str
+    is_alive: bool = True
+    is_draining: bool = False
+    """Nothing of the desk is placed on it any more, and what lived there moves."""
+    actors: tuple[str, ...] = ()
+    """Who lives there, by name."""
 
 
 class DeskStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -81,6 +100,9 @@ class DeskStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Records that are durable and not yet seen by this door."""
     actors: tuple[ActorStatus, ...] = ()
     build: str = ""
+    hosts: int = 0
+    """Over how many hosts new orders are spread."""
+    nodes: tuple[NodeStatus, ...] = ()
     metrics: dict[str, float] = {}
     """Figures of the processes behind: `flush_seconds_sum`, `queue_depth` ... by name."""
 
@@ -125,4 +147,27 @@ class Backend(Protocol):
 
     async def kill_now(self, level: str, target: str, who: str, why: str) -> None:
         """Tell the markets directly to stop, without the journal: a kill works when the journal is dead."""
+        ...
+
+    async def start_hosts(self, hosts: int) -> None:
+        """Return once the first so many hosts of the desk answer; those that are there already stay as they are.
+
+        Nothing is spread over them yet: that is the record's to say (`ScaleHosts`).
+
+        Raises:
+            LinkError: one of them cannot be started (503).
+        """
+        ...
+
+    async def nodes(self) -> tuple[NodeStatus, ...]:
+        """Return the nodes of the cluster as they are now."""
+        ...
+
+    async def set_node(self, node: str, *, is_draining: bool) -> None:
+        """Begin to move everything away from a node, or let it be used again; that it has begun is durable.
+
+        Raises:
+            BadInputError: no such node, or no other one would be left.
+            LinkError: nobody can be reached who moves it (503).
+        """
         ...

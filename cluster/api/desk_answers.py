@@ -140,12 +140,33 @@ class Actor(Said, frozen=True, kw_only=True):
     is_alive: bool
     pid: int
     node: str
+    """The address of its node."""
     since: Timestamp | None
     """When this life of it first answered."""
     died_at: Timestamp | None
     """When the life before it was found dead."""
     why: str
     """What ended that life; of an actor that is not alive, what keeps it from living."""
+    node_id: str
+    is_resting: bool
+    """A host without an order, beyond those that new ones are spread over: it has no process until somebody asks."""
+
+
+class Node(Said, frozen=True, kw_only=True):
+    """One machine of the cluster, or one process where that is all there is."""
+
+    node: str
+    """Its id."""
+    address: str
+    is_alive: bool
+    is_draining: bool
+    """Nothing of the desk is placed on it any more, and what lived there moves."""
+    actors: tuple[str, ...]
+    """Who lives there, by name."""
+    state_since: Timestamp | None
+    """When it was last drained or opened; null also while a door that has just come up reads what there was."""
+    state_who: str
+    state_why: str
 
 
 class Cluster(Said, frozen=True, kw_only=True):
@@ -160,7 +181,14 @@ class Cluster(Said, frozen=True, kw_only=True):
     speed: float
     journal_size: int
     journal_lag: int
+    hosts: int
+    """Over how many hosts new orders are spread."""
+    hosts_since: Timestamp | None
+    """Since when, where somebody changed it; null also while a door that has just come up reads what there was."""
+    hosts_who: str
+    hosts_why: str
     actors: tuple[Actor, ...]
+    nodes: tuple[Node, ...]
     metrics: dict[str, float]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from cluster.api import desk_answers as desk
-from cluster.api import operations, schemas, service
+from cluster.api import operations, scaling, schemas, service
 from cluster.api.order_routes import CHANGES, NOTED
 from cluster.api.route import (
     CONTROL,
@@ -225,6 +225,34 @@ SERVICE_ROUTES: Final = (
         tag="service",
         summary="How the desk and its actors are",
         answers=(Answered(200, "The desk.", desk.Cluster),),
+    ),
+    Route(
+        method="POST",
+        path="/v1/cluster/scale",
+        handler=scaling.scale_hosts,
+        roles=(OPERATOR,),
+        rate_class=CONTROL,
+        tag="operations",
+        summary="Spread new orders over more hosts, or over fewer",
+        answers=(NOTED,),
+        description="Answered once those hosts answer. Orders that are there stay where they are.",
+        body=schemas.ScaleBody,
+        problems=CHANGES,
+        example={"hosts": 4, "why": "a busy afternoon"},
+    ),
+    Route(
+        method="POST",
+        path="/v1/cluster/drain",
+        handler=scaling.drain_node,
+        roles=(OPERATOR,),
+        rate_class=CONTROL,
+        tag="operations",
+        summary="Move everything away from a node, or use it again",
+        answers=(NOTED,),
+        description="Answered once it has begun; `GET /v1/cluster` shows who still lives there.",
+        body=schemas.DrainBody,
+        problems=("not_found", "conflict", "node_not_told", *CHANGES),
+        example={"node": "4f0c2ad1b7", "state": "drain", "why": "its disk is to be changed"},
     ),
     Route(
         method="GET",

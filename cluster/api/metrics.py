@@ -65,6 +65,9 @@ class DoorMetrics:
         self.journal_lag = gauge("journal_lag_records", "Durable records that this door has not seen")
         self.actors = gauge("actor_up", "1 while an actor lives", "name", "role")
         self.incarnations = gauge("actor_incarnation", "Which life of an actor this is", "name", "role")
+        self.hosts = gauge("hosts", "Hosts that new orders are spread over")
+        self.nodes = gauge("node_up", "1 while a node of the cluster lives", "node")
+        self.draining = gauge("node_draining", "1 while a node is drained", "node")
         self._desk: dict[str, Gauge] = {}
         self._children: dict[tuple[str, str, int], Any] = {}
         self._timers: dict[str, Any] = {}
@@ -114,8 +117,16 @@ class DoorMetrics:
         self.actors.clear()
         self.incarnations.clear()
         for actor in status.actors:
-            self.actors.labels(actor.name, actor.role).set(int(actor.is_alive))
+            # One that rests is not down: nobody has asked for it.
+            if not actor.is_resting:
+                self.actors.labels(actor.name, actor.role).set(int(actor.is_alive))
             self.incarnations.labels(actor.name, actor.role).set(actor.incarnation)
+        self.hosts.set(status.hosts)
+        self.nodes.clear()
+        self.draining.clear()
+        for node in status.nodes:
+            self.nodes.labels(node.node).set(int(node.is_alive))
+            self.draining.labels(node.node).set(int(node.is_draining))
         for picture in pictures:
             self.market_lag.labels(picture.symbol).set(max(0, status.market_at - picture.at) / 1e9)
             self.staleness.labels(picture.symbol).set(picture.outcomes_waiting)

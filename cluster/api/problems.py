@@ -76,6 +76,12 @@ TABLE: Final[dict[str, Kind]] = {
         "The markets were told to stop; the journal did not take it: send it again.",
         LATER,
     ),
+    "node_not_told": Kind(
+        503,
+        "Recorded, and not begun",
+        "What a node is to be stands in the journal; who moves what lives there cannot be reached: send it again.",
+        LATER,
+    ),
     "unavailable": Kind(503, "The desk cannot be reached", "The request was certainly not handed in.", LATER),
     "journal_refuses": Kind(503, "The journal refuses", "Nothing was accepted.", LATER),
     "not_ready": Kind(503, "Not ready", "`errors` say what is waited for; nothing was accepted.", LATER),

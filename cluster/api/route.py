@@ -87,7 +87,7 @@ class Route(NamedTuple):
 
 
 WITHOUT_VIEWS: Final = ("/v1/clock", "/v1/cluster", "/metrics")
-"""Reads that show nothing of the journal."""
+"""Reads that show nothing of the journal, or leave it out while it is an earlier moment."""
 
 
 def reads_views(route: Route) -> bool:

@@ -15,6 +15,7 @@ from msgspec import Meta
 from cluster.api.decimals import DECIMAL_PATTERN, QTY_PATTERN
 from cluster.api.options import ORDERS_IN_BATCH_MAX, OUTCOMES_MAX, PAGE_MAX
 from router.domain.ids import ID_MAX
+from router.domain.requests import HOSTS_MAX, NODE_MAX
 
 ID_PATTERN: Final = rf"^[A-Za-z0-9\-_.:/]{{1,{ID_MAX}}}$"
 NAME_PATTERN: Final = r"^[A-Za-z0-9\-_.]{1,32}$"
@@ -163,6 +164,22 @@ class VenueStateBody(Body, frozen=True, kw_only=True):
     """What a venue is to be from now on."""
 
     state: Literal["enable", "disable", "drain"]
+    why: Why
+
+
+class ScaleBody(Body, frozen=True, kw_only=True):
+    """Over how many hosts new orders are to be spread from now on."""
+
+    hosts: Annotated[int, Meta(ge=1, le=HOSTS_MAX)]
+    why: Why
+
+
+class DrainBody(Body, frozen=True, kw_only=True):
+    """What a node of the cluster is to be from now on: to be drained, or open again."""
+
+    node: Annotated[str, Meta(min_length=1, max_length=NODE_MAX)]
+    """Its id, as `GET /v1/cluster` has it."""
+    state: Literal["drain", "open"] = "drain"
     why: Why
 
 

@@ -10,15 +10,16 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from cluster.api.backend import ActorStatus
+from cluster.api.backend import ActorStatus, NodeStatus
 from cluster.api.decimals import time_text
-from cluster.api.desk_answers import Actor, Clock, Cluster, Health, Readiness
+from cluster.api.desk_answers import Actor, Clock, Cluster, Health, Node, Readiness
 from cluster.api.docs_page import DOCS, STATIC
 from cluster.api.door import door_of
 from cluster.api.hub import HUB
 from cluster.api.verdicts import missing
 from cluster.api.wire import reply
 from router.domain.errors import AnabranchError
+from router.domain.facts import NodeStateSet
 
 DOCUMENT: Final = web.AppKey("document", bytes)
 """The OpenAPI document, as it is served."""
@@ -50,19 +51,28 @@ async def get_clock(request: web.Request) -> web.Response:
 
 async def get_cluster(request: web.Request) -> web.Response:
     """GET /v1/cluster"""
-    backend = door_of(request).backend
-    status = await backend.status()
+    door = door_of(request)
+    status = await door.backend.status()
+    # How the desk is, is always said; by whom it was changed only once that is not an earlier moment.
+    views = None if request.app[HUB].behind else door.views
+    scaled = views.hosts if views else None
+    states = views.node_states if views else {}
     said = Cluster(
         is_ready=not status.waits_for,
         waits_for=status.waits_for,
-        symbols=backend.symbols(),
+        symbols=door.backend.symbols(),
         build=status.build,
         market_time=time_text(status.market_at),
         wall_time=time_text(status.wall_at),
         speed=status.speed,
         journal_size=status.journal_size,
         journal_lag=status.journal_lag,
+        hosts=status.hosts,
+        hosts_since=time_text(scaled.at) if scaled else None,
+        hosts_who=scaled.who if scaled else "",
+        hosts_why=scaled.why if scaled else "",
         actors=tuple(_actor(actor) for actor in status.actors),
+        nodes=tuple(_node(node, states.get(node.node)) for node in status.nodes),
         metrics=status.metrics,
     )
     return reply(request, said)
@@ -71,6 +81,15 @@ async def get_cluster(request: web.Request) -> web.Response:
 def _actor(actor: ActorStatus) -> Actor:
     times = {name: time_text(at) if at else None for name, at in (("since", actor.since), ("died_at", actor.died_at))}
     return Actor(**{**msgspec.structs.asdict(actor), **times})
+
+
+def _node(node: NodeStatus, changed: NodeStateSet | None) -> Node:
+    return Node(
+        **msgspec.structs.asdict(node),
+        state_since=time_text(changed.at) if changed else None,
+        state_who=changed.who if changed else "",
+        state_why=changed.why if changed else "",
+    )
 
 
 async def get_document(request: web.Request) -> web.Response:

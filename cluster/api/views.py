@@ -34,6 +34,9 @@ class Views:
         self.rearms: dict[tuple[str, str], facts.RearmAsked] = {}
         """By kill, the one who has asked to lift it while a second person is waited for."""
         self.venue_states: dict[str, facts.VenueStateSet] = {}
+        self.hosts: facts.HostsSet | None = None
+        """The last change of how many hosts new orders of this session are spread over."""
+        self.node_states: dict[str, facts.NodeStateSet] = {}
         self.account_states: dict[str, facts.AccountStateSet] = {}
         self.risk = limits or RiskLimits()
         """The limits in force."""
@@ -129,6 +132,14 @@ def _venue(views: Views, fact: facts.VenueStateSet) -> None:
     views.venue_states[fact.mic] = fact
 
 
+def _hosts(views: Views, fact: facts.HostsSet) -> None:
+    views.hosts = fact
+
+
+def _node(views: Views, fact: facts.NodeStateSet) -> None:
+    views.node_states[fact.node] = fact
+
+
 def _account(views: Views, fact: facts.AccountStateSet) -> None:
     views.account_states[fact.account] = fact
 
@@ -147,6 +158,7 @@ def _steer(views: Views, fact: facts.ModelSteered) -> None:
 
 def _session(views: Views, fact: facts.SessionOpened) -> None:
     views.sessions[fact.symbol] = fact
+    views.hosts = None
 
 
 def _window(views: Views, fact: facts.WindowPlayed) -> None:
@@ -171,6 +183,8 @@ _TAKERS: Final[dict[type, Callable[[Views, Any], None]]] = {
     facts.KillSet: _kill,
     facts.RearmAsked: _rearm,
     facts.VenueStateSet: _venue,
+    facts.HostsSet: _hosts,
+    facts.NodeStateSet: _node,
     facts.AccountStateSet: _account,
     facts.LimitSet: _limit,
     facts.ModelSteered: _steer,

@@ -11,6 +11,7 @@ import typer
 
 from cluster.cli.bench_command import bench
 from cluster.cli.calibrate_command import calibrate
+from cluster.cli.cluster_command import drain, scale
 from cluster.cli.compare_command import compare
 from cluster.cli.config_command import config
 from cluster.cli.data_command import data_app
@@ -37,7 +38,7 @@ def build_app() -> typer.Typer:
     app.callback(invoke_without_command=True)(_root)
     for command in (demo, replay, compare, report, explain, scenarios, bench, config, calibrate, simcheck):
         app.command()(command)
-    for live in (up, status, down, verify_replay):
+    for live in (up, status, scale, drain, down, verify_replay):
         app.command()(live)
     app.add_typer(data_app(), name="data")
     app.add_typer(learner_app(), name="learner")

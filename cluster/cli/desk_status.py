@@ -11,11 +11,13 @@ from typing import Any
 import msgspec
 
 from cluster.actors.lives import Life
+from cluster.actors.node import Node
 from cluster.api.decimals import time_text
 from cluster.live.told import Told, UpStatus
 from router.domain.units import SECOND, Nanos
 
 _HEADER = ("actor", "role", "state", "pid", "node", "up for", "restarts", "last death", "why")
+_NODE_HEADER = ("node", "address", "state", "actors")
 _TIMES = ("since", "died_at")
 
 
@@ -33,6 +35,8 @@ def desk_lines(found: UpStatus, ready: Mapping[str, Any], told: Told, now: Nanos
         yield f"the supervisor does not answer ({told.fault}): {known}"
     if told.actors:
         yield from _table([_HEADER, *(_row(life, now) for life in told.actors)])
+    if len(told.nodes) > 1:
+        yield from _table([_NODE_HEADER, *map(_node_row, told.nodes)])
 
 
 def desk_report(found: UpStatus, ready: Mapping[str, Any], told: Told) -> dict[str, Any]:
@@ -44,6 +48,7 @@ def desk_report(found: UpStatus, ready: Mapping[str, Any], told: Told) -> dict[s
         actor = msgspec.structs.asdict(life)
         actors.append(actor | {key: time_text(actor[key]) if actor[key] else None for key in _TIMES})
     cluster = {"as_of": time_text(told.at) if told.at else None, "fault": told.fault, "actors": actors}
+    cluster["nodes"] = [msgspec.structs.asdict(node) for node in told.nodes]
     return {"url": found.url, "ready": dict(ready), "desk": desk, "cluster": cluster}
 
 
@@ -51,7 +56,7 @@ def _row(life: Life, now: Nanos) -> tuple[str, ...]:
     return (
         life.name,
         life.role,
-        "up" if life.is_alive else "down",
+        "up" if life.is_alive else "rests" if life.is_resting else "down",
         str(life.pid or "-"),
         life.node or "-",
         _span(now - life.since) if life.is_alive else "-",
@@ -61,8 +66,12 @@ def _row(life: Life, now: Nanos) -> tuple[str, ...]:
     )
 
 
+def _node_row(node: Node) -> tuple[str, ...]:
+    return node.node, node.address, "drained" if node.is_draining else "open", ", ".join(node.actors) or "-"
+
+
 def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[n]) for row in rows) for n in range(len(_HEADER))]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
     for row in rows:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 

@@ -69,7 +69,7 @@ def status(config: Config = None, as_json: Json = False) -> None:
     from cluster.cli.desk_status import desk_lines, desk_report
     from cluster.live.told import ask_told
 
-    found = _found(_settings(config))
+    found = found_desk(config)
     try:
         ready = _get(f"{found.url}/readyz")
     except LinkError as exc:
@@ -111,9 +111,15 @@ def _settings(config: Path | None, changes: dict[str, Any] | None = None) -> Liv
     return live_settings(config, changes)
 
 
-def _found(settings: LiveSettings) -> UpStatus:
+def found_desk(config: Path | None) -> UpStatus:
+    """Return who holds the desk of a configuration up.
+
+    Raises:
+        LinkError: nobody does.
+    """
     from cluster.live.told import read_status
 
+    settings = _settings(config)
     found = read_status(settings.state)
     if found is None:
         raise LinkError(f"expected a desk that is up, got none - at {settings.state}")

@@ -24,6 +24,7 @@ from router.domain.errors import ConfigError, bad_value
 if TYPE_CHECKING:
     # Importing these imports the engines, which `--help` does not need.
     from router.domain.facts import SessionOpened
+    from router.orders.journal import Journal
     from scenarios.link import Link
 
 NODES_MAX = 16
@@ -61,7 +62,7 @@ def verify_replay(
             raise ConfigError(bad_value("--swap-policy", f"one of {', '.join(policy_names())}", swap_policy))
         opened = msgspec.structs.replace(opened, policy=swap_policy)
     with (
-        _link(opened, folder, runtime, address, nodes, configuration.ray) as link,
+        _link(opened, record, folder, runtime, address, nodes, configuration.ray) as link,
         progress_bar("playing it again") as progress,
     ):
         verified = verify_session(record, opened, link, folder, progress)
@@ -80,10 +81,16 @@ def verify_replay(
 
 @contextlib.contextmanager
 def _link(
-    opened: SessionOpened, data: Path | None, runtime: RuntimeName, address: str | None, nodes: int, options: RayOptions
+    opened: SessionOpened,
+    record: Journal,
+    data: Path | None,
+    runtime: RuntimeName,
+    address: str | None,
+    nodes: int,
+    options: RayOptions,
 ) -> Iterator[Link]:
     """Give a link to new shells: in this process, or on Ray."""
-    from cluster.live.session import assembly_of, fresh_link
+    from cluster.live.session import assembly_of, fresh_link, hosts_in
 
     if runtime is RuntimeName.INPROCESS:
         yield fresh_link(opened, assembly_of(opened, data))
@@ -93,12 +100,14 @@ def _link(
     from cluster.link.cluster_link import StreamLink
     from cluster.live.bringing_up import shell_recipes
     from cluster.live.local_nodes import local_nodes
+    from router.domain.facts import DESK
 
     token = secrets.token_hex(32)
     with local_nodes(address, nodes, options), tempfile.TemporaryDirectory(prefix="anabranch-") as name:
         registry = ClusterRegistry(f"anabranch-{secrets.token_hex(4)}", f"{name}/supervisor.sqlite")
         try:
-            registry.start(shell_recipes(opened, data, Path(name), token))
+            hosts = hosts_in(opened, record.read(0, DESK))
+            registry.start(shell_recipes(opened, data, Path(name), token, hosts))
             link = StreamLink(registry, token)
             try:
                 yield link

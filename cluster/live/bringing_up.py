@@ -13,6 +13,7 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from cluster.live.clock import LiveClock
 from cluster.live.folder import check_port, claim_folder, hold_folder
 from cluster.live.opening import desk_of, opened_of
 from cluster.live.reopening import build_note, check_kept, check_not_over, ends_at, limit_changes
-from cluster.live.session import assembly_of, host_names
+from cluster.live.session import assembly_of, draining_in, hosts_in
 from cluster.live.settings import LiveSettings
 from cluster.live.starting import SettingsAt
 from cluster.live.told import STATUS_FILE, Telling, UpStatus, write_status
@@ -37,8 +38,19 @@ from router.domain.errors import AnabranchError, ConfigError
 from router.domain.facts import DESK, LimitSet, SessionOpened, market_stream
 from router.orders.journal import Draft, Journal
 from scenarios.day import LEARNER
+from scenarios.hosts import host_names
 
 LOOK_EVERY_S = 2.0
+
+
+class _Session(NamedTuple):
+    """A session as its journal has it: how many hosts it has had at most, and the nodes that are not to be used."""
+
+    opened: SessionOpened
+    hosts: int
+    draining: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What whoever brings it up should know."""
 
 
 class Up(NamedTuple):
@@ -91,29 +103,29 @@ def up(
         if address is None:
             # Elsewhere the door may be on another node.
             check_port(settings.api, settings.where)
-        opened, notes = _open_session(settings, data)
-        assembly_of(opened, data)
+        session = _open_session(settings, data)
+        assembly_of(session.opened, data)
         with local_ray(address, options, settings.state):
             if address is not None:
                 check_cluster_token(address, node_addresses())
-            yield from _held_up(settings, at, opened, data, notes)
+            yield from _held_up(settings, at, session, data)
 
 
-def _held_up(
-    settings: LiveSettings, at: SettingsAt, opened: SessionOpened, data: Path | None, notes: tuple[str, ...]
-) -> Iterator[Up]:
+def _held_up(settings: LiveSettings, at: SettingsAt, session: _Session, data: Path | None) -> Iterator[Up]:
     """Start every actor, give the desk, and end what was started."""
+    opened = session.opened
     namespace, token = f"anabranch-live-{secrets.token_hex(4)}", secrets.token_hex(32)
     supervisor_journal = settings.state / "supervisor.sqlite"
     # What should live is of one life of the desk: the next one starts from the journals, not from that list.
     supervisor_journal.unlink(missing_ok=True)
     registry = ClusterRegistry(namespace, str(supervisor_journal))
     try:
-        with Telling(registry.lives) as telling:
-            registry.start(_recipes(settings, at, opened, data, namespace, token))
+        with Telling(registry.lives, registry.nodes, partial(registry.hand_on, "gateway", "steer", token)) as telling:
+            _drain_again(registry, session.draining)
+            registry.start(_recipes(settings, at, session, data, namespace, token))
             url: str = registry.ask("gateway", "url", token)
             write_status(settings.state, _status(opened, namespace, url, telling))
-            yield Up(opened, registry, url, token, notes)
+            yield Up(opened, registry, url, token, session.notes)
         with contextlib.suppress(AnabranchError):
             registry.closing()
         for name in ("gateway", "market", "record"):
@@ -165,7 +177,7 @@ def wait_for_end(desk: Up) -> None:
             continue
 
 
-def _open_session(settings: LiveSettings, data: Path | None) -> tuple[SessionOpened, tuple[str, ...]]:
+def _open_session(settings: LiveSettings, data: Path | None) -> _Session:
     """Return the journal's session, opened now where there is none, with what should be known of it.
 
     Raises:
@@ -176,16 +188,24 @@ def _open_session(settings: LiveSettings, data: Path | None) -> tuple[SessionOpe
         opened, is_new = opened_of(settings, journal, time.time_ns(), data)
         if is_new:
             _append(journal, market_stream(opened.symbol), opened)
-            return opened, ()
+            return _Session(opened, opened.hosts)
         clock = LiveClock(opened.open_at, opened.wall_at, opened.speed)
         check_not_over(opened, clock, settings.state)
         check_kept(settings, opened)
         changes = limit_changes(settings, opened, journal.read(0, DESK), clock.now())
         _append(journal, DESK, *changes)
         notes = [f"risk.{fact.key} is {fact.after or 'no more'}, was {fact.before or 'none'}" for fact in changes]
-        return opened, tuple(note for note in (build_note(opened), *notes) if note)
+        told = tuple(note for note in (build_note(opened), *notes) if note)
+        return _Session(opened, hosts_in(opened, journal.read(0, DESK)), draining_in(journal.read(0, DESK)), told)
     finally:
         journal.close()
+
+
+def _drain_again(registry: ClusterRegistry, nodes: Sequence[str]) -> None:
+    """Keep off the nodes that people drain, where the cluster is the one that it was."""
+    for node in nodes:
+        with contextlib.suppress(ConfigError):
+            registry.set_node(node, is_draining=True)
 
 
 def _append(journal: Journal, stream: str, *facts: SessionOpened | LimitSet) -> None:
@@ -195,10 +215,10 @@ def _append(journal: Journal, stream: str, *facts: SessionOpened | LimitSet) -> 
         journal.sync()
 
 
-def shell_recipes(opened: SessionOpened, data: Path | None, folder: Path, token: str) -> list[Recipe]:
-    """Return the recipes of a session's venues, learner and hosts, with their journals in a folder."""
+def shell_recipes(opened: SessionOpened, data: Path | None, folder: Path, token: str, hosts: int) -> list[Recipe]:
+    """Return the recipes of a session's venues, learner and so many hosts, with their journals in a folder."""
     names = [(spec.mic, "venue") for spec in assembly_of(opened, data).specs]
-    names += [(LEARNER, "learner"), *((host, "host") for host in host_names(opened.hosts))]
+    names += [(LEARNER, "learner"), *((host, "host") for host in host_names(hosts))]
     return [_recipe(name, role, opened, data, folder, token) for name, role in names]
 
 
@@ -219,9 +239,10 @@ def _recipe(name: str, role: str, opened: SessionOpened, data: Path | None, fold
 
 
 def _recipes(
-    settings: LiveSettings, at: SettingsAt, opened: SessionOpened, data: Path | None, namespace: str, token: str
+    settings: LiveSettings, at: SettingsAt, session: _Session, data: Path | None, namespace: str, token: str
 ) -> list[Recipe]:
     """Return one recipe for each actor, in the order they start: the record, shells, the market, the gateway."""
+    opened = session.opened
     text = Path(at.file).read_text(encoding="utf-8") if at.file else None
     own = codec.encode(msgspec.structs.replace(at, journal_url=_absolute(settings.journal_url), text=text))
 
@@ -232,7 +253,8 @@ def _recipes(
     # Worked out here, so that a record that comes back loads no engine to know what it may accept.
     basis = desk_of(settings, opened, assembly_of(opened, data)).basis()
     record = msgspec.structs.replace(service("record"), basis=basis, record=_absolute(settings.journal_url))
-    return [record, *shell_recipes(opened, data, settings.state, token), service("market"), service("gateway")]
+    shells = shell_recipes(opened, data, settings.state, token, session.hosts)
+    return [record, *shells, service("market"), service("gateway")]
 
 
 def _absolute(url: str) -> str:

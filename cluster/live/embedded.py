@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cluster.api.backend import ActorStatus, DeskStatus, MarketPicture
+from cluster.api.backend import ActorStatus, DeskStatus, MarketPicture, NodeStatus
 from cluster.journal.open import open_journal
 from cluster.journal.sqlite import Durability, SqliteJournal
 from cluster.live.clock import LiveClock
@@ -24,23 +24,25 @@ from cluster.live.kept_market import kept_market
 from cluster.live.market import Market
 from cluster.live.opening import desk_of, opened_of
 from cluster.live.record import Desk, kept_intake, news_of, past_news, snapshots_of
-from cluster.live.session import assembly_of, host_names, px_unit_of, shells_of
+from cluster.live.session import assembly_of, link_of, px_unit_of
 from cluster.live.settings import LiveSettings
 from cluster.live.snapshots import STEADY, Company, Opening, Rhythm, Snapshots, Turns
 from router.domain import codec
-from router.domain.errors import JournalError
+from router.domain.errors import BadInputError, JournalError
 from router.domain.facts import KillSet
 from router.domain.played import Played, Reference
 from router.domain.requests import Answer, Request
 from router.domain.units import Nanos
 from router.orders.journal import Journal, Record
 from router.orders.memory_journal import MemoryJournal
-from scenarios.link import LocalLink
 
 FOLLOW_MAX = 1_000
 """Records that are read from the journal at once by who follows it."""
 
 STOP_TIMEOUT_S = 30.0
+
+OWN_NODE, LOOPBACK = "this process", "127.0.0.1"
+"""The node of a desk that is one process."""
 
 SWITCH_S = 0.000_5
 """How long the market's thread may compute while the loop has something to answer; Python's own bound is 5 ms."""
@@ -91,8 +93,8 @@ class EmbeddedDesk:
         self.desk = Desk(intake, journal, self.clock.now, taker)
         if is_new:
             await self.desk.record(self.opened)
-        shells = shells_of(self.opened, assembly, self._opening)
-        kept = kept_market(self.opened, assembly, LocalLink(shells), self._opening("market"))
+        link = link_of(self.opened, assembly, self._opening)
+        kept = kept_market(self.opened, assembly, link, self._opening("market"))
         self.market_loop = Market(
             kept.state,
             kept.log,
@@ -175,6 +177,8 @@ class EmbeddedDesk:
             journal_lag=self.desk.group.waiting,
             actors=tuple(self._actors()),
             build=self.opened.build,
+            hosts=self.market_loop.hosts.number,
+            nodes=await self.nodes(),
             metrics={
                 "flushes_total": float(flushes.number),
                 "flush_seconds_sum": flushes.seconds_sum,
@@ -187,6 +191,19 @@ class EmbeddedDesk:
     async def kill_now(self, level: str, target: str, who: str, why: str) -> None:
         """See `Backend.kill_now`."""
         self.market_loop.stop_trading(KillSet(at=self.clock.now(), level=level, target=target, who=who, why=why))
+
+    async def start_hosts(self, hosts: int) -> None:
+        """See `Backend.start_hosts`. Here a host comes when it is first asked."""
+
+    async def nodes(self) -> tuple[NodeStatus, ...]:
+        """See `Backend.nodes`: this process is all there is."""
+        names = tuple(actor.name for actor in self._actors() if actor.is_alive)
+        return (NodeStatus(node=OWN_NODE, address=LOOPBACK, actors=names),)
+
+    async def set_node(self, node: str, *, is_draining: bool) -> None:
+        """See `Backend.set_node`."""
+        if node != OWN_NODE or is_draining:
+            raise BadInputError(f"expected another node to move to, got the one process of this desk - at {node}")
 
     def _waiting(self) -> list[str]:
         waits = [self._waits] if self._waits else []
@@ -202,8 +219,12 @@ class EmbeddedDesk:
 
     def _actors(self) -> list[ActorStatus]:
         names = [("record", "record"), (f"market {self.opened.symbol}", "market"), ("learner", "learner")]
-        names += [(name, "host") for name in host_names(self.opened.hosts)]
-        return [ActorStatus(name=name, role=role, incarnation=0, is_alive=True) for name, role in names]
+        hosts = self.market_loop.hosts
+        names += [(name, "host") for name in hosts.names]
+        return [
+            ActorStatus(name=name, role=role, incarnation=0, is_alive=True, node=LOOPBACK, node_id=OWN_NODE)
+            for name, role in names
+        ]
 
     def _opening(self, name: str) -> Opening:
         setup = codec.encode(self.opened)

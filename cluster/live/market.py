@@ -23,6 +23,7 @@ from cluster.live.taking import SnapshotTaker
 from router.domain.facts import Fact, KillSet
 from router.domain.played import Cut, Played, Reference
 from router.domain.units import MILLISECOND, SECOND, Nanos
+from scenarios.hosts import Hosts
 from scenarios.live_conductor import LiveConductor
 
 WAIT_MAX_S = 0.5
@@ -30,6 +31,9 @@ WAIT_MAX_S = 0.5
 
 PICTURE_EVERY_NS: Nanos = 50 * MILLISECOND
 """How old a picture of the market may be before another is made, by the wall clock."""
+
+REST_EVERY_NS: Nanos = 10 * SECOND
+"""How often hosts that have nothing to do are told of, by the wall clock."""
 
 _logger = logging.getLogger("anabranch.market")
 
@@ -47,7 +51,8 @@ class MarketState(NamedTuple):
 class Market:
     """One symbol. `tell` is called on the market's thread with each window that the desk must know of.
 
-    `state` is where the log stands as it is given; `taker` takes snapshots of it, between two windows.
+    `state` is where the log stands as it is given; `taker` takes snapshots of it, between two windows;
+    `rest` is told of hosts that have nothing left to do.
     """
 
     def __init__(
@@ -61,7 +66,9 @@ class Market:
         adv: int,
         seed: int,
         taker: SnapshotTaker | None = None,
+        rest: Callable[[tuple[str, ...]], None] = lambda names: None,
     ) -> None:
+        self._rest, self._rested_at = rest, -(2**62)
         self._conductor, self._log, self._clock, self._taker = state.conductor, log, clock, taker
         self._tell, self._see = tell, see
         self._px_unit, self._adv, self._seed = px_unit, adv, seed
@@ -72,6 +79,11 @@ class Market:
         self._bell = threading.Condition()
         self._is_stopping = False
         self._pictured_at: Nanos = -(2**62)
+
+    @property
+    def hosts(self) -> Hosts:
+        """The session's hosts, to be looked at."""
+        return self._conductor.hosts
 
     @property
     def heard(self) -> int:
@@ -154,6 +166,7 @@ class Market:
             # Whoever routes by what it sees has to see at once that probabilities have moved.
             self._show(is_moved=played is not None and bool(played.routing_probabilities))
             self._keep()
+            self._let_rest()
         self._log.close()
 
     def _wait(self) -> tuple[Nanos, int, tuple[tuple[int, Fact], ...]] | None:
@@ -203,6 +216,13 @@ class Market:
                 state = MarketState(self._conductor, tuple(self._untold))
             taker.take(state, self._log.size, self._log.head())
 
+    def _let_rest(self) -> None:
+        """Tell of hosts that have nothing to do, now and then: one that heard of an old order meanwhile is up again."""
+        idle, now = self._conductor.idle_hosts, self._clock.now()
+        if idle and now - self._rested_at >= REST_EVERY_NS * self._clock.speed:
+            self._rested_at = now
+            self._rest(idle)
+
     def _show(self, *, is_moved: bool = False) -> None:
         now = self._clock.now()
         if is_moved or now - self._pictured_at >= PICTURE_EVERY_NS * self._clock.speed:
@@ -230,5 +250,6 @@ class Market:
             exploration=(conductor.setup.exploration.epsilon, conductor.setup.exploration.share),
             limits=conductor.setup.limits if learning is None else learning,
             life_ns=conductor.setup.life_ns,
+            hosts=conductor.hosts.number,
             stale_ns=conductor.setup.stale_ns,
         )

@@ -9,11 +9,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
+from cluster.actors.recipe import Recipe
 from cluster.actors.registry import ClusterRegistry
-from cluster.api.backend import ActorStatus, DeskStatus, MarketPicture
+from cluster.api.backend import ActorStatus, DeskStatus, MarketPicture, NodeStatus
 from cluster.link.cluster_link import Place
 from cluster.live.build import build_text
 from cluster.live.clock import LiveClock
@@ -25,6 +27,7 @@ from router.domain.facts import KillSet, SessionOpened
 from router.domain.requests import Answer, Request
 from router.domain.units import SECOND, Nanos
 from router.orders.journal import Record
+from scenarios.hosts import host_names
 
 STATUS_TIMEOUT_S = 0.8
 PICTURE_AGE_MAX_S = 5.0
@@ -59,10 +62,10 @@ class Finder:
 
 
 class RemoteDesk:
-    """See `cluster.api.backend.Backend`."""
+    """See `cluster.api.backend.Backend`. `recipe` is that of one of the desk's own services."""
 
-    def __init__(self, opened: SessionOpened, registry: ClusterRegistry, token: str) -> None:
-        self.opened = opened
+    def __init__(self, opened: SessionOpened, registry: ClusterRegistry, token: str, recipe: Recipe) -> None:
+        self.opened, self._recipe = opened, recipe
         self._registry, self._token = registry, token
         self._clock = LiveClock(opened.open_at, opened.wall_at, opened.speed)
         self._record = Asking("record", Finder(registry, "record"), token)
@@ -70,6 +73,7 @@ class RemoteDesk:
         self._picture: MarketPicture | None = None
         self._pictured = 0.0
         self._actors: tuple[ActorStatus, ...] = ()
+        self._nodes: tuple[NodeStatus, ...] = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
         self._build = build_text()
@@ -166,6 +170,8 @@ class RemoteDesk:
             journal_lag=lag,
             actors=self._actors,
             build=self._build,
+            hosts=self._picture.hosts if self._picture else self.opened.hosts,
+            nodes=self._nodes,
             metrics=figures,
         )
 
@@ -173,6 +179,20 @@ class RemoteDesk:
         """See `Backend.kill_now`."""
         fact = KillSet(at=self._clock.now(), level=level, target=target, who=who, why=why)
         await self._market.ask("kill", codec.encode(fact), ASK_TIMEOUT_S)
+
+    async def start_hosts(self, hosts: int) -> None:
+        """See `Backend.start_hosts`."""
+        recipes = [self._recipe.host(name) for name in host_names(hosts)]
+        await asyncio.to_thread(self._registry.start, recipes)
+
+    async def nodes(self) -> tuple[NodeStatus, ...]:
+        """See `Backend.nodes`."""
+        found = await asyncio.to_thread(self._registry.nodes)
+        return tuple(NodeStatus(**msgspec.structs.asdict(node)) for node in found)
+
+    async def set_node(self, node: str, *, is_draining: bool) -> None:
+        """See `Backend.set_node`."""
+        await asyncio.to_thread(partial(self._registry.set_node, node, is_draining=is_draining))
 
     async def _watch(self) -> None:
         while True:
@@ -188,6 +208,7 @@ class RemoteDesk:
             with suppress(AnabranchError):
                 lives = await asyncio.to_thread(self._registry.lives)
                 self._actors = tuple(ActorStatus(**msgspec.structs.asdict(life)) for life in lives)
+                self._nodes = await self.nodes()
             await asyncio.sleep(2.0)
 
     def _news(self, topic: str, body: bytes) -> None:

@@ -6,14 +6,16 @@ Rule of this file: everything follows from the `SessionOpened` and the recorded 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cluster.actors.building import learning_limits
 from cluster.live.kept_shells import hosted, recorded
 from cluster.live.snapshots import Opening
+from router.domain import codec
 from router.domain.errors import ConfigError
-from router.domain.facts import SessionOpened
+from router.domain.facts import HostsSet, NodeStateSet, SessionOpened
+from router.orders.journal import Record
 from router.orders.memory_journal import MemoryJournal
 from router.orders.venue_gate import VenueGateLimits
 from scenarios.assembly import (
@@ -27,16 +29,12 @@ from scenarios.assembly import (
     make_venue,
 )
 from scenarios.day import LEARNER
+from scenarios.hosts import HOST, host_names
 from scenarios.link import Link, LocalLink
 from scenarios.live_conductor import LiveConductor
 from scenarios.policies import make_learner
 from scenarios.scenario import HostCrash, Scenario, parse_scenario
 from scenarios.shells import Shell, VenueShell
-
-
-def host_names(hosts: int) -> tuple[str, ...]:
-    """Return the shells that parents are spread over."""
-    return tuple(f"host-{n}" for n in range(hosts))
 
 
 def scenario_of(opened: SessionOpened) -> Scenario:
@@ -73,15 +71,18 @@ def conductor_of(opened: SessionOpened, assembly: Assembly, link: Link) -> LiveC
         make_network(assembly),
         make_impact(assembly),
         make_reactions(assembly),
-        host_names(opened.hosts),
+        opened.hosts,
         make_host_setup(assembly),
         opened.tick_ns,
         VenueGateLimits(opened.children_per_s, opened.children_max, opened.venue_messages_per_s),
     )
 
 
-def shells_of(opened: SessionOpened, assembly: Assembly, opening: Callable[[str], Opening]) -> dict[str, Shell]:
-    """Return every shell of the session for one process, each recovered from the journal of its name."""
+def link_of(opened: SessionOpened, assembly: Assembly, opening: Callable[[str], Opening]) -> LocalLink:
+    """Return a link to every shell of the session in one process, each recovered from the journal of its name.
+
+    Hosts beyond those of the opening come when they are first asked.
+    """
     setup = make_host_setup(assembly)
     shells: dict[str, Shell] = {}
     for spec in assembly.specs:
@@ -89,12 +90,28 @@ def shells_of(opened: SessionOpened, assembly: Assembly, opening: Callable[[str]
     shells[LEARNER] = recorded(make_learner(assembly, LEARNER, opened.policy), opening(LEARNER))
     for name in host_names(opened.hosts):
         shells[name] = hosted(setup, opening(name))
-    return shells
+    return LocalLink(shells, lambda name: hosted(setup, opening(name)) if name.startswith(HOST) else None)
 
 
 def fresh_link(opened: SessionOpened, assembly: Assembly) -> Link:
     """Return a link to new shells in this process, which remember nothing: to play a session again."""
-    return LocalLink(shells_of(opened, assembly, lambda name: Opening(lambda start: MemoryJournal())))
+    return link_of(opened, assembly, lambda name: Opening(lambda start: MemoryJournal()))
+
+
+def hosts_in(opened: SessionOpened, facts: Iterable[Record]) -> int:
+    """Return how many hosts a session has had at most, by the records of its desk: each may have an order yet."""
+    scaled = (codec.decode(record.payload, HostsSet).hosts for record in facts if record.kind == HostsSet.__name__)
+    return max((opened.hosts, *scaled))
+
+
+def draining_in(facts: Iterable[Record]) -> tuple[str, ...]:
+    """Return the nodes that are being drained, by the records of a desk."""
+    states: dict[str, str] = {}
+    for record in facts:
+        if record.kind == NodeStateSet.__name__:
+            said = codec.decode(record.payload, NodeStateSet)
+            states[said.node] = said.state
+    return tuple(node for node, state in states.items() if state == "DRAINING")
 
 
 def px_unit_of(assembly: Assembly) -> str:

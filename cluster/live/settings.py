@@ -36,12 +36,10 @@ from cluster.api.options import ApiOptions, api_options
 from cluster.config import LIVE_TABLES
 from cluster.live.clock import SPEED_MAX
 from router.domain.errors import ConfigError
+from router.domain.requests import HOSTS_MAX
 from router.domain.units import MILLISECOND, Micros, Nanos
 from router.risk.limits import ANY, Permission, RiskLimits, limits_from_table
 from scenarios.keys import Part, with_known_keys
-
-HOSTS_MAX = 64
-"""Beyond some tens of actor processes a machine does nothing else."""
 
 MICROS = 1_000_000
 

@@ -17,6 +17,8 @@ from cluster.live.process import Running
 from cluster.live.remote import RemoteDesk
 from cluster.live.reopening import base_limits
 from cluster.live.starting import opened_in, registry_of, settings_in
+from cluster.live.steering import steer
+from cluster.live.told import Steer
 from cluster.live.wire import Push
 from router.domain import codec
 from router.domain.errors import LinkError
@@ -40,7 +42,9 @@ class _Gateway:
         self._desk, self._server = desk, server
 
     async def answer(self, word: str, body: bytes, push: Push) -> bytes:
-        """Answer where the door is."""
+        """Answer where the door is; or carry out what is wanted of the cluster, and answer what the record says."""
+        if word == "steer":
+            return codec.encode(await steer(self._desk, codec.decode(body, Steer)))
         if word == "reload":
             self._server.reload_keys()
         elif word != "url":
@@ -55,7 +59,7 @@ class _Gateway:
 
 async def start_gateway(recipe: Recipe) -> Running:
     """Return the gateway of a desk."""
-    desk = RemoteDesk(opened_in(recipe), registry_of(recipe), recipe.token)
+    desk = RemoteDesk(opened_in(recipe), registry_of(recipe), recipe.token, recipe)
     await desk.start()
     settings = settings_in(recipe).settings()
     options = msgspec.structs.replace(

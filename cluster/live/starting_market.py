@@ -5,9 +5,12 @@ Rule of this file: it is made from its recipe and its log alone, so that its nex
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 from cluster.actors.recipe import Recipe
+from cluster.actors.registry import ClusterRegistry
 from cluster.journal.sqlite import SqliteJournal
 from cluster.link.cluster_link import StreamLink
 from cluster.live.clock import LiveClock
@@ -20,6 +23,7 @@ from cluster.live.session import assembly_of, px_unit_of
 from cluster.live.snapshots import Opening, Snapshots
 from cluster.live.starting import data_of, opened_in, registry_of
 from cluster.live.wire import Asking
+from router.domain.errors import AnabranchError
 
 
 async def start_market(recipe: Recipe) -> Running:
@@ -45,6 +49,7 @@ async def start_market(recipe: Recipe) -> Running:
             assembly.setup.adv,
             opened.seed,
             kept.taker,
+            lambda names: _rest(registry, names),
         )
 
     service = MarketService(
@@ -52,3 +57,13 @@ async def start_market(recipe: Recipe) -> Running:
     )
     await service.start()
     return service
+
+
+def _rest(registry: ClusterRegistry, names: tuple[str, ...]) -> None:
+    """Let hosts end that have nothing to do. The market waits for nobody: where it fails, it is told again later."""
+
+    def ask() -> None:
+        with suppress(AnabranchError):
+            registry.rest(names)
+
+    threading.Thread(target=ask, name="rest", daemon=True).start()

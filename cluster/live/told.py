@@ -18,10 +18,12 @@ from pathlib import Path
 import msgspec
 
 from cluster.actors.lives import Life
+from cluster.actors.node import Node
 from cluster.live.folder import is_held
-from cluster.live.wire import Answering, Push, ask_once
+from cluster.live.wire import Answering, Push, ask_bytes
 from router.domain import codec
 from router.domain.errors import AnabranchError, LinkError
+from router.domain.requests import Answer
 from router.domain.units import Nanos
 
 STATUS_FILE = "up.json"
@@ -30,6 +32,9 @@ STATUS_FILE = "up.json"
 HOST = "127.0.0.1"
 LIVES_TIMEOUT_S = 3.0
 ASK_TIMEOUT_S = 6.0
+STEER_TIMEOUT_S = 180.0
+"""New hosts answer before anybody is told that there are more."""
+
 STOP_TIMEOUT_S = 5.0
 
 
@@ -58,13 +63,30 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     actors: tuple[Life, ...]
     at: Nanos
     fault: str = ""
+    nodes: tuple[Node, ...] = ()
+
+
+class Steer(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody at this machine wants of the cluster: so many `hosts`, or a `node` drained or open again."""
+
+    who: str
+    why: str
+    hosts: int = 0
+    node: str = ""
+    is_draining: bool = True
 
 
 class Telling:
-    """Answers how the desk is, in a thread of its own, while the block runs. `lives` asks the supervisor."""
+    """Answers how the desk is, in a thread of its own, while the block runs. `lives` and `nodes` ask the
+    supervisor; `steer` hands on what is wanted of the cluster (`Steer`) and returns an encoded `Answer`."""
 
-    def __init__(self, lives: Callable[[], Sequence[Life]]) -> None:
-        self._lives = lives
+    def __init__(
+        self,
+        lives: Callable[[], Sequence[Life]],
+        nodes: Callable[[], Sequence[Node]] = tuple,
+        steer: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        self._lives, self._nodes, self._steer = lives, nodes, steer
         self._last = Told(actors=(), at=0, fault="nobody has been asked yet")
         self._loop = asyncio.new_event_loop()
         self.secret = secrets.token_hex(32)
@@ -90,11 +112,14 @@ class Telling:
             await asyncio.wait(rest, timeout=STOP_TIMEOUT_S / 2)
 
     async def _answer(self, word: str, body: bytes, push: Push) -> bytes:
+        if word == "steer" and self._steer is not None:
+            return await asyncio.to_thread(self._steer, body)
         if word != "status":
-            raise LinkError(f"expected the word status, got {word!r}")
+            raise LinkError(f"expected the word status or steer, got {word!r}")
         try:
-            lives = await asyncio.wait_for(asyncio.to_thread(self._lives), LIVES_TIMEOUT_S)
-            self._last = Told(actors=tuple(lives), at=time.time_ns())
+            asked = asyncio.to_thread(lambda: (tuple(self._lives()), tuple(self._nodes())))
+            lives, nodes = await asyncio.wait_for(asked, LIVES_TIMEOUT_S)
+            self._last = Told(actors=lives, at=time.time_ns(), nodes=nodes)
         except TimeoutError:
             self._last = msgspec.structs.replace(self._last, fault=f"no word in {LIVES_TIMEOUT_S:.0f} s")
         except AnabranchError as exc:
@@ -127,8 +152,22 @@ def ask_told(status: UpStatus) -> Told:
     Raises:
         LinkError: it does not answer.
     """
-    said = ask_once("who holds the desk up", (HOST, status.port), "status", status.secret, ASK_TIMEOUT_S)
-    return msgspec.convert(said, Told)
+    return codec.decode(_ask(status, "status", b"", ASK_TIMEOUT_S), Told)
+
+
+def steer_told(status: UpStatus, steer: Steer) -> Answer:
+    """Ask who holds the desk up for another number of hosts, or to drain a node; return what the record answers.
+
+    Raises:
+        LinkError: it does not answer, or an actor cannot be started.
+        BadInputError: no such node, or a number of hosts that cannot be.
+    """
+    said = _ask(status, "steer", codec.encode(steer), STEER_TIMEOUT_S)
+    return codec.decode(said, Answer)  # type: ignore[arg-type]
+
+
+def _ask(status: UpStatus, word: str, body: bytes, timeout_s: float) -> bytes:
+    return ask_bytes("who holds the desk up", (HOST, status.port), word, status.secret, body, timeout_s)
 
 
 def is_gone(pid: int) -> bool:

@@ -272,6 +272,16 @@ def ask_once(
     Raises:
         LinkError: nobody answers.
     """
+    return msgspec.msgpack.decode(ask_bytes(name, address, word, token, b"", timeout_s))
+
+
+def ask_bytes(name: str, address: tuple[str, int], word: str, token: str, body: bytes, timeout_s: float) -> bytes:
+    """Ask one question and leave; the answer is as it came.
+
+    Raises:
+        LinkError: nobody answers.
+        AnabranchError: what the other side raised, as the same class.
+    """
 
     async def find(was_lost: bool) -> tuple[str, int]:
         return address
@@ -279,8 +289,8 @@ def ask_once(
     async def ask() -> bytes:
         line = Asking(name, find, token)
         try:
-            return await line.ask(word, b"", timeout_s)
+            return await line.ask(word, body, timeout_s)
         finally:
             await line.close()
 
-    return msgspec.msgpack.decode(asyncio.run(ask()))
+    return asyncio.run(ask())

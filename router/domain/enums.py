@@ -158,6 +158,13 @@ class SessionState(_Upper):
     DOWN = auto()
 
 
+class NodeState(_Upper):
+    """What a node of the cluster is for."""
+
+    OPEN = auto()
+    DRAINING = auto()
+
+
 class AllocationMode(_Upper):
     """How a policy's numbers become quantities."""
 

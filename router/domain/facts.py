@@ -163,6 +163,23 @@ class VenueStateSet(_Fact, frozen=True, tag=True):
     why: str
 
 
+class HostsSet(_Fact, frozen=True, tag=True):
+    """From now on new orders are spread over so many hosts."""
+
+    hosts: int
+    who: str
+    why: str
+
+
+class NodeStateSet(_Fact, frozen=True, tag=True):
+    """A node of the cluster is OPEN, or DRAINING: nothing of the desk is to live on it."""
+
+    node: str
+    state: str
+    who: str
+    why: str
+
+
 class AccountStateSet(_Fact, frozen=True, tag=True):
     """An account is ACTIVE, REDUCING or HALTED."""
 
@@ -296,6 +313,8 @@ Fact = (
     | KillSet
     | RearmAsked
     | VenueStateSet
+    | HostsSet
+    | NodeStateSet
     | AccountStateSet
     | ModelSteered
     | LimitSet
@@ -316,6 +335,7 @@ HEARD = (
     KillSet,
     RearmAsked,
     VenueStateSet,
+    HostsSet,
     AccountStateSet,
     ModelSteered,
     LimitSet,

@@ -98,6 +98,28 @@ class SetVenueState(_Request, frozen=True, tag="set_venue_state"):
     why: str
 
 
+HOSTS_MAX = 64
+"""The most hosts of a desk: beyond some tens of actor processes a machine does nothing else."""
+
+NODE_MAX = 128
+"""The longest id of a node, in characters: those of Ray have 56."""
+
+
+class ScaleHosts(_Request, frozen=True, tag="scale_hosts"):
+    """Spread new orders over so many hosts from now on; orders that are there stay where they are."""
+
+    hosts: int
+    why: str
+
+
+class SetNodeState(_Request, frozen=True, tag="set_node_state"):
+    """OPEN, or DRAINING: what lives on the node moves to others, and nothing is placed on it."""
+
+    node: str
+    state: str
+    why: str
+
+
 class SetAccountState(_Request, frozen=True, tag="set_account_state"):
     """ACTIVE, REDUCING (only what lowers a position) or HALTED (nothing new)."""
 
@@ -160,6 +182,8 @@ Request = (
     | Kill
     | Rearm
     | SetVenueState
+    | ScaleHosts
+    | SetNodeState
     | SetAccountState
     | SteerModel
     | SetLimit

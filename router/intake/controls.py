@@ -11,17 +11,22 @@ from typing import Any
 import msgspec
 
 from router.domain import facts
+from router.domain.enums import NodeState
 from router.domain.errors import BadInputError, bad_value
 from router.domain.orders import ParentOrder
 from router.domain.requests import (
+    HOSTS_MAX,
+    NODE_MAX,
     Answer,
     Kill,
     Noted,
     NotFound,
     Rearm,
     ReenableStrategy,
+    ScaleHosts,
     SetAccountState,
     SetLimit,
+    SetNodeState,
     SetVenueState,
     SteerModel,
 )
@@ -67,6 +72,28 @@ def _set_venue(desk: DeskState, request: SetVenueState, now: Nanos) -> Answer:
     who = request.principal.name
     desk.decide(
         facts.VenueStateSet(at=now, mic=request.mic, state=state, who=who, why=_why(request.why)),
+        request.correlation_id,
+    )
+    return Noted()
+
+
+def _scale(desk: DeskState, request: ScaleHosts, now: Nanos) -> Answer:
+    if not 1 <= request.hosts <= HOSTS_MAX:
+        raise BadInputError(bad_value("hosts", f"1 to {HOSTS_MAX}", request.hosts))
+    desk.decide(
+        facts.HostsSet(at=now, hosts=request.hosts, who=request.principal.name, why=_why(request.why)),
+        request.correlation_id,
+    )
+    return Noted()
+
+
+def _set_node(desk: DeskState, request: SetNodeState, now: Nanos) -> Answer:
+    """Which nodes there are the cluster alone knows: whoever asks has looked."""
+    state, who = _member(NodeState, request.state, "state"), request.principal.name
+    if not 1 <= len(request.node) <= NODE_MAX:
+        raise BadInputError(bad_value("node", f"an id of 1 to {NODE_MAX} characters", request.node))
+    desk.decide(
+        facts.NodeStateSet(at=now, node=request.node, state=state, who=who, why=_why(request.why)),
         request.correlation_id,
     )
     return Noted()
@@ -153,6 +180,8 @@ CONTROL_HANDLERS: dict[type, Callable[[DeskState, Any, Nanos], Answer]] = {
     Kill: _kill,
     Rearm: _rearm,
     SetVenueState: _set_venue,
+    ScaleHosts: _scale,
+    SetNodeState: _set_node,
     SetAccountState: _set_account,
     SteerModel: _steer,
     SetLimit: _set_limit,

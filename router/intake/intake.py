@@ -62,6 +62,16 @@ class Intake:
         """The limits in force."""
         return self._state.limits
 
+    @property
+    def hosts(self) -> int:
+        """Over how many hosts new orders are spread; 0 before a session."""
+        return self._state.hosts
+
+    @property
+    def draining(self) -> tuple[str, ...]:
+        """The nodes that nothing of the desk is to live on, in the order of their ids."""
+        return tuple(sorted(self._state.draining))
+
     def symbols(self) -> tuple[str, ...]:
         """Return the symbols that are traded."""
         return tuple(self._state.symbols)

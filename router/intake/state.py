@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from router.domain import codec, facts
+from router.domain.enums import NodeState
 from router.domain.events import ChildAcknowledged, ChildRejected, ChildSent, ChildTraded, Event, ParentDone
 from router.domain.facts import Fact, account_stream, market_stream
 from router.domain.played import Reference
@@ -57,6 +58,10 @@ class DeskState:
         """The last window of each symbol that is recorded."""
         self.lifted: dict[tuple[str, str], Nanos] = {}
         """When each kill was last lifted, by (level, target)."""
+        self.hosts = 0
+        """Over how many hosts new orders are spread; 0 before a session."""
+        self.draining: dict[str, Nanos] = {}
+        """Nodes that nothing of the desk is to live on, and since when."""
         self.entries: list[tuple[str, Draft]] = []
 
     def decide(self, fact: Fact, correlation_id: str = "") -> None:
@@ -128,9 +133,10 @@ class DeskState:
         return is_fresh and reference is not None and bool(reference.bid_px and reference.ask_px)
 
     def digest(self) -> str:
-        """Return the SHA-256 of the orders, the switches and the exposure."""
+        """Return the SHA-256 of the orders, the switches, the exposure and where actors may live."""
         state = [(name, msgspec.structs.astuple(entry)) for name, entry in self.book.orders.items()]
-        parts = (state, self.gate.board.snapshot(), self.gate.exposure.snapshot(), sorted(self.windows.items()))
+        risk = self.gate.board.snapshot(), self.gate.exposure.snapshot()
+        parts = (state, *risk, sorted(self.windows.items()), self.hosts, sorted(self.draining.items()))
         return hashlib.sha256(codec.encode(parts)).hexdigest()
 
     def _take(self, fact: Fact, correlation_id: str) -> None:
@@ -183,6 +189,15 @@ class DeskState:
     def _venue_set(self, fact: facts.VenueStateSet, correlation_id: str) -> None:
         self.gate.board.set_venue(fact.mic, VenueState(fact.state), fact.who, fact.why, fact.at)
 
+    def _hosts_set(self, fact: facts.HostsSet, correlation_id: str) -> None:
+        self.hosts = fact.hosts
+
+    def _node_set(self, fact: facts.NodeStateSet, correlation_id: str) -> None:
+        if fact.state == NodeState.DRAINING:
+            self.draining.setdefault(fact.node, fact.at)
+        else:
+            self.draining.pop(fact.node, None)
+
     def _account_set(self, fact: facts.AccountStateSet, correlation_id: str) -> None:
         self.gate.board.set_account(fact.account, TradingState(fact.state), fact.who, fact.why, fact.at)
 
@@ -204,6 +219,7 @@ class DeskState:
         if known is not None:
             self.symbols[fact.symbol] = known._replace(open_at=fact.open_at, close_at=fact.close_at)
         self.windows[fact.symbol] = -1
+        self.hosts = fact.hosts
 
 
 def limit_value(text: str) -> Any:
@@ -250,6 +266,8 @@ _TAKERS: dict[type, Callable[[DeskState, Any, str], None]] = {
     facts.KillSet: DeskState._killed,
     facts.RearmAsked: DeskState._rearmed,
     facts.VenueStateSet: DeskState._venue_set,
+    facts.HostsSet: DeskState._hosts_set,
+    facts.NodeStateSet: DeskState._node_set,
     facts.AccountStateSet: DeskState._account_set,
     facts.LimitSet: DeskState._limit_set,
     facts.StrategyStopped: DeskState._strategy_stopped,

@@ -1,6 +1,7 @@
 """A whole desk behind a real server on a loopback port, in a thread of its own: what tests of the API talk to.
 
-Rule of this file: nothing is pretended. Intake, journal, market and door are the real ones; only Ray is not there.
+Rule of this file: nothing is pretended. Intake, journal, market and door are the real ones; only Ray is not there, and
+so the nodes of its cluster are two that are told of.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import aiohttp
 import msgspec
 
 from cluster.api.app import make_app
-from cluster.api.backend import Backend
+from cluster.api.backend import Backend, NodeStatus
 from cluster.api.door import DOOR, Door
 from cluster.api.serve import serve
 from cluster.live.embedded import EmbeddedDesk
-from cluster.live.settings import live_settings
+from cluster.live.settings import LiveSettings, live_settings
+from router.domain.requests import Answer, Request, ScaleHosts, SetNodeState
 
 READY_WITHIN_S = 120.0
 """Kernels that nobody has compiled yet are compiled first."""
@@ -37,6 +39,45 @@ reference_stale_ns = 60_000_000_000
 """Tests send alike orders, and fast; and a market that compiles its kernels stands still meanwhile."""
 
 
+class TwoNodes(EmbeddedDesk):
+    """A desk that says it is on the first of two nodes, and keeps what it is asked of hosts and nodes, in order."""
+
+    def __init__(self, settings: LiveSettings) -> None:
+        super().__init__(settings)
+        self.placed: list[tuple[Any, ...]] = []
+        self.draining: set[str] = set()
+        self.fault: Exception | None = None
+        """Why no host starts and no node is told of, while there is one."""
+
+    async def ask(self, request: Request) -> Answer:
+        answer = await super().ask(request)
+        if isinstance(request, ScaleHosts | SetNodeState):
+            self.placed.append(("ask", type(request).__name__, getattr(request, "state", "")))
+        return answer
+
+    async def start_hosts(self, hosts: int) -> None:
+        self._fail()
+        await super().start_hosts(hosts)
+        self.placed.append(("start_hosts", hosts))
+
+    async def nodes(self) -> tuple[NodeStatus, ...]:
+        (here,) = await super().nodes()
+        rows = (("node-a", "10.0.0.1", here.actors), ("node-b", "10.0.0.2", ()))
+        return tuple(
+            NodeStatus(node=node, address=address, is_draining=node in self.draining, actors=there)
+            for node, address, there in rows
+        )
+
+    async def set_node(self, node: str, *, is_draining: bool) -> None:
+        self._fail()
+        self.placed.append(("set_node", node, is_draining))
+        (self.draining.add if is_draining else self.draining.discard)(node)
+
+    def _fail(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+
 class ServedDesk:
     """A desk that is served while the block lasts. `wrap` may put something between the door and the desk."""
 
@@ -47,7 +88,7 @@ class ServedDesk:
         api: str = "is_open = true",
         live: str = 'scenario = "smoke"',
         risk: str = RISK,
-        wrap: Callable[[EmbeddedDesk], Backend] = lambda desk: desk,
+        wrap: Callable[[TwoNodes], Backend] = lambda desk: desk,
     ) -> None:
         file = folder / "anabranch.toml"
         file.write_text(f"[live]\n{live}\n[risk]\n{risk}\n[api]\nport = 0\n{api}\n", encoding="utf-8")
@@ -58,6 +99,7 @@ class ServedDesk:
         self._thread = threading.Thread(target=self._run, name="served desk")
         self.url = ""
         self.door: Door
+        self.desk: TwoNodes
 
     def __enter__(self) -> ServedDesk:
         self._thread.start()
@@ -94,7 +136,7 @@ class ServedDesk:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        desk = EmbeddedDesk(self.settings)
+        desk = self.desk = TwoNodes(self.settings)
         await desk.start()
         app = make_app(self._wrap(desk), self.settings.api)
         self.door = app[DOOR]

@@ -24,7 +24,7 @@ class FaultyDesk:
         self.is_after = False
         """Whether the request is done before the fault."""
         self.killed: list[tuple[str, str]] = []
-        for name in ("read", "follow", "market", "now", "symbols"):
+        for name in ("read", "follow", "market", "now", "symbols", "nodes"):
             setattr(self, name, getattr(desk, name))
 
     async def ask(self, request: Request) -> Answer:

@@ -129,6 +129,10 @@ async def test_desk_wide_resources_are_for_operators(served: ServedDesk) -> None
     assert (
         await by(served, "olga", "PATCH", "/v1/parameters", {"key": "qty_max", "value": "5", "why": "x"})
     ).status == 403
+    for path, body in (("scale", {"hosts": 2}), ("drain", {"node": "node-b"}), ("drain", {"node": "nowhere"})):
+        for who in ("ada", "rex", "rob"):
+            assert (await by(served, who, "POST", f"/v1/cluster/{path}", body | {"why": "x"})).status == 403
+    assert (await by(served, "olga", "POST", "/v1/cluster/scale", {"hosts": 2, "why": "x"})).status == 202
     assert (await by(served, "olga", "POST", "/v1/accounts/ADA-1/state", {"state": "halted", "why": "x"})).status == 404
 
 

@@ -20,7 +20,7 @@ class HeldDesk:
     def __init__(self, desk: EmbeddedDesk) -> None:
         self._desk = desk
         self.is_free = threading.Event()
-        for name in ("ask", "read", "market", "now", "symbols", "status", "kill_now"):
+        for name in ("ask", "read", "market", "now", "symbols", "status", "kill_now", "start_hosts"):
             setattr(self, name, getattr(desk, name))
 
     async def follow(self, start: int) -> AsyncIterator[list[Record]]:
@@ -56,6 +56,9 @@ async def test_reads_wait_for_the_views_and_orders_do_not(held: tuple[ServedDesk
     assert (await ask(served.url, "DELETE", "/v1/orders/P1")).status == 202
     assert (await ask(served.url, "GET", "/v1/clock")).status == 200
     assert (await ask(served.url, "GET", "/healthz")).status == 200
+    assert (await ask(served.url, "POST", "/v1/cluster/scale", {"hosts": 3, "why": "busy"})).status == 202
+    shown = (await ask(served.url, "GET", "/v1/cluster")).json()
+    assert (shown["hosts_since"], shown["hosts_who"], shown["hosts_why"]) == (None, "", "")
 
     desk.is_free.set()
 
@@ -64,6 +67,11 @@ async def test_reads_wait_for_the_views_and_orders_do_not(held: tuple[ServedDesk
 
     assert await until(is_shown)
     assert (await ask(served.url, "GET", "/v1/orders/P1")).json()["client_order_id"] == "early"
+
+    async def is_said() -> bool:
+        return bool((await ask(served.url, "GET", "/v1/cluster")).json()["hosts_why"] == "busy")
+
+    assert await until(is_said)
 
 
 @pytest.mark.parametrize("media", ["application/json", "application/json; charset=utf-8"])

@@ -87,6 +87,29 @@ def busted(number: int, exec_ref_id: str, cum: int) -> facts.ExecutionBusted:
     )
 
 
+def session() -> facts.SessionOpened:
+    return facts.SessionOpened(
+        at=6,
+        symbol="SMOK",
+        open_at=6,
+        close_at=10**12,
+        wall_at=6,
+        speed=1.0,
+        scenario_name="smoke",
+        scenario_text="",
+        scenario_path="",
+        seed=1,
+        policy="censored",
+        hosts=2,
+        build="test",
+        tick_ns=1,
+        window_ns=1,
+        exploration_budget_bps=1.0,
+        probability_change_max=0.5,
+        venue_share_max=1.0,
+    )
+
+
 def records_of(said: Sequence[Fact]) -> list[Record]:
     journal = MemoryJournal()
     seqs: dict[str, int] = {}
@@ -140,6 +163,21 @@ def test_views_do_not_depend_on_how_records_are_grouped(sizes: list[int]) -> Non
         assert found(whole, parent_id) == found(parts, parent_id)
     assert (whole.kills, whole.frozen, whole.limits) == (parts.kills, parts.frozen, parts.limits)
     assert whole.account_seqs == parts.account_seqs == {"A": 5, "B": 2}
+
+
+def test_hosts_and_nodes_are_what_was_last_said_and_a_new_session_has_its_own_hosts() -> None:
+    said: tuple[Fact, ...] = (
+        facts.HostsSet(at=1, hosts=4, who="olga", why="busy"),
+        facts.NodeStateSet(at=2, node="n1", state="DRAINING", who="olga", why="disk"),
+        facts.HostsSet(at=3, hosts=3, who="rex", why="less busy"),
+        facts.NodeStateSet(at=4, node="n1", state="OPEN", who="rex", why="new disk"),
+        facts.NodeStateSet(at=5, node="n2", state="DRAINING", who="rex", why="its turn"),
+    )
+    views = views_of(said)
+    assert views.hosts == said[2]
+    assert views.node_states == {"n1": said[3], "n2": said[4]}
+    views.apply([msgspec.structs.replace(record, offset=9) for record in records_of([session()])])
+    assert (views.hosts, len(views.node_states)) == (None, 2)
 
 
 def test_records_that_come_twice_change_nothing() -> None:

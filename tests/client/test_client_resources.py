@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +28,7 @@ from anabranch import (
     RouteBody,
     RoutingBlock,
     Snapshot,
+    UnknownOutcome,
     UnreachableError,
     UsageError,
 )
@@ -175,6 +177,16 @@ def call_every_other(ada: Client, rita: Client) -> None:
     (learner,) = ada.learners()
     assert ada.learner(learner.learner_id).policy == learner.policy
     assert sum(learner.sides[0].routing_probabilities.values()) == pytest.approx(1.0)
+    assert rita.scale_hosts(3, "a test").waits_for == ""
+    assert any(ada.cluster().hosts == 3 for _ in range(1_000))
+    here, there = ada.cluster().nodes
+    rita.drain_node(there.node, "a test")
+    assert [one.is_draining for one in ada.cluster().nodes] == [False, True]
+    with pytest.raises(ConflictError):
+        rita.drain_node(here.node, "no other would be left")
+    rita.open_node(there.node, "it is over")
+    with pytest.raises(NotFoundError):
+        rita.drain_node("nowhere", "a test")
     rita.steer_learner(learner.learner_id, "freeze", "a test")
     rita.steer_learner(learner.learner_id, "unfreeze", "it is over")
     before = {one.key: one.value for one in ada.limits()}
@@ -248,6 +260,30 @@ def test_bad_shape_names_its_place(desk: ServedDesk) -> None:
 def test_desk_that_is_not_ready_is_waited_for_and_its_reasons_are_said() -> None:
     with Client("http://127.0.0.1:1") as client, pytest.raises(UnreachableError, match=r"ready within 0\.3 s"):
         client.wait_until_ready(0.3)
+
+
+async def test_hosts_that_start_slowly_are_waited_for_and_nothing_else_is() -> None:
+    done = asyncio.Event()
+
+    async def started(request: web.Request) -> web.Response:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), 0.5)
+        return web.json_response({"count": 0, "waits_for": ""}, status=202)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", started)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        options = ClientOptions(timeout_s=0.1, deadline_s=0.2)
+        async with AsyncClient(f"http://127.0.0.1:{runner.addresses[0][1]}", options=options) as client:
+            assert (await client.scale_hosts(4, "a test")).waits_for == ""
+            with pytest.raises(UnknownOutcome):
+                await client.drain_node("n1", "a test")
+    finally:
+        done.set()
+        await runner.cleanup()
 
 
 async def test_answer_that_is_none_of_ours_is_not_taken_for_one() -> None:

@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import ClientSession, CookieJar, TCPConnector, web
 
 from cluster.api.asked import PRINCIPAL
-from cluster.api.backend import DeskStatus, MarketPicture
+from cluster.api.backend import DeskStatus, MarketPicture, NodeStatus
 from cluster.api.door import DOOR, Door
 from cluster.api.door_routes import door_routes
 from cluster.api.middle import install
@@ -80,6 +80,15 @@ class NoDesk:
         raise LinkError("there is no desk")
 
     async def kill_now(self, level: str, target: str, who: str, why: str) -> None:
+        raise LinkError("there is no desk")
+
+    async def start_hosts(self, hosts: int) -> None:
+        raise LinkError("there is no desk")
+
+    async def nodes(self) -> tuple[NodeStatus, ...]:
+        raise LinkError("there is no desk")
+
+    async def set_node(self, node: str, *, is_draining: bool) -> None:
         raise LinkError("there is no desk")
 
 

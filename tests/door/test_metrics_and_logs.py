@@ -6,11 +6,12 @@ import json
 import logging
 from pathlib import Path
 
+import msgspec
 import pytest
 from door_kit import SECRETS, opened, signed
 from prometheus_client.parser import text_string_to_metric_families
 
-from cluster.api.backend import ActorStatus, DeskStatus
+from cluster.api.backend import ActorStatus, DeskStatus, NodeStatus
 from cluster.api.metrics import DoorMetrics
 from cluster.live.logs import setup_logs
 from router.domain.errors import ConfigError
@@ -54,6 +55,25 @@ def test_dead_actor_is_not_shown_as_alive() -> None:
     found = samples(metrics.text())
     assert found["anabranch_ready[]"] == 0
     assert not any(name.startswith("anabranch_actor_up") for name in found)
+
+
+def test_resting_host_is_no_dead_one_and_nodes_are_shown_while_they_are_there() -> None:
+    metrics = DoorMetrics()
+    rests = ActorStatus(name="host-3", role="host", incarnation=1, is_alive=False, is_resting=True)
+    nodes = (NodeStatus(node="n1", address="a"), NodeStatus(node="n2", address="b", is_alive=False, is_draining=True))
+    status = DeskStatus(
+        waits_for=(), market_at=5, wall_at=5, speed=1.0, journal_size=7, journal_lag=0, actors=(rests,), hosts=3,
+        nodes=nodes,
+    )  # fmt: skip
+    metrics.desk(status, [])
+    found = samples(metrics.text())
+    assert not any(name.startswith("anabranch_actor_up") for name in found)
+    assert found["anabranch_hosts[]"] == 3
+    for node, is_up, is_draining in (("n1", 1, 0), ("n2", 0, 1)):
+        label = f"[('node', '{node}')]"
+        assert (found[f"anabranch_node_up{label}"], found[f"anabranch_node_draining{label}"]) == (is_up, is_draining)
+    metrics.desk(msgspec.structs.replace(status, nodes=nodes[:1]), [])
+    assert "anabranch_node_up[('node', 'n2')]" not in samples(metrics.text())
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ CHANGES: dict[tuple[str, str], set[str]] = {
     ("DELETE", "/v1/orders"): WORKERS,
     ("POST", "/v1/kill"): DESK,
     ("POST", "/v1/rearm"): DESK,
+    ("POST", "/v1/cluster/scale"): {"operator"},
+    ("POST", "/v1/cluster/drain"): {"operator"},
     ("DELETE", "/v1/session"): EVERYONE,
 }
 """Those whose wrong row would hurt most, in full; of the others who may is looked at by kind below."""

@@ -10,7 +10,16 @@ from cluster.live.freezing import frozen, thawed
 from cluster.live.log import MarketLog
 from cluster.live.session import assembly_of, fresh_link
 from router.domain.events import ChildIntended, ChildRejected, ParentDone
-from router.domain.facts import CancelAsked, Fact, KillSet, RearmAsked, ReplaceAsked, SessionOpened, VenueStateSet
+from router.domain.facts import (
+    CancelAsked,
+    Fact,
+    HostsSet,
+    KillSet,
+    RearmAsked,
+    ReplaceAsked,
+    SessionOpened,
+    VenueStateSet,
+)
 from router.domain.played import Cut, Played
 from router.domain.units import MILLISECOND, SECOND
 from router.orders.memory_journal import MemoryJournal
@@ -75,6 +84,42 @@ def test_same_cuts_give_the_same_session_on_any_number_of_hosts_of_its_parents()
     assert sessions[0] == sessions[1]
     events = [event for played in sessions[0] for event in played.events]
     assert sum(isinstance(event, ChildIntended) for event in events) > 10
+
+
+def scaled(*hosts: int) -> tuple[list[Played], LiveConductor, MarketLog]:
+    """A session whose hosts are set before these windows: 3, 12 and 24."""
+    opened = session()
+    assembly = assembly_of(opened, None)
+    log = MarketLog(fresh_link(opened, assembly), MemoryJournal())
+    market, told = conductor(opened, assembly, log), []
+    for window, number in zip((3, 12, 24), hosts, strict=True):
+        told += play(market, log, opened, window)
+        fact = HostsSet(at=market.now, hosts=number, who="ann", why="busy")
+        told.append(market.step(market.now + MILLISECOND, market.heard + 1, ((market.heard, fact),)))
+    told += play(market, log, opened)
+    return [played for played in told if played is not None], market, log
+
+
+def test_on_how_many_hosts_orders_are_spread_shows_nowhere_else() -> None:
+    still, one, _ = scaled(2, 2, 2)
+    moved, other, _ = scaled(5, 1, 3)
+    assert moved == still
+    assert {one.plan.host_of[f"P{n}"] for n in range(1, 6)} == {"host-0", "host-1"}
+    assert [other.plan.host_of[f"P{n}"] for n in range(1, 9)] == [f"host-{n}" for n in (0, 1, 2, 3, 4, 2, 0, 1)]
+
+
+def test_a_host_beyond_those_in_use_rests_once_its_last_order_is_over() -> None:
+    opened = session()
+    market = market_of(opened)
+    asked = [accepted(order(n, opened, market.now + SECOND), market.now) for n in (1, 2)]
+    fewer = HostsSet(at=market.now, hosts=1, who="ann", why="quiet")
+    market.step(market.now + MILLISECOND, 3, tuple(enumerate((*asked, fewer))))
+    assert market.idle_hosts == ()
+    gone = CancelAsked(at=market.now, account="A", parent_id="P2", who="bob", reason="client")
+    market.step(market.now + MILLISECOND, 4, ((3, gone),))
+    while market.open_orders == 2:
+        market.step()
+    assert market.idle_hosts == ("host-1",)
 
 
 class _Cut(Exception):

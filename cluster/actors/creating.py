@@ -1,0 +1,76 @@
+"""Creates the process of an actor on Ray.
+
+Rule of this file: a process is named, detached and restarted by nobody but the supervisor; the class that it runs
+follows from its role alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import ray
+
+from cluster.actors.process import ShellProcess
+from cluster.actors.recipe import SHELLS, Recipe
+from cluster.live.process import LiveProcess
+
+ACTOR_CPUS = 0.01
+"""Actors with no CPU share ignore how Ray is asked to spread them."""
+
+CALLS_MAX = 6
+"""Calls that an actor answers at once: one stays open for as long as it lives, one while it is built or closed."""
+
+
+class NodeProcess(ShellProcess):
+    """The process of a shell on its node: where streams are the link, it listens there and nowhere else."""
+
+    def open(self) -> tuple[str, int] | None:
+        """Return the address of its stream, if any, when the shell is built.
+
+        Raises:
+            AnabranchError: why the shell cannot be built.
+        """
+        self.ready()
+        return self.listen(ray.util.get_node_ip_address()) if self._recipe.link == "stream" else None
+
+    def node(self) -> str:
+        """Return the id of the node that it is on."""
+        return own_node()
+
+
+class NodeService(LiveProcess):
+    """The process of a service on its node."""
+
+    def node(self) -> str:
+        """Return the id of the node that it is on."""
+        return own_node()
+
+
+_SHELL = ray.remote(NodeProcess)
+_SERVICE = ray.remote(NodeService)
+
+
+def create(recipe: Recipe, namespace: str, strategy: Any) -> Any:
+    """Return the handle of a new process, placed as Ray is told by `strategy`.
+
+    Raises:
+        ValueError: Ray still holds its name for the dead.
+    """
+    actor = _SHELL if recipe.role in SHELLS else _SERVICE
+    return actor.options(
+        name=recipe.name,
+        namespace=namespace,
+        lifetime="detached",
+        num_cpus=ACTOR_CPUS,
+        max_restarts=0,
+        max_task_retries=0,
+        max_concurrency=CALLS_MAX,
+        scheduling_strategy=strategy,
+    ).remote(msgspec.msgpack.encode(recipe))
+
+
+def own_node() -> str:
+    """Return the id of the node that this process is on."""
+    node: str = ray.get_runtime_context().get_node_id()
+    return node
