@@ -6,6 +6,7 @@ follows from its role alone.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -34,18 +35,21 @@ class NodeProcess(ShellProcess):
         self.ready()
         return self.listen(ray.util.get_node_ip_address()) if self._recipe.link == "stream" else None
 
-    def node(self) -> str:
-        """Return the id of the node that it is on."""
-        return own_node()
+    def origin(self) -> tuple[str, int]:
+        """Return the id of the node that it is on, and when it began there."""
+        return own_node(), _BEGAN_AT
 
 
 class NodeService(LiveProcess):
     """The process of a service on its node."""
 
-    def node(self) -> str:
-        """Return the id of the node that it is on."""
-        return own_node()
+    def origin(self) -> tuple[str, int]:
+        """Return the id of the node that it is on, and when it began there."""
+        return own_node(), _BEGAN_AT
 
+
+_BEGAN_AT = time.time_ns()
+"""When this process loaded what an actor is made of: a supervisor that comes back asks for it."""
 
 _SHELL = ray.remote(NodeProcess)
 _SERVICE = ray.remote(NodeService)

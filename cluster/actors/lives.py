@@ -33,7 +33,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     node: str = ""
     """The address of its node."""
     since: Nanos = 0
-    """When this life of it first answered."""
+    """When this life of it began."""
     died_at: Nanos = 0
     """When the life before was found dead."""
     why: str = ""
@@ -59,9 +59,10 @@ class Lives:
         """Note that an actor should live."""
         self._lives[name] = Life(name=name, role=role)
 
-    def started(self, name: str, pid: int, node: str, node_id: str = "") -> None:
-        """Note that an actor answers, where it is."""
-        self._change(name, is_alive=True, is_resting=False, pid=pid, node=node, node_id=node_id, since=self._now())
+    def started(self, name: str, pid: int, node: str, node_id: str = "", since: Nanos | None = None) -> None:
+        """Note that an actor answers, where it is, and since when; now where that is not known."""
+        began = self._now() if since is None else since
+        self._change(name, is_alive=True, is_resting=False, pid=pid, node=node, node_id=node_id, since=began)
 
     def rests(self, name: str) -> None:
         """Note that an actor has no process because it has nothing to do."""

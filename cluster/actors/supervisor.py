@@ -189,7 +189,7 @@ class Supervisor:
 
     def _begin(self) -> None:
         """Note this life of the supervisor itself."""
-        life = self._own.incarnation
+        life, now = self._own.incarnation, time.time_ns()
         self._own = Life(
             name=self._own.name,
             role=self._own.role,
@@ -198,7 +198,8 @@ class Supervisor:
             pid=os.getpid(),
             node=ray.util.get_node_ip_address(),
             node_id=own_node(),
-            since=time.time_ns(),
+            since=now,
+            died_at=now if life else 0,
             why="its process ended" if life else "",
         )
         self._desired.record("SupervisorStarted", {self._own.name: b""})
@@ -237,11 +238,11 @@ class Supervisor:
         """Wait until an actor's shell is built, and learn the address of its stream."""
         try:
             address = ray.get(self._handles[name].open.remote(), timeout=START_TIMEOUT_S)
-            asked = [self._handles[name].health.remote(), self._handles[name].node.remote()]
-            (_, pid), node = ray.get(asked, timeout=HEALTH_TIMEOUT_S)
+            asked = [self._handles[name].health.remote(), self._handles[name].origin.remote()]
+            (_, pid), (node, since) = ray.get(asked, timeout=HEALTH_TIMEOUT_S)
             self._addresses[name] = address
             self._stays.ask(name, self._incarnation[name], self._handles[name])
-            self._lives.started(name, pid, address[0] if address else "", node)
+            self._lives.started(name, pid, address[0] if address else "", node, since)
         except RayError as exc:
             cause = getattr(exc, "cause", None)
             if isinstance(cause, AnabranchError):

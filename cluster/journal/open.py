@@ -5,17 +5,13 @@ Rule of this file: which medium it is, is known here and nowhere else; everybody
 
 from __future__ import annotations
 
-import re
 from urllib.parse import unquote
 
 from cluster.journal.rows import VerifyFrom
 from cluster.journal.sqlite import Durability, SqliteJournal
 from cluster.journal.stored import StoredJournal
-from router.domain.errors import ConfigError, bad_value
-
-FORMS = "a path, sqlite:PATH or postgresql://HOST/DATABASE?schema=NAME"
-
-_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
+from cluster.journal.urls import SQLITE, check_url, is_postgres
+from router.domain.errors import ConfigError
 
 
 def open_journal(
@@ -36,12 +32,10 @@ def open_journal(
         JournalError: it cannot be opened, is not ours or is of another format.
         JournalCorruptError: a record fails its checksum or its place in the chain.
     """
-    scheme = _SCHEME.match(url)
-    if scheme is not None and scheme[1].lower() in ("postgresql", "postgres"):
+    check_url(url, "journal")
+    if is_postgres(url):
         return _open_postgres(url, epoch, is_reader, verify_from)
-    path = url.removeprefix("sqlite:")
-    if not path.strip("/") or "\x00" in path or (scheme is not None and path is url):
-        raise ConfigError(bad_value("journal", FORMS, _without_secrets(url)))
+    path = url.removeprefix(SQLITE)
     return SqliteJournal(path, epoch=epoch, durability=durability, is_reader=is_reader, verify_from=verify_from)
 
 
@@ -57,8 +51,3 @@ def _open_postgres(url: str, epoch: int, is_reader: bool, verify_from: VerifyFro
     rest = "&".join(text for text in parameters if not text.startswith("schema="))
     bare, schema = f"{place}?{rest}" if rest else place, schemas[-1] if schemas else SCHEMA
     return PostgresJournal(bare, schema=schema, epoch=epoch, is_reader=is_reader, verify_from=verify_from)
-
-
-def _without_secrets(url: str) -> str:
-    """Return a URL as messages may show it: no user, no password, no parameters."""
-    return re.sub(r"://[^/]*@", "://", url.partition("?")[0])

@@ -12,7 +12,7 @@ from cluster.live.build import build_text
 from cluster.live.reopening import base_approval, base_limits, limits_text
 from cluster.live.settings import LiveSettings
 from router.domain import codec
-from router.domain.errors import ConfigError, bad_value
+from router.domain.errors import ConfigError, ScenarioError, bad_value
 from router.domain.facts import SessionOpened
 from router.domain.units import SECOND, Nanos
 from router.intake.intake import Intake
@@ -42,7 +42,10 @@ def opened_of(
     if found is not None:
         return found, False
     live, learning = settings.live, settings.limits.learning()
-    scenario = load_scenario(live.scenario)
+    try:
+        scenario = load_scenario(live.scenario)
+    except ScenarioError as exc:
+        raise ConfigError(f"{exc} - at {settings.where}, live.scenario") from exc
     policy = live.policy or scenario.file.learning.policy
     if policy not in policy_names():
         raise ConfigError(bad_value(f"{settings.where}, live.policy", f"one of {', '.join(policy_names())}", policy))
@@ -73,7 +76,7 @@ def opened_of(
         children_max=settings.limits.children_max,
         venue_messages_per_s=settings.limits.venue_messages_per_s,
         limits=limits_text(settings.limits),
-        approval_above=live.approval_above or "",
+        approval_above=settings.approval_text or "",
     )
     return opened, True
 

@@ -115,7 +115,7 @@ def check_kept(settings: LiveSettings, opened: SessionOpened) -> None:
         _same(settings, key, kept / MILLISECOND / speed, said / MILLISECOND / speed)
     if opened.limits:
         # A session that did not keep its limits did not keep this either.
-        _same(settings, "live.approval_above", opened.approval_above or "none", live.approval_above or "none")
+        _same(settings, "live.approval_above", opened.approval_above or "none", settings.approval_text or "none")
 
 
 def limit_changes(

@@ -12,7 +12,7 @@ the file and the key.
     tick_ms = 5                # the shortest window: what comes in closer together is heard together
     window_ms = 250            # the longest one, by the wall clock: how old quotes may be
     state = "live"             # the folder of the journals; relative paths are relative to the file
-    approval_above = "25000000"   # orders worth as much wait for a second person; default: none does
+    approval_above = "25000000"   # in the instrument's currency: orders worth as much wait for a second person
 
     [journal]
     url = "postgresql://..."   # default: SQLite in the state folder
@@ -34,8 +34,9 @@ from msgspec import Meta
 
 from cluster.api.options import ApiOptions, api_options
 from cluster.config import LIVE_TABLES
+from cluster.journal.urls import check_url
 from cluster.live.clock import SPEED_MAX
-from router.domain.errors import ConfigError
+from router.domain.errors import ConfigError, bad_value
 from router.domain.requests import HOSTS_MAX
 from router.domain.units import MILLISECOND, Micros, Nanos
 from router.risk.limits import ANY, Permission, RiskLimits, limits_from_table
@@ -60,7 +61,7 @@ class LivePart(Part, frozen=True):
     tick_ms: Annotated[float, Meta(ge=0.1, le=1_000)] = 5.0
     window_ms: Annotated[float, Meta(ge=1, le=60_000)] = 250.0
     state: str = "live"
-    approval_above: Money | None = None
+    approval_above: Money | Annotated[int, Meta(ge=0, le=10**15)] | None = None
 
 
 class JournalPart(Part, frozen=True):
@@ -99,7 +100,12 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def approval_above(self) -> Micros | None:
         """From which value on an order waits for a second person."""
-        return approval_micros(self.live.approval_above)
+        return approval_micros(self.approval_text)
+
+    @property
+    def approval_text(self) -> str | None:
+        """The same as text, in the instrument's currency."""
+        return None if self.live.approval_above is None else str(self.live.approval_above)
 
 
 def approval_micros(text: str | None) -> Micros | None:
@@ -125,6 +131,11 @@ def live_settings(file: Path | None, changes: Mapping[str, Any] | None = None, t
     api = {**part.api, **(changes or {})}
     if file is None:
         api.setdefault("is_open", True)
+    if part.live.tick_ms > part.live.window_ms:
+        expected = f"at most live.window_ms, {part.live.window_ms:g}"
+        raise ConfigError(bad_value(f"{where}, live.tick_ms", expected, part.live.tick_ms))
+    if part.journal.url:
+        check_url(part.journal.url, f"{where}, journal.url")
     limits = limits_from_table(part.risk, f"{where}, risk")
     if not limits.principals:
         # Whom a key may act for is said with the key; without a word here every key may trade for its accounts.

@@ -1,5 +1,4 @@
-"""A desk on three nodes whose hosts are scaled and whose nodes are drained while it trades: no order is lost or doubled,
-and the session is the same played again.
+"""A desk on three nodes is scaled, and a node of it drained, while it trades: no order is lost or doubled.
 
 Rule of this file: every command is run as an operator runs it, on a real Ray of three nodes; nothing is asserted about
 time.

@@ -108,9 +108,13 @@ def test_an_actor_that_rests_has_no_process_until_somebody_asks_for_it(registry:
     registry.rest(["XINA", "nobody"])
     resting = life_of(registry, "XINA")
     assert (resting.is_alive, resting.is_resting, resting.pid) == (False, True, 0)
-    # Also a supervisor that comes back lets it rest.
+    # Also a supervisor that comes back lets it rest, and knows since when the others live.
+    since = life_of(registry, "XLTA").since
     registry.kill("supervisor")
     assert life_of(registry, "XINA").is_resting
+    assert life_of(registry, "XLTA").since == since
+    own = life_of(registry, "supervisor")
+    assert (own.incarnation, own.died_at > since, own.why) == (1, True, "its process ended")
     link.send("XINA", venue_batch(3))
     assert link.receive()["XINA"].seq == 3
     awake = life_of(registry, "XINA")
