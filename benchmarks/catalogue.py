@@ -28,7 +28,7 @@ LEARNING = {
 """The protocols of `learning` by id: the module of `benchmarks.protocols` whose `rows` gives them."""
 
 
-LOAD = ("load.orders", "load.route", "load.live", "load.flood")
+LOAD = ("load.orders", "load.route", "load.live", "load.cluster", "load.flood")
 """How the ids of the rows of `load` begin."""
 
 
@@ -84,7 +84,7 @@ BENCHMARKS: dict[str, tuple[Group, ...]] = {
     "scaling": (scaling.flagship, scaling.recorded_day, scaling.scaling),
     "learning": learning(tuple(LEARNING)),
     "ablations": (ablations,),
-    "load": (*_of_module("live_load"), *_of_module("live_flood")),
+    "load": (*_of_module("live_load"), *_of_module("cluster_load"), *_of_module("live_flood")),
     "reaction": _of_module("fill_to_probability"),
     "kills": _of_module("kill_rounds"),
     "back": _of_module("coming_back"),

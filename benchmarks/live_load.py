@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count, repeat
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -121,7 +122,8 @@ def order_body(media: str, *, is_later: bool = True, qty: int = 100, strategy: s
     return msgspec.json.encode(body) if media == "json" else msgspec.msgpack.encode(body)
 
 
-def _orders(media: str) -> Iterator[bytes]:
+def orders(media: str) -> Iterator[bytes]:
+    """Yield requests with new orders, for ever."""
     while True:
         yield request("POST", "/v1/orders", order_body(media), MEDIA[media])
 
@@ -132,7 +134,14 @@ def route_body(media: str) -> bytes:
     return msgspec.json.encode(body) if media == "json" else msgspec.msgpack.encode(body)
 
 
-async def ready(running: Running, more: Callable[[str, str], str] = lambda method, path: "") -> None:
+class _Listening(Protocol):
+    """What has a port on this machine."""
+
+    @property
+    def port(self) -> int: ...
+
+
+async def ready(running: _Listening, more: Callable[[str, str], str] = lambda method, path: "") -> None:
     """Return when the desk would accept an order.
 
     Raises:
@@ -187,8 +196,8 @@ def accepts(settings: Settings) -> list[Row]:
 
 async def _accept(desk: Running, media: str, n: int, is_quick: bool) -> Measured:
     seconds = SECONDS_QUICK if is_quick else SECONDS
-    answered(await call(desk.port, [_orders(media) for _ in range(n)], seconds / 5), 201)
-    return answered(await call(desk.port, [_orders(media) for _ in range(n)], seconds), 201)
+    answered(await call(desk.port, [orders(media) for _ in range(n)], seconds / 5), 201)
+    return answered(await call(desk.port, [orders(media) for _ in range(n)], seconds), 201)
 
 
 def dry_runs(settings: Settings) -> list[Row]:

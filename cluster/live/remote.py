@@ -62,9 +62,12 @@ class Finder:
 
 
 class RemoteDesk:
-    """See `cluster.api.backend.Backend`. `recipe` is that of one of the desk's own services."""
+    """See `cluster.api.backend.Backend`. `recipe` is that of one of the desk's own services: what
+    new hosts are made from; who only looks on has none."""
 
-    def __init__(self, opened: SessionOpened, registry: ClusterRegistry, token: str, recipe: Recipe) -> None:
+    def __init__(
+        self, opened: SessionOpened, registry: ClusterRegistry, token: str, recipe: Recipe | None = None
+    ) -> None:
         self.opened, self._recipe = opened, recipe
         self._registry, self._token = registry, token
         self._clock = LiveClock(opened.open_at, opened.wall_at, opened.speed)
@@ -139,18 +142,18 @@ class RemoteDesk:
         now = self._clock.now()
         waits: list[str] = []
         figures: dict[str, float] = {}
-        size = lag = 0
+        size, flushes = 0, tuple[tuple[float, int], ...]()
         try:
             data = await self._record.ask("status", b"", STATUS_TIMEOUT_S)
             said = codec.decode(data, dict)
-            size, lag = said["size"], said["waiting"]
+            size = said["size"]
+            flushes = tuple((bound, count) for bound, count in said["flush_buckets"])
             waits += ["journal"] if said["fault"] else []
-            waits += ["killed"] if said["is_killed"] else []
-            waits += [] if self.opened.symbol in said["priced"] else [f"market {self.opened.symbol}"]
+            waits += said["waits_for"]
             figures = {
                 "flushes_total": float(said["flushes"]),
                 "flush_seconds_sum": said["flush_seconds"],
-                "queue_depth": float(lag),
+                "queue_depth": float(said["waiting"]),
             }
         except AnabranchError:
             waits.append("journal")
@@ -167,7 +170,7 @@ class RemoteDesk:
             wall_at=time.time_ns(),
             speed=self.opened.speed,
             journal_size=size,
-            journal_lag=lag,
+            flushes=flushes,
             actors=self._actors,
             build=self._build,
             hosts=self._picture.hosts if self._picture else self.opened.hosts,
@@ -182,6 +185,8 @@ class RemoteDesk:
 
     async def start_hosts(self, hosts: int) -> None:
         """See `Backend.start_hosts`."""
+        if self._recipe is None:
+            raise LinkError(f"expected a recipe to start {hosts} hosts from, got none")
         recipes = [self._recipe.host(name) for name in host_names(hosts)]
         await asyncio.to_thread(self._registry.start, recipes)
 
