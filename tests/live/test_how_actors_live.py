@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from cluster.actors.lives import Life, Lives
+from cluster.actors.node import Node
 from cluster.cli.desk_status import desk_lines, desk_report
 from cluster.live import told
 from cluster.live.folder import hold_folder
@@ -123,6 +124,23 @@ def test_lines_tell_each_actors_process_life_and_last_death() -> None:
         ["record", "record", "up", "7", "127.0.0.1", "1m30s", "0", "-", "-"],
         ["market", "market", "up", "7", "127.0.0.1", "1m30s", "2", "1h01m", "ago", "it", "was", "killed"],
     ]
+
+
+def test_lines_tell_of_nodes_where_there_are_several_and_of_hosts_that_rest() -> None:
+    resting = Life(name="host-1", role="host", is_resting=True)
+    nodes = (
+        Node(node="a1", address="10.0.0.1", actors=("record", "market")),
+        Node(node="b2", address="10.0.0.2", is_draining=True),
+    )
+    lines = list(desk_lines(status(), {"is_ready": True}, Told(actors=(ALIVE, resting), at=NOW, nodes=nodes), NOW))
+    assert [line.split() for line in lines[-4:]] == [
+        ["host-1", "host", "rests", "-", "-", "-", "0", "-", "-"],
+        ["node", "address", "state", "actors"],
+        ["a1", "10.0.0.1", "open", "record,", "market"],
+        ["b2", "10.0.0.2", "drained", "-"],
+    ]
+    report = desk_report(status(), {"is_ready": True}, Told(actors=(), at=NOW, nodes=nodes))
+    assert [node["is_draining"] for node in report["cluster"]["nodes"]] == [False, True]
 
 
 def test_the_report_for_programs_has_everything_but_the_secret() -> None:
