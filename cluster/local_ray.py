@@ -32,6 +32,9 @@ TOKEN_FILE = "ray.token"
 PORT_MAX = 65_535
 CONNECT_TIMEOUT_S = 5.0
 
+PREFIX, OWNER_FILE = "anabranch-", "owner"
+"""The folder of a cluster that is started here, and in it the process that started it."""
+
 TEMPORARY = Path("/tmp")
 """Sockets' paths may be 107 characters long, and Ray's own part of them takes 66: a folder further down is too far."""
 
@@ -68,8 +71,10 @@ def loopback_cluster(folder: Path | None = None) -> Iterator[Path]:
     Raises:
         ConfigError: the token cannot be written.
     """
-    temporary = TEMPORARY if TEMPORARY.is_dir() else None
-    own = Path(tempfile.mkdtemp(prefix="anabranch-", dir=temporary))
+    temporary = TEMPORARY if TEMPORARY.is_dir() else Path(tempfile.gettempdir())
+    _sweep(temporary)
+    own = Path(tempfile.mkdtemp(prefix=PREFIX, dir=temporary))
+    (own / OWNER_FILE).write_text(_life_of(os.getpid()), encoding="ascii")
     try:
         token = _write_token(folder or own)
         # A token that Ray finds in the environment itself would go before the file.
@@ -79,6 +84,26 @@ def loopback_cluster(folder: Path | None = None) -> Iterator[Path]:
     finally:
         _end_rest(own)
         shutil.rmtree(own, ignore_errors=True)
+
+
+def _sweep(temporary: Path) -> None:
+    """Remove what clusters left whose owner was killed: nobody else knows of it."""
+    for left in temporary.glob(f"{PREFIX}*/{OWNER_FILE}"):
+        # Another user's cannot be looked at, and one that is just being removed is gone.
+        with contextlib.suppress(OSError, ValueError):
+            life = left.read_text(encoding="ascii")
+            if left.stat().st_uid == os.geteuid() and _life_of(int(life.partition(" ")[0])) != life:
+                _end_rest(left.parent)
+                shutil.rmtree(left.parent, ignore_errors=True)
+
+
+def _life_of(pid: int) -> str:
+    """Return a process's number and when it began, which tells it from a later one with that number."""
+    try:
+        began = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return f"{pid} -"
+    return f"{pid} {began}"
 
 
 def _end_rest(folder: Path) -> None:

@@ -6,6 +6,7 @@ Rule of this file: `up` holds the desk until it is asked to end; what the others
 from __future__ import annotations
 
 import json
+import os
 import signal
 import ssl
 import subprocess
@@ -54,7 +55,7 @@ def up(
     at = SettingsAt(file="" if config is None else str(config.resolve()), changes=changes)
     # Who is told to end while the desk starts ends what has been started, as an interrupted one does.
     signal.signal(signal.SIGTERM, _interrupt)
-    typer.echo("starting actors ...")
+    typer.echo(f"starting actors ...{_first_time()}")
     with hold_up(settings, at, folder, address, configuration.ray) as desk:
         for note in desk.notes:
             typer.echo(f"note: {note}")
@@ -99,6 +100,15 @@ def down(config: Config = None) -> None:
             raise LinkError(f"expected process {asked.pid} to end within {READY_TIMEOUT_S:.0f} s, got it still there")
         time.sleep(POLL_S)
     typer.echo("down")
+
+
+def _first_time() -> str:
+    """Return what to know of a start that takes long: nothing where kernels have been compiled before."""
+    import venues
+
+    kept = os.environ.get("NUMBA_CACHE_DIR") or Path(venues.__file__).parent
+    is_compiled = next(Path(kept).rglob("*.nbi"), None) is not None
+    return "" if is_compiled else " (the first time kernels are compiled, which takes a minute or two)"
 
 
 def _interrupt(number: int, _: object) -> NoReturn:

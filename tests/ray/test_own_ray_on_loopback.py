@@ -16,7 +16,7 @@ from cluster.live.bringing_up import check_cluster_token, up
 from cluster.live.local_nodes import local_nodes
 from cluster.live.settings import live_settings
 from cluster.live.starting import SettingsAt
-from cluster.local_ray import LOOPBACK, TOKEN_FILE, local_ray, loopback_cluster, node_addresses
+from cluster.local_ray import LOOPBACK, OWNER_FILE, TOKEN_FILE, local_ray, loopback_cluster, node_addresses
 from router.domain.errors import ConfigError
 
 sys.path.append(str(Path(__file__).parents[1] / "live"))
@@ -137,3 +137,19 @@ def test_a_folder_that_takes_no_token_is_refused_before_anything_starts(tmp_path
     ):
         pass
     assert listeners(os.getpid()) == []
+
+
+def test_what_a_killed_owner_left_is_swept_and_what_lives_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.local_ray.TEMPORARY", tmp_path)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for name, owner in (("anabranch-dead", f"{gone.pid} 5"), ("anabranch-again", f"{os.getpid()} 5")):
+        (tmp_path / name / "ray").mkdir(parents=True)
+        (tmp_path / name / OWNER_FILE).write_text(owner, encoding="ascii")
+    (tmp_path / "anabranch-others").mkdir()
+    with loopback_cluster() as first, loopback_cluster() as second:
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left == {"anabranch-others", first.parent.name, second.parent.name}
+    assert [path.name for path in tmp_path.iterdir()] == ["anabranch-others"]
