@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,6 +93,7 @@ def check_all(state: Path, client: Client) -> dict[str, list[str]]:
         "sums_agree": list(_sums(books, client)),
         "hosts_agree": list(_hosts(books)),
         "sent_once": list(_sent_once(books)),
+        "one_writer": list(one_writer(books.records)),
         "stream_gapless": list(_stream(client)),
         "invariants": [f"{v.invariant} at {v.offset}: {v.text}" for v in _audit(books, client)],
         "replay_equal": list(_replay(state)),
@@ -111,6 +113,13 @@ def _acknowledged(books: Books, client: Client) -> Iterator[str]:
     for name, order_id in client.acknowledged.items():
         if ids.get(name) != order_id:
             yield f"{name} was acknowledged as {order_id}, and the journal has {ids.get(name)}"
+
+
+def one_writer(records: Sequence[Record]) -> Iterator[str]:
+    """I15: each life of the record writes under an epoch of its own, and no life writes after a later one has begun."""
+    for before, after in pairwise(records):
+        if after.epoch < before.epoch:
+            yield f"offset {after.offset} is of epoch {after.epoch}, behind one of epoch {before.epoch}"
 
 
 def _executions_once(books: Books) -> Iterator[str]:

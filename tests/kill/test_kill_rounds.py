@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
-from benchmarks.kill_checks import Client, check_all, read_books
+from benchmarks.kill_checks import Client, check_all, one_writer, read_books
 from benchmarks.kill_drill import ACCOUNT, LIMITED, PROBES
 from benchmarks.kill_rounds import ROLES, Report, kill_rounds_in, rows_of
 from benchmarks.kill_switches import kills_in, stop_of
@@ -77,6 +78,15 @@ def test_rows_of_a_drill_say_what_was_found_and_how_long_it_took(drilled: Drille
 def test_acknowledged_order_that_is_not_in_the_journal_is_found(drilled: Drilled) -> None:
     client = drilled.client._replace(acknowledged={**drilled.client.acknowledged, "ghost": "P999999"})
     assert faults_in(drilled._replace(client=client)) == {"acknowledged_once", "invariants"}
+
+
+def test_record_that_an_older_life_wrote_is_found(drilled: Drilled) -> None:
+    records = read_books(drilled.state).records
+    lives = len({record.epoch for record in records})
+    assert lives > 1, "the record was killed, and each of its lives has an epoch"
+    late = [*records, msgspec.structs.replace(records[-1], epoch=records[0].epoch)]
+    assert len(list(one_writer(late))) == 1
+    assert list(one_writer(records)) == []
 
 
 def test_event_that_the_stream_left_out_is_found(drilled: Drilled) -> None:
