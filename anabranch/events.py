@@ -51,7 +51,8 @@ class OrderDenied(EventData, frozen=True, kw_only=True):
 
 
 class ApprovalJudged(OrderData, frozen=True, kw_only=True):
-    """A person approved the order, or rejected it: a rejected order is over."""
+    """A person approved an order or a change to one, or rejected it: a rejected order is over, one whose change was
+    rejected goes on as it was."""
 
     approval_id: str
     is_approved: bool
@@ -67,7 +68,7 @@ class CancelAsked(OrderData, frozen=True, kw_only=True):
 
 
 class ReplaceAsked(OrderData, frozen=True, kw_only=True):
-    """Somebody wants the order changed; None leaves a term as it is."""
+    """Somebody wants the order changed; None leaves a term as it is. With `approval_id` it waits for a person."""
 
     who: str
     qty: Decimal | None = None
@@ -75,6 +76,7 @@ class ReplaceAsked(OrderData, frozen=True, kw_only=True):
     end_time: datetime | None = None
     urgency: float | None = None
     max_participation: float | None = None
+    approval_id: str = ""
 
 
 class OrderReplaced(OrderData, frozen=True, kw_only=True):

@@ -129,6 +129,7 @@ class ReplaceBody(Word, frozen=True, kw_only=True):
     end_time: datetime | None = None
     urgency: float | None = None
     max_participation: float | None = None
+    located: bool = False
 
 
 class RouteBody(Word, frozen=True, kw_only=True):

@@ -114,7 +114,7 @@ class Conductor:
         self._listening: set[str] = set()
         """Hosts whose children a venue may invite to firm up."""
         self._waiting = sorted(plan.parents, key=lambda p: (p.start_at, p.parent_id))
-        self._cancels, self._wishes = list(plan.cancels), Wishes(plan.replaces)
+        self._cancels, self._wishes = {parent_id: at for at, parent_id in plan.cancels}, Wishes(plan.replaces)
         self._resumes: list[tuple[str, str]] = []
         self._done: dict[str, Nanos] = {}
         self._marks = Marks(plan.specs, is_leakage_told=plan.is_leakage_told)
@@ -161,7 +161,7 @@ class Conductor:
         longest = min(self.plan.window_max_ns, LISTEN_NS) if self._listening else self.plan.window_max_ns
         times = [self._now + longest, *self._wakes.values()]
         times.extend(p.start_at for p in self._waiting[:1])
-        times.extend([*(at for at, _ in self._cancels if at > self._now), *self._wishes.times(self._now)])
+        times.extend([*(at for at in self._cancels.values() if at > self._now), *self._wishes.times(self._now)])
         times.extend(self._line.next_word(self._now))
         change = self.network.next_change(self._now)
         if change is not None:
@@ -243,7 +243,7 @@ class Conductor:
         n = bisect_right(self._waiting, self._now, key=_START)
         accepts = self._by_host([(p.parent_id, p) for p in self._waiting[:n]])
         # A cancel whose host died on it is asked again, as a client would, until the parent is done.
-        cancels = self._by_host([(p, p) for at, p in self._cancels if at <= self._now])
+        cancels = self._by_host([(p, p) for p, at in self._cancels.items() if at <= self._now])
         replaces = self._by_host(self._wishes.due(self._now))
         resumes, self._resumes = self._by_host(self._resumes), []
         reports: dict[str, list[Delivered]] = {}
@@ -315,7 +315,7 @@ class Conductor:
         self._parent_of[event.cl_ord_id] = self._parents[event.parent_id]
 
     def _canceled(self, event: ParentCancelRequested | ParentDone) -> None:
-        self._cancels = [(at, p) for at, p in self._cancels if p != event.parent_id]
+        self._cancels.pop(event.parent_id, None)
 
     def _wished(self, event: WishEvent) -> None:
         order = self._wishes.recorded(event)

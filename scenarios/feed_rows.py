@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from router.domain.market import I64, rows_from_bytes
-from router.domain.units import Nanos
+from router.domain.market import I64, PRINT_COLUMNS, rows_from_bytes
+from router.domain.units import Nanos, Px
 
 
 class FeedRows:
@@ -62,3 +62,18 @@ class FeedRows:
         out: I64 = np.empty((len(said), len(self._columns) + 1), dtype=np.int64)
         out[:, 0], out[:, 1], out[:, 2:] = said[:, 0] + self._feed_ns[venues], venues, said[:, 1:]
         return out
+
+
+class SeenPrints(FeedRows):
+    """Prints on their way to us; `last_px` is the price of the last one that we have seen, 0 before the first."""
+
+    def __init__(self, feed_ns: Sequence[Nanos]) -> None:
+        super().__init__(PRINT_COLUMNS, feed_ns)
+        self.last_px: Px = 0
+
+    def due(self, until: Nanos) -> I64:
+        """See `FeedRows.due`."""
+        rows = super().due(until)
+        if len(rows):
+            self.last_px = int(rows[-1, 2])
+        return rows

@@ -42,6 +42,7 @@ from router.domain.units import MILLISECOND, SECOND, Nanos
 from router.orders.desk import HostSetup
 from router.orders.venue_gate import VenueGate, VenueGateLimits, facts_of
 from scenarios.conductor import Conductor
+from scenarios.feed_rows import SeenPrints
 from scenarios.hosts import Hosts
 from scenarios.impact import OwnImpact
 from scenarios.link import Link
@@ -94,8 +95,8 @@ class LiveConductor(Conductor):
         self._halted: dict[str, bool] = {}
         self._frames: tuple[ContextFrame, ...] = ()
         self._published_at: Nanos = -PUBLISH_NS
-        bounds = Bounds(setup.limits, limits or VenueGateLimits())
-        self.switches = Switches(self.gate, tuple(spec.mic for spec in plan.specs), bounds)
+        self._prints = self._trades = SeenPrints([plan.feed_ns[spec.mic] for spec in plan.specs])
+        self.switches = Switches(self.gate, tuple(self._place), Bounds(setup.limits, limits or VenueGateLimits()))
         self.setup = setup
         self._replaces = 0
 
@@ -195,6 +196,7 @@ class LiveConductor(Conductor):
             at=self._now,
             bid_px=market.bid_px,
             ask_px=market.ask_px,
+            last_px=self._trades.last_px,
             volume=market.volume,
             is_open=self.plan.open_at <= self._now < self.plan.close_at,
             # Where no public book trades, the instrument does not: pools and dealers go by its prices.
@@ -223,9 +225,8 @@ class LiveConductor(Conductor):
     def _add(self, order: ParentOrder) -> None:
         if order.parent_id in self._parents:
             return
-        host = self.hosts.carrier(len(self._parents))
+        self.plan.host_of[order.parent_id] = self.hosts.carrier(len(self._parents))
         self._parents[order.parent_id] = self._open[order.parent_id] = order
-        self.plan.host_of[order.parent_id] = host
         self.gate.open_parent(facts_of(order, order.account))
         insort(self._waiting, order, key=_start)
         if self.switches.is_killed(order):
@@ -240,7 +241,7 @@ class LiveConductor(Conductor):
         order = self._parents[parent_id]
         if self._is_waiting(order):
             self._wait_as(msgspec.structs.replace(order, start_at=min(order.start_at, now)))
-        self._cancels.append((now, parent_id))
+        self._cancels.setdefault(parent_id, now)
 
     def _is_waiting(self, order: ParentOrder) -> bool:
         """Whether no host has been told of an order."""
@@ -266,8 +267,8 @@ class LiveConductor(Conductor):
 
     def _replace(self, fact: ReplaceAsked, now: Nanos) -> None:
         order = self._open.get(fact.parent_id)
-        if order is None:
-            return
+        if order is None or fact.approval_id:
+            return  # with an approval's id it comes again once somebody has approved it
         self._replaces += 1
         request = ReplaceParent(
             parent_id=fact.parent_id,
@@ -344,8 +345,7 @@ class LiveConductor(Conductor):
             # What does not fit would be refused by the learner, and the market with it.
             frame = self._frames[0]
             lanes, widths = set(frame.lanes), (0, len(frame.names))
-            fitting = [outcome for outcome in fact.outcomes if outcome.lane in lanes and len(outcome.x) in widths]
-            self._line.tell(fitting)
+            self._line.tell([one for one in fact.outcomes if one.lane in lanes and len(one.x) in widths])
 
     # what happened, and what leaves
 

@@ -32,6 +32,8 @@ class Switches:
         self.bounds = bounds
         self.learning: Limits | None = None
         """The limits on learning, once they are others than hosts and learners were made with."""
+        self.learners: tuple[str, ...] = ()
+        """What a kill calls the learner that hosts go by; none: every kill of a model is one of it, as it once was."""
         self.blocked: tuple[str, ...] = ()
         self._gate = gate
         self._kills: dict[tuple[str, str], bool] = {}
@@ -39,8 +41,8 @@ class Switches:
 
     @property
     def is_model_killed(self) -> bool:
-        """Whether hosts must do without their learner."""
-        return any(level == "MODEL" for level, _ in self._kills)
+        """Whether hosts must do without their learner: they route on by the fall-back policy."""
+        return any(level == "MODEL" and target in (self.learners or (target,)) for level, target in self._kills)
 
     def is_killed(self, order: ParentOrder) -> bool:
         """Whether an order is to end."""

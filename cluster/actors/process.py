@@ -2,15 +2,18 @@
 
 Rule of this file: the shell is built, recovered and called on its own thread only, so that the process answers its
 health while the shell works, and two doors never reach it at once. What a shell raises is an answer, and ends nothing.
+Nothing is logged of a batch that is answered: what became of each child the record logs (`cluster.live.order_log`).
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +23,7 @@ from cluster.actors.staying import Staying
 from cluster.link import handshake
 from cluster.link.answers import fault_bytes, reply_bytes
 from cluster.link.frames import read_frame, write_frame
+from cluster.live.logs import STARTED, Logs, log_path, setup_logs
 from router.domain import codec
 from router.domain.errors import LinkError
 
@@ -32,6 +36,8 @@ CONNECTIONS_MAX = 16
 TOKEN_TIMEOUT_S = 10.0
 """Who has not shown the run's token by then is no caller of ours."""
 
+_log = logging.getLogger("anabranch.shell")
+
 
 class ShellProcess:
     """Hosts the shell of one recipe. Plain: `cluster.actors.supervisor` has it wrapped by Ray."""
@@ -39,8 +45,9 @@ class ShellProcess:
     def __init__(self, recipe: bytes) -> None:
         self._recipe = msgspec.msgpack.decode(recipe, type=Recipe)
         self._token = bytes.fromhex(self._recipe.token)
+        self._logs = _logs_of(self._recipe)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self._recipe.name)
-        self._building = self._thread.submit(_build, self._recipe)
+        self._building = self._thread.submit(_begin, self._recipe)
         self._server: socket.socket | None = None
         self._seats = threading.Semaphore(CONNECTIONS_MAX)
         self._staying = Staying()
@@ -81,6 +88,9 @@ class ShellProcess:
                 self._server.shutdown(socket.SHUT_RDWR)
             self._server.close()
         self._thread.shutdown()
+        _log.info("closed")
+        if self._logs is not None:
+            self._logs.close()
 
     def _answer(self, batch: bytes) -> bytes:
         try:
@@ -88,6 +98,7 @@ class ShellProcess:
         except Exception as exc:
             # Whatever the shell raises is for the driver to see: an end of this thread would look like our death,
             # and the same batch would be sent again to the same end.
+            _log.warning("a batch came to nothing: %s: %s", type(exc).__name__, exc)
             return fault_bytes(exc)
 
     def _accept(self, server: socket.socket) -> None:
@@ -112,6 +123,7 @@ class ShellProcess:
                 write_frame(connection, nonce)
                 proof = handshake.accept(self._token, nonce, read_frame(connection, handshake.CLAIM_BYTES))
                 if proof is None:
+                    _log.warning("a stream was refused: expected who holds the secret, got another or none")
                     return
                 write_frame(connection, proof)
                 connection.settimeout(None)
@@ -123,8 +135,19 @@ class ShellProcess:
             self._seats.release()
 
 
-def _build(recipe: Recipe) -> Shell:
-    """Load what the recipe needs, and make its shell of it: only who is one has engines to load."""
-    from cluster.actors.building import build
+def _logs_of(recipe: Recipe) -> Logs | None:
+    """Log to a file of its own, for an actor of a live desk; what a run's actors have to say, its driver is told."""
+    return setup_logs(recipe.name, path=log_path(Path(recipe.journal).parent, recipe.name)) if recipe.opened else None
 
-    return build(recipe)
+
+def _begin(recipe: Recipe) -> Shell:
+    """Load what the recipe needs, and make its shell of it: only who is one has engines to load."""
+    try:
+        from cluster.actors.building import build
+
+        shell = build(recipe)
+    except Exception as exc:
+        _log.error("cannot start: %s", exc)
+        raise
+    _log.info(STARTED, extra={"fields": {"incarnation": recipe.incarnation, "role": recipe.role}})
+    return shell

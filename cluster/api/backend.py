@@ -91,18 +91,18 @@ class DeskStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How the desk is. It is ready when `waits_for` is empty: then an order would be accepted."""
 
     waits_for: tuple[str, ...]
-    """What keeps an order from being accepted: "journal", "market ACME", "session closed", "killed" ..."""
+    """What keeps an order from being accepted: "journal", "market ACME", "killed symbol ACME" ..."""
     market_at: Nanos
     wall_at: Nanos
     speed: float
     journal_size: int
-    journal_lag: int
-    """Records that are durable and not yet seen by this door."""
     actors: tuple[ActorStatus, ...] = ()
     build: str = ""
     hosts: int = 0
     """Over how many hosts new orders are spread."""
     nodes: tuple[NodeStatus, ...] = ()
+    flushes: tuple[tuple[float, int], ...] = ()
+    """Of the journal's flushes, how many took up to so many seconds; their sum is among `metrics`."""
     metrics: dict[str, float] = {}
     """Figures of the processes behind: `flush_seconds_sum`, `queue_depth` ... by name."""
 

@@ -111,22 +111,47 @@ class StoppedSaid(Said, frozen=True, kw_only=True):
     why: str
 
 
+class UnknownChild(Said, frozen=True, kw_only=True):
+    """A child that may be out there: its venue has not said what became of it. It counts in full until it does."""
+
+    child_id: str
+    order_id: str
+    mic: str
+    since: Timestamp
+
+
 class KillList(Said, frozen=True, kw_only=True):
-    """What is stopped."""
+    """What is stopped, and what of your accounts nobody can say to be stopped yet."""
 
     kills: tuple[KillSaid, ...]
     stopped_strategies: tuple[StoppedSaid, ...]
+    children_unknown: int
+    unknown_children: tuple[UnknownChild, ...]
+    """Those that have been so for longest, up to a hundred."""
+
+
+class ChangeSaid(Said, frozen=True, kw_only=True):
+    """What somebody wants an order to become; null leaves a term as it is."""
+
+    who: str
+    time: Timestamp
+    qty: Decimal | None
+    limit_price: Decimal | None
+    end_time: Timestamp | None
+    urgency: float | None
+    max_participation: float | None
 
 
 class Approval(Said, frozen=True, kw_only=True):
-    """An order that waits for a person."""
+    """An order that waits for a person; with `change` it is worked as it is, and the change waits."""
 
     approval_id: str
     order: Order
+    change: ChangeSaid | None
 
 
 class ApprovalList(Said, frozen=True, kw_only=True):
-    """Every order that waits for a person, oldest first."""
+    """Every order and change that waits for a person."""
 
     approvals: tuple[Approval, ...]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from cluster.api import desk_answers as desk
-from cluster.api import operations, scaling, schemas, service
+from cluster.api import kills, operations, scaling, schemas, service
 from cluster.api.order_routes import CHANGES, NOTED
 from cluster.api.route import (
     CONTROL,
@@ -102,7 +102,7 @@ MARKET_ROUTES: Final = (
         answers=(NOTED,),
         description="From now on, and recorded with who, what before, what after, and why.",
         body=schemas.ParameterBody,
-        problems=CHANGES,
+        problems=("not_found", *CHANGES),
         example={"key": "qty_max", "value": "500000", "why": "quieter week"},
     ),
 )
@@ -121,7 +121,7 @@ RISK_ROUTES: Final = (
     Route(
         method="GET",
         path="/v1/kill",
-        handler=operations.list_kills,
+        handler=kills.list_kills,
         roles=EVERYBODY,
         rate_class=READS,
         tag="risk",
@@ -131,21 +131,22 @@ RISK_ROUTES: Final = (
     Route(
         method="POST",
         path="/v1/kill",
-        handler=operations.kill_trading,
+        handler=kills.kill_trading,
         roles=(OPERATOR, RISK),
         rate_class=CONTROL,
         tag="risk",
         summary="Stop trading",
         answers=(NOTED,),
-        description="At one level: strategy, symbol, venue, account, model, or all. Orders end, none starts.",
+        description="At one level: strategy, symbol, venue, account, model, or all. Orders end, none starts.\n\n"
+        "A killed venue gets nothing new. A killed model is a learner that is off: orders go on without it.",
         body=schemas.KillBody,
-        problems=("kill_not_recorded", *CHANGES),
+        problems=("not_found", "kill_not_recorded", *CHANGES),
         example={"level": "symbol", "target": "MIDC", "why": "prices look wrong"},
     ),
     Route(
         method="POST",
         path="/v1/rearm",
-        handler=operations.rearm_trading,
+        handler=kills.rearm_trading,
         roles=(OPERATOR, RISK),
         rate_class=CONTROL,
         tag="risk",
@@ -163,8 +164,8 @@ RISK_ROUTES: Final = (
         roles=EVERYBODY,
         rate_class=READS,
         tag="risk",
-        summary="List orders that wait for a person",
-        answers=(Answered(200, "Oldest first.", desk.ApprovalList),),
+        summary="List what waits for a person",
+        answers=(Answered(200, "Orders, and changes to orders.", desk.ApprovalList),),
     ),
     *(
         Route(
@@ -176,14 +177,14 @@ RISK_ROUTES: Final = (
             tag="risk",
             summary=summary,
             answers=(NOTED,),
-            description="Nobody judges an order of his own.",
+            description="Nobody judges what he asked for himself. A change that is rejected leaves the order as it is.",
             body=schemas.JudgeBody,
             problems=("conflict", "denied", *CHANGES),
             example={"why": "agreed with the desk"},
         )
         for act, handler, summary in (
-            ("approve", operations.approve_order, "Approve an order"),
-            ("reject", operations.reject_order, "Reject an order"),
+            ("approve", operations.approve_order, "Approve an order or a change"),
+            ("reject", operations.reject_order, "Reject an order or a change"),
         )
     ),
     Route(
@@ -208,7 +209,7 @@ RISK_ROUTES: Final = (
         tag="risk",
         summary="Let a stopped strategy go on",
         answers=(NOTED,),
-        description="After the repeated-execution throttle stopped it.",
+        description="After the repeated-execution throttle stopped it for this account.",
         body=schemas.WhyBody,
         problems=CHANGES,
         example={"why": "looked at; it was meant"},

@@ -10,21 +10,22 @@ from aiohttp import web
 from cluster.api.door import door_of
 from cluster.api.gate import GATE
 from cluster.api.metrics import CONTENT_TYPE
+from cluster.api.readiness import lag_of, readiness_of
 from cluster.api.route import AUDITOR, OPERATOR, READ_ONLY, READS, RISK, Answered, Route
 from cluster.api.sign_in import session_routes
 from cluster.api.streams import stream_routes
-from router.domain.errors import AnabranchError
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Serve the metrics; with the desk out of reach those of the door alone."""
     door, gate = door_of(request), request.app[GATE]
-    try:
-        status = await door.backend.status()
+    status, waits_for = await readiness_of(request.app)
+    gate.metrics.is_ready.set(0 if waits_for else 1)
+    if status is not None:
         pictures = [door.backend.market(symbol) for symbol in door.backend.symbols()]
         gate.metrics.desk(status, [picture for picture in pictures if picture is not None])
-    except AnabranchError:
-        gate.metrics.is_ready.set(0)
+        gate.metrics.journal_lag.set(lag_of(request.app, status))
+    gate.metrics.children_unknown.set(door.views.children.unknown_count)
     gate.metrics.in_flight.set(gate.at_work)
     return web.Response(body=gate.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 

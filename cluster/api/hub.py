@@ -23,6 +23,7 @@ from cluster.api.views import Views
 from router.domain import codec, facts
 from router.domain.errors import JournalError, LinkError
 from router.domain.facts import Fact
+from router.domain.units import SECOND, Nanos
 from router.orders.journal import Record
 
 MARK_EVERY: Final = 64
@@ -118,6 +119,7 @@ class Hub:
         self._head: int | None = None
         self._looking: asyncio.Task[None] | None = None
         self._abreast = asyncio.Event()
+        views.children.decided, views.children.round_trip = self._decided, metrics.durations.round_trip
 
     def start(self) -> None:
         """Begin to follow."""
@@ -250,6 +252,12 @@ class Hub:
                 self._tell(record)
         if not self._abreast.is_set():
             self._note_abreast()
+
+    def _decided(self, parent_id: str, at: Nanos) -> None:
+        """Count how long an order waited for its first child since it might have had one; a person's time is none."""
+        view = self.views.orders.get(parent_id)
+        if view is not None and not view.approval_id:
+            self.metrics.durations.decided(max(at - max(view.accepted_at, view.order.start_at), 0) / SECOND)
 
     def _tell(self, record: Record) -> None:
         account = record.stream.removeprefix(ACCOUNT)

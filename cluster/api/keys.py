@@ -183,6 +183,10 @@ def _secret(source: str, given: str, where: str, base: Path, environ: Mapping[st
             raise ConfigError(bad_value(f"{where}.secret_env", "a variable that is set", given))
         return environ[given].strip()
     try:
-        return (base / given).read_text(encoding="ascii").strip()
+        with (base / given).open(encoding="ascii") as file:
+            mode, text = os.fstat(file.fileno()).st_mode, file.read().strip()
     except (OSError, ValueError):
         raise ConfigError(bad_value(f"{where}.secret_file", "a file of ASCII text", given)) from None
+    if mode & stat.S_IROTH:
+        raise ConfigError(f"expected a file that others cannot read, got {mode:o} - at {where}.secret_file")
+    return text

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
 from cluster.api.backend import DeskStatus, MarketPicture
+from cluster.api.durations import Durations
 from router.domain import facts
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -60,6 +61,8 @@ class DoorMetrics:
         self.market_lag = gauge("market_lag_seconds", "Market seconds between the clock and the last window", "symbol")
         self.staleness = gauge("learner_staleness_outcomes", "Outcomes the learner has not applied", "symbol")
         self.policy_version = gauge("policy_version", "Version of the policy in use", "symbol", "side")
+        self.children_unknown = gauge("children_unknown", "Open children of which nobody knows what became of them")
+        self.durations = Durations(registry)
         self.is_ready = gauge("ready", "1 when an order would be accepted")
         self.journal_size = gauge("journal_records", "Durable records of the journal")
         self.journal_lag = gauge("journal_lag_records", "Durable records that this door has not seen")
@@ -110,9 +113,7 @@ class DoorMetrics:
 
     def desk(self, status: DeskStatus, pictures: Iterable[MarketPicture]) -> None:
         """Take how the desk is, and what its markets look like now."""
-        self.is_ready.set(0 if status.waits_for else 1)
         self.journal_size.set(status.journal_size)
-        self.journal_lag.set(status.journal_lag)
         # Actors come and go, and one that is gone must not go on as up.
         self.actors.clear()
         self.incarnations.clear()
@@ -133,6 +134,7 @@ class DoorMetrics:
             for policy in picture.policies:
                 if policy.arm != "CHALLENGER":
                     self.policy_version.labels(picture.symbol, str(policy.side)).set(policy.policy_version)
+        self.durations.desk(status)
         self._pass_on(status.metrics)
 
     def _pass_on(self, figures: Mapping[str, float]) -> None:

@@ -1,14 +1,12 @@
-"""The resources of operators: venues, learners, limits and parameters, kills, approvals, accounts.
+"""The resources of operators: venues, learners, limits and parameters, approvals, accounts.
 
-Rule of this file: what a person changes carries his reason and is answered once it is recorded; a kill that the
-journal does not take at once is told to the markets directly.
+Rule of this file: what a person changes carries his reason and is answered once it is recorded. Kills are in
+`cluster.api.kills`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -18,24 +16,21 @@ from cluster.api.decimals import px_text, time_text
 from cluster.api.desk_answers import (
     Approval,
     ApprovalList,
-    KillList,
-    KillSaid,
+    ChangeSaid,
     Learner,
     LearnerList,
     LearnerSide,
     Parameter,
     ParameterList,
-    StoppedSaid,
     Venue,
     VenueList,
 )
 from cluster.api.door import Door, correlation_of, door_of, principal_of
+from cluster.api.order_views import OrderView
 from cluster.api.orders import px_unit_of
-from cluster.api.problems import refuse
 from cluster.api.schemas import (
     AccountStateBody,
     JudgeBody,
-    KillBody,
     ParameterBody,
     VenueStateBody,
     WhyBody,
@@ -43,14 +38,11 @@ from cluster.api.schemas import (
 from cluster.api.translate import order_said
 from cluster.api.verdicts import missing, respond
 from cluster.api.wire import body_of, reply
-from router.domain.errors import BadInputError, JournalError, LinkError, bad_value
 from router.domain.facts import LimitSet, ModelSteered
 from router.domain.instruments import VenueSpec
 from router.domain.requests import (
     JudgeApproval,
-    Kill,
     Principal,
-    Rearm,
     ReenableStrategy,
     SetAccountState,
     SetLimit,
@@ -59,8 +51,7 @@ from router.domain.requests import (
 )
 from router.domain.score_table import names_of
 from router.domain.scores import PolicySnapshot
-from router.risk.kill import KillLevel
-from router.risk.limits import RULES, RiskLimits
+from router.risk.limits import LISTS, RULES, RiskLimits
 
 _STATES: Final = {"enable": "ENABLED", "disable": "DISABLED", "drain": "DRAINING"}
 ACTS: Final = {
@@ -72,10 +63,6 @@ ACTS: Final = {
     "unpin": "unpin",
 }
 """What the path calls an act, and what the desk does."""
-
-KILL_WITHIN_S: Final = 0.1
-"""A kill that is not recorded by then is told to the markets directly: they hear of a recorded one by the journal, and
-of one that is told twice they would hear again after it was lifted."""
 
 
 def pictures_of(door: Door) -> list[MarketPicture]:
@@ -212,6 +199,10 @@ async def list_parameters(request: web.Request) -> web.Response:
 async def set_parameter(request: web.Request) -> web.Response:
     """PATCH /v1/parameters"""
     body = await body_of(request, ParameterBody)
+    scope, _, rest = body.key.partition(".")
+    account = rest.partition(".")[0]
+    if scope == "by_account" and not principal_of(request).may_act_for(account):
+        return missing(request, f"account {account}")
     asked = SetLimit(
         principal=principal_of(request),
         correlation_id=correlation_of(request),
@@ -227,8 +218,8 @@ def _limits(door: Door, principal: Principal) -> Iterable[Parameter]:
     changes = door.views.limits
     for key, rule in RULES.items():
         yield _parameter(key, str(getattr(risk, key)), rule.unit, rule.checks, rule.sentence, changes.get(key))
-    restricted = ",".join(risk.restricted)
-    yield _parameter("restricted", restricted, "symbols", "5", "not to be traded", changes.get("restricted"))
+    for key, (check, sentence) in LISTS.items():
+        yield _parameter(key, ",".join(getattr(risk, key)), "symbols", check, sentence, changes.get(key))
     for scope in ("by_account", "by_strategy", "by_symbol"):
         for name, override in sorted(getattr(risk, scope).items()):
             if scope == "by_account" and not principal.may_act_for(name):
@@ -251,87 +242,31 @@ def _parameter(key: str, value: str, unit: str, check: str, text: str, changed: 
     )
 
 
-async def list_kills(request: web.Request) -> web.Response:
-    """GET /v1/kill"""
-    views, principal = door_of(request).views, principal_of(request)
-    kills = []
-    for (level, target), fact in views.kills.items():
-        if level == KillLevel.ACCOUNT and not principal.may_act_for(target):
-            continue
-        asked = views.rearms.get((level, target))
-        kills.append(
-            KillSaid(
-                level=level.lower(),
-                target=target,
-                time=time_text(fact.at),
-                who=fact.who,
-                why=fact.why,
-                rearm_who=asked.who if asked else "",
-            )
-        )
-    stopped = [
-        StoppedSaid(account=account, strategy=strategy, time=time_text(fact.at), why=fact.why)
-        for (account, strategy), fact in views.stopped.items()
-        if principal.may_act_for(account)
-    ]
-    return reply(request, KillList(kills=tuple(kills), stopped_strategies=tuple(stopped)))
-
-
-async def kill_trading(request: web.Request) -> web.Response:
-    """POST /v1/kill"""
-    body = await body_of(request, KillBody)
-    _check_target(body)
-    backend, principal, level = door_of(request).backend, principal_of(request), body.level.upper()
-    asked = Kill(
-        principal=principal,
-        correlation_id=correlation_of(request),
-        level=level,
-        target=body.target,
-        why=body.why,
-    )
-    recorded = asyncio.ensure_future(backend.ask(asked))
-    await asyncio.wait((recorded,), timeout=KILL_WITHIN_S)
-    is_told = False
-    if not recorded.done() or isinstance(recorded.exception(), JournalError | LinkError):
-        with suppress(LinkError):
-            await backend.kill_now(level, body.target, principal.name, body.why)
-            is_told = True
-    try:
-        return respond(request, await recorded)
-    except (JournalError, LinkError) as exc:
-        if not is_told:
-            raise
-        return refuse(request, "kill_not_recorded", f"The markets were told to stop; not recorded: {exc}")
-
-
-async def rearm_trading(request: web.Request) -> web.Response:
-    """POST /v1/rearm"""
-    body = await body_of(request, KillBody)
-    _check_target(body)
-    asked = Rearm(
-        principal=principal_of(request),
-        correlation_id=correlation_of(request),
-        level=body.level.upper(),
-        target=body.target,
-        why=body.why,
-    )
-    return respond(request, await door_of(request).backend.ask(asked))
-
-
-def _check_target(body: KillBody) -> None:
-    if bool(body.target) == (body.level == "all"):
-        raise BadInputError(bad_value("$.target", "none with all and one with every other level", body.target))
-
-
 async def list_approvals(request: web.Request) -> web.Response:
     """GET /v1/approvals"""
     door, principal = door_of(request), principal_of(request)
     waiting = [
-        Approval(approval_id=view.approval_id, order=order_said(view, px_unit_of(door, view.order.symbol)))
+        _approval(view, px_unit_of(door, view.order.symbol))
         for view in door.views.approvals()
         if principal.may_act_for(view.order.account)
     ]
     return reply(request, ApprovalList(approvals=tuple(waiting)))
+
+
+def _approval(view: OrderView, unit: str) -> Approval:
+    change = view.change
+    if change is None:
+        return Approval(approval_id=view.approval_id, order=order_said(view, unit), change=None)
+    said = ChangeSaid(
+        who=change.who,
+        time=time_text(change.at),
+        qty=None if change.order_qty is None else str(change.order_qty),
+        limit_price=None if change.price is None else px_text(change.price, unit),
+        end_time=None if change.end_at is None else time_text(change.end_at),
+        urgency=change.urgency,
+        max_participation=change.max_participation,
+    )
+    return Approval(approval_id=view.approval_id, order=order_said(view, unit), change=said)
 
 
 async def approve_order(request: web.Request) -> web.Response:

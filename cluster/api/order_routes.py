@@ -131,7 +131,9 @@ ORDER_ROUTES: Final = (
         tag="orders",
         summary="Change an order",
         answers=(NOTED,),
-        description="The quantity is in all, executions included. The stream tells whether it was done.",
+        description="The quantity is in all, executions included. The stream tells whether it was done.\n\n"
+        "A change that makes the order worth `live.approval_above` or more waits for a second person, and the order"
+        " goes on as it was: `waits_for` says so.",
         body=schemas.ReplaceBody,
         problems=("conflict", "order_closed", "denied", "message_rate", *CHANGES),
         example={"qty": "3000", "limit_price": "41.0500"},

@@ -40,7 +40,10 @@ class OrderView(msgspec.Struct, kw_only=True):
     value: int = 0
     reason: str = ""
     version: int = 1
+    is_suspended: bool = False
     asked: facts.ReplaceAsked | None = None
+    change: facts.ReplaceAsked | None = None
+    """What a person has to judge; until then the order goes on as it is."""
     executions: dict[tuple[str, str], tuple[Qty, Px]] = {}
     """While it is open: what a bust or a correction may speak of, by child and execution."""
 
@@ -153,7 +156,9 @@ class OrderBook:
             return
         was_open = view.is_open
         _APPLY[type(fact)](view, fact)
-        if not view.waits_for_approval:
+        if view.waits_for_approval or view.change is not None:
+            self.waiting.setdefault(fact.parent_id, view)
+        else:
             self.waiting.pop(fact.parent_id, None)
         view.updated_at = fact.at
         view.version += 1
@@ -224,16 +229,22 @@ def _offset(view: OrderView) -> int:
 
 def _worked(view: OrderView) -> OrdStatus:
     """Return where an open order stands when nothing is being asked of it."""
+    if view.is_suspended:
+        return OrdStatus.SUSPENDED
     return OrdStatus.PARTIALLY_FILLED if view.cum_qty else OrdStatus.NEW
 
 
 def _judged(view: OrderView, fact: facts.ApprovalJudged) -> None:
+    if view.change is not None:
+        view.change = None
+        return  # what was asked for comes again, or that the terms stay
     view.waits_for_approval = False
     if not fact.is_approved:
         view.ord_status, view.reason = OrdStatus.REJECTED, fact.why
 
 
 def _cancel(view: OrderView, fact: facts.CancelAsked) -> None:
+    view.change = None
     if view.is_open:
         view.ord_status, view.reason = OrdStatus.PENDING_CANCEL, fact.reason
 
@@ -241,7 +252,10 @@ def _cancel(view: OrderView, fact: facts.CancelAsked) -> None:
 def _ask_replace(view: OrderView, fact: facts.ReplaceAsked) -> None:
     if view.is_open and view.ord_status is not OrdStatus.PENDING_CANCEL:
         view.ord_status = OrdStatus.PENDING_REPLACE
-    view.asked = fact
+    if fact.approval_id:
+        view.change, view.approval_id = fact, fact.approval_id
+    else:
+        view.asked = fact
 
 
 def _replaced(view: OrderView, fact: facts.OrderReplaced) -> None:
@@ -280,12 +294,19 @@ def _busted(view: OrderView, fact: facts.ExecutionBusted) -> None:
 
 def _suspended(view: OrderView, fact: facts.OrderSuspended) -> None:
     if view.is_open:
+        view.is_suspended = True
         view.ord_status, view.reason = OrdStatus.SUSPENDED, fact.reason
+
+
+def _resumed(view: OrderView, fact: facts.OrderResumed) -> None:
+    view.is_suspended = False
+    if view.ord_status is OrdStatus.SUSPENDED:
+        view.ord_status, view.reason = _worked(view), ""
 
 
 def _ended(view: OrderView, fact: facts.OrderEnded) -> None:
     view.ord_status, view.cum_qty, view.reason = fact.ord_status, fact.cum_qty, fact.reason
-    view.waits_for_approval = False
+    view.waits_for_approval, view.change = False, None
 
 
 _APPLY: Final[dict[type, Any]] = {
@@ -296,5 +317,6 @@ _APPLY: Final[dict[type, Any]] = {
     facts.OrderExecuted: _executed,
     facts.ExecutionBusted: _busted,
     facts.OrderSuspended: _suspended,
+    facts.OrderResumed: _resumed,
     facts.OrderEnded: _ended,
 }

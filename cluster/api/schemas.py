@@ -98,6 +98,8 @@ class ReplaceBody(Body, frozen=True, kw_only=True):
     end_time: Time | None = None
     urgency: Share | None = None
     max_participation: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
+    located: bool = False
+    """For a sell_short that grows: the shares to borrow for the difference have been located."""
 
 
 class RouteBody(Body, frozen=True, kw_only=True):

@@ -16,9 +16,9 @@ from cluster.api.desk_answers import Actor, Clock, Cluster, Health, Node, Readin
 from cluster.api.docs_page import DOCS, STATIC
 from cluster.api.door import door_of
 from cluster.api.hub import HUB
+from cluster.api.readiness import lag_of, readiness_of, waits_of
 from cluster.api.verdicts import missing
 from cluster.api.wire import reply
-from router.domain.errors import AnabranchError
 from router.domain.facts import NodeStateSet
 
 DOCUMENT: Final = web.AppKey("document", bytes)
@@ -32,13 +32,7 @@ async def get_health(request: web.Request) -> web.Response:
 
 async def get_readiness(request: web.Request) -> web.Response:
     """GET /readyz"""
-    try:
-        waits_for = (await door_of(request).backend.status()).waits_for
-    except AnabranchError as exc:
-        waits_for = (f"desk: {exc}",)
-    hub = request.app[HUB]
-    waits_for += ("closing",) if hub.is_closing else (f"follower: {hub.fault}",) if hub.fault else ()
-    waits_for += (f"views: {hub.behind}",) if hub.behind else ()
+    waits_for = (await readiness_of(request.app)).waits_for
     return reply(request, Readiness(is_ready=not waits_for, waits_for=waits_for), 503 if waits_for else 200)
 
 
@@ -53,20 +47,21 @@ async def get_cluster(request: web.Request) -> web.Response:
     """GET /v1/cluster"""
     door = door_of(request)
     status = await door.backend.status()
+    waits_for = waits_of(request.app, status)
     # How the desk is, is always said; by whom it was changed only once that is not an earlier moment.
     views = None if request.app[HUB].behind else door.views
     scaled = views.hosts if views else None
     states = views.node_states if views else {}
     said = Cluster(
-        is_ready=not status.waits_for,
-        waits_for=status.waits_for,
+        is_ready=not waits_for,
+        waits_for=waits_for,
         symbols=door.backend.symbols(),
         build=status.build,
         market_time=time_text(status.market_at),
         wall_time=time_text(status.wall_at),
         speed=status.speed,
         journal_size=status.journal_size,
-        journal_lag=status.journal_lag,
+        journal_lag=lag_of(request.app, status),
         hosts=status.hosts,
         hosts_since=time_text(scaled.at) if scaled else None,
         hosts_who=scaled.who if scaled else "",

@@ -142,11 +142,12 @@ def _listening(request: web.Request, gate: Gate, hub: Hub) -> Listening | Refusa
     last_id = request.headers.get("Last-Event-ID", "") or query.after
     after = after_of(last_id, accounts) if last_id else None
     for account, seq in (after or {}).items():
+        # Whose it is comes first: how much an account was told is for those who may see it.
+        if accounts is not None and account not in accounts:
+            return Refusal("not_found", f"expected seqs of the stream's accounts, got one of {account!r} - at $.after")
         if seq > hub.last_seq(account):
             last = hub.last_seq(account)
             return Refusal("conflict", f"expected a seq up to {last} of {account}, got {seq} - at $.after")
-        if accounts is not None and account not in accounts:
-            return Refusal("not_found", f"expected seqs of the stream's accounts, got one of {account!r} - at $.after")
     if hub.is_closing or hub.fault:
         return Refusal("unavailable", "this door does not follow the journal now", 1.0)
     if hub.clients >= options.streams_max:

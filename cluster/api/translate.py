@@ -155,8 +155,9 @@ def replace_of(
     Raises:
         BadInputError: nothing is changed, or a text is no number of the instrument's units.
     """
-    if body == ReplaceBody():
-        raise BadInputError(f"expected one of {', '.join(ReplaceBody.__struct_fields__)}, got nothing to change - at $")
+    if body == ReplaceBody(located=body.located):
+        terms = [name for name in ReplaceBody.__struct_fields__ if name != "located"]
+        raise BadInputError(f"expected one of {', '.join(terms)}, got nothing to change - at $")
     return ReplaceOrder(
         principal=principal,
         correlation_id=correlation_id,
@@ -166,6 +167,7 @@ def replace_of(
         end_at=None if body.end_time is None else nanos_of(body.end_time, "$.end_time"),
         urgency=body.urgency,
         max_participation=body.max_participation,
+        is_located=body.located,
     )
 
 

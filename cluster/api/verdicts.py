@@ -13,7 +13,7 @@ from cluster.api.answers import ErrorSaid, NotedAnswer
 from cluster.api.problems import TABLE, refuse
 from cluster.api.route import Fault
 from cluster.api.wire import reply
-from router.domain.requests import Accepted, Answer, Conflicting, Denial, Denied, Noted, NotFound
+from router.domain.requests import Accepted, Answer, Conflicting, Denial, Denied, Noted, NotFound, NotReady
 from router.risk.reasons import DenyReason
 
 RATES: Final = (DenyReason.MESSAGE_RATE_SESSION, DenyReason.MESSAGE_RATE_VENUE)
@@ -39,7 +39,7 @@ class Refused:
 
     __slots__ = ("code", "errors", "text")
 
-    def __init__(self, answer: Denied | Conflicting | NotFound, where: str = "$") -> None:
+    def __init__(self, answer: Denied | Conflicting | NotFound | NotReady, where: str = "$") -> None:
         self.errors: tuple[ErrorSaid, ...] = ()
         match answer:
             case Denied():
@@ -50,6 +50,9 @@ class Refused:
             case Conflicting():
                 self.code, self.text = _CONFLICTS.get(answer.code, "conflict"), answer.text
                 self.errors = (ErrorSaid(code=answer.code, detail=answer.text),)
+            case NotReady():
+                self.code, self.text = "not_ready", TABLE["not_ready"].meaning
+                self.errors = (ErrorSaid(code=answer.code, detail=answer.text),)
             case NotFound():
                 self.code, self.text = "not_found", f"There is no {answer.what}, or none that you may see."
 
@@ -59,7 +62,7 @@ def _denied(denial: Denial, where: str) -> ErrorSaid:
     return ErrorSaid(code=denial.code, detail=denial.text, pointer=pointer, check=denial.check)
 
 
-def refuse_answer(request: web.Request, answer: Denied | Conflicting | NotFound) -> web.Response:
+def refuse_answer(request: web.Request, answer: Denied | Conflicting | NotFound | NotReady) -> web.Response:
     """Return the response to a request that the desk refused."""
     refused = Refused(answer)
     return refuse(request, refused.code, refused.text, refused.errors)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, get_args
 
+from cluster.api.child_watch import KINDS as CHILD_KINDS
+from cluster.api.child_watch import ChildWatch
 from cluster.api.order_views import OrderBook, OrderView
 from router.domain import codec, facts
 from router.domain.facts import Fact
@@ -18,7 +20,8 @@ from router.risk.limits import RiskLimits, changed
 
 _FACT: Any = Fact
 _KINDS: Final = {kind.__name__ for kind in get_args(Fact)}
-"""What is read here; the events of parents are read when somebody asks for one parent (`cluster.api.parents`)."""
+"""What is read here; of the events of parents only what `cluster.api.child_watch` keeps, the rest is read when somebody
+asks for one parent (`cluster.api.parents`)."""
 
 
 class Views:
@@ -28,6 +31,7 @@ class Views:
         self.next_offset = 0
         self._awaited: dict[str, list[Callable[[], None]]] = {}
         self.orders = OrderBook(closed_orders_max, archive_max)
+        self.children = ChildWatch()
         self.account_seqs: dict[str, int] = {}
         """The next seq of each account's stream."""
         self.kills: dict[tuple[str, str], facts.KillSet] = {}
@@ -65,6 +69,8 @@ class Views:
             self.next_offset = record.offset + 1
             if record.kind in _KINDS:
                 self._take(record, codec.decode(record.payload, _FACT))
+            elif record.kind in CHILD_KINDS:
+                self.children.apply(record)
 
     def account_seq(self, account: str) -> int:
         """Return the seq that the account's next record will have: 0 for an account nobody has told anything."""
@@ -110,6 +116,7 @@ _ORDER_FACTS: Final = (
     facts.OrderExecuted,
     facts.ExecutionBusted,
     facts.OrderSuspended,
+    facts.OrderResumed,
     facts.OrderEnded,
 )
 
@@ -176,7 +183,10 @@ def _stop(views: Views, fact: facts.StrategyStopped) -> None:
 
 
 def _reenable(views: Views, fact: facts.StrategyReenabled) -> None:
-    views.stopped.pop((fact.account, fact.strategy), None)
+    if views.stopped.pop((fact.account, fact.strategy), None) is None:
+        # An older journal stopped and enabled a strategy for everybody, whichever account the record named.
+        for place in [place for place in views.stopped if place[1] == fact.strategy]:
+            del views.stopped[place]
 
 
 _TAKERS: Final[dict[type, Callable[[Views, Any], None]]] = {

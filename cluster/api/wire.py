@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar, get_args
 import msgspec
 from aiohttp import web
 
+from cluster.api.json_text import beyond, twice
 from router.domain.errors import BadInputError, CodecError, bad_value
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -28,6 +29,7 @@ _msgpack: Final = msgspec.msgpack.Encoder()
 _FAULT: Final = re.compile(r"(.*?)(?: - at `([^`]*)`)?$", re.DOTALL)
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`$", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(.*)`$")
+_BEYOND: Final = "Number out of range"
 _DUPLICATES_MAX: Final = 1
 
 
@@ -61,10 +63,17 @@ def decode(data: bytes, kind: type[T], *, is_json: bool) -> T:
     """
     try:
         found: T = _decoder(kind, is_json).decode(data)
+        key = twice(data) if is_json else ""
     except msgspec.ValidationError as exc:
+        number = beyond(data) if is_json and str(exc).startswith(_BEYOND) else ""
+        if number:
+            place = _FAULT.match(str(exc))
+            raise BadInputError(f"expected a finite number, got {number} - at {place[2] if place else '$'}") from None
         raise BadInputError(said_of(exc, kind, _plain(data, is_json))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as exc:
         raise CodecError(f"expected {'JSON' if is_json else 'MessagePack'}, got {exc} - at $") from None
+    if key:
+        raise BadInputError(f"expected each key once, got {key[:80]!r} twice - at $")
     return found
 
 

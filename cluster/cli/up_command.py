@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 READY_TIMEOUT_S = 120.0
 POLL_S = 0.2
 
+COMING = ("starting", "journal", "market ", "desk:", "views:", "follower:", "session closed")
+"""How that begins which a desk waits for without people."""
+
 Port = Annotated[int | None, typer.Option(min=0, max=65_535, help="Where the door listens; 0: any free port.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Return once the desk is ready, and leave it up.")]
 
@@ -59,8 +62,8 @@ def up(
     with hold_up(settings, at, folder, address, configuration.ray) as desk:
         for note in desk.notes:
             typer.echo(f"note: {note}")
-        _wait_ready(desk.url)
-        typer.echo(f"ready: {desk.opened.symbol} at {desk.url} (documentation: {desk.url}/docs; Ctrl-C ends it)")
+        how = _wait_ready(desk.url)
+        typer.echo(f"{how}: {desk.opened.symbol} at {desk.url} (documentation: {desk.url}/docs; Ctrl-C ends it)")
         wait_for_end(desk)
         typer.echo("closing ...")
 
@@ -157,8 +160,8 @@ def _detach(settings: LiveSettings) -> None:
             raise LinkError(f"expected the desk to come up, got {said} - see {log}")
         found = read_status(settings.state)
         if found is not None and found.pid == process.pid:
-            _wait_ready(found.url)
-            typer.echo(f"ready: {found.symbol} at {found.url} (log: {log}; `anabranch down` ends it)")
+            how = _wait_ready(found.url)
+            typer.echo(f"{how}: {found.symbol} at {found.url} (log: {log}; `anabranch down` ends it)")
             return
         time.sleep(POLL_S)
     raise LinkError(f"expected the desk to be up within {READY_TIMEOUT_S:.0f} s, got it still starting - see {log}")
@@ -169,19 +172,23 @@ def _last_line(log: Path) -> str:
     return lines[-1] if lines else "nothing"
 
 
-def _wait_ready(url: str) -> None:
-    """Return when an order would be accepted.
+def _wait_ready(url: str) -> str:
+    """Return "ready" when an order would be accepted, or else what people must lift before one is: for that they need
+    the desk up.
 
     Raises:
-        LinkError: it would not be for too long; names what is waited for.
+        LinkError: it does not come for too long; names what is waited for.
     """
     deadline = time.monotonic() + READY_TIMEOUT_S
     while True:
         said = _get(f"{url}/readyz")
+        waits_for = [str(words) for words in said.get("waits_for", ())]
         if said.get("is_ready"):
-            return
+            return "ready"
+        if waits_for and not any(words.startswith(COMING) for words in waits_for):
+            return f"up, and takes no order ({', '.join(waits_for)})"
         if time.monotonic() > deadline:
-            raise LinkError(f"expected the desk to be ready, got it waiting for {said.get('waits_for')} - at {url}")
+            raise LinkError(f"expected the desk to be ready, got it waiting for {waits_for} - at {url}")
         time.sleep(POLL_S)
 
 

@@ -4,7 +4,8 @@ Rule of this file: a caller hears of success only after the sync that made its r
 sync nobody hears of success again.
 
 The journal is used by one worker thread and by nobody else, so that the loop never waits for the disk. While a group is
-being written the next one gathers.
+being written the next one gathers. The past is read in a thread of its own, over the reader beside the journal, so that
+who reads much holds up no commit.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
+from cluster.journal.past import Past
+from cluster.journal.tail import LAST_GROUP_MAX
 from router.domain.errors import BadInputError, JournalBusyError, JournalError, StaleWriterError, bad_value
 from router.orders.journal import Draft, Journal, JournalHealth, Record
 
@@ -54,6 +59,8 @@ class _Commit(NamedTuple):
     done: asyncio.Future[int]
     others: tuple[tuple[str, Sequence[Draft]], ...] = ()
     """What goes with it to further streams, wherever they end: one commit, written whole or not at all."""
+    is_decided: bool = False
+    """Whether its caller already goes by it: were it left out, what comes after it would follow from nothing."""
 
     @property
     def weight(self) -> int:
@@ -62,12 +69,13 @@ class _Commit(NamedTuple):
 
 
 class _Written(NamedTuple):
-    """What the worker says of a group: each commit's offset or its error, what failed for all, and what is durable."""
+    """What the worker says of a group: each commit's offset or its error, what ends this for all, what is durable, and
+    how long the sync took; None: what was appended is not durable."""
 
     answers: list[int | Exception]
     fault: JournalError | None
     records: list[Record]
-    seconds: float
+    seconds: float | None
 
 
 class GroupCommit:
@@ -99,12 +107,17 @@ class GroupCommit:
         self._waiting_max = waiting_max
         self._loop = asyncio.get_running_loop()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._past = Past(journal)
         self._queue: deque[_Commit] = deque()
         self._queued = self._flying = 0
         self._timer: asyncio.Handle | None = None
         self._is_flushing = False
         self._idle: asyncio.Future[None] | None = None
         self._fault: JournalError | None = None
+        self._ended = ""
+        """Why it takes nothing more, where nobody closed it."""
+        self._last: list[Record] = []
+        """The last group, for who follows."""
         self._subscribers: list[Subscriber] = []
         self._counts = [0] * len(FLUSH_BOUNDS_S)
         self._seconds = 0.0
@@ -128,14 +141,25 @@ class GroupCommit:
             BadInputError: a commit that never fits, or drafts that this journal cannot keep.
         """
         commit = _Commit(stream, expected_seq, tuple(drafts), self._loop.time(), self._loop.create_future())
+        weight = commit.weight
+        if weight > self._waiting_max:
+            raise BadInputError(bad_value(f"stream {stream}", f"up to {self._waiting_max} drafts", weight))
+        if self._fault is None and self.waiting + weight > self._waiting_max:
+            raise JournalBusyError(
+                f"expected up to {self._waiting_max} waiting records, got {self.waiting} and {weight} more"
+                f" - at stream {stream}"
+            )
         return await self._enter(commit)
 
     def commit_entries(self, entries: Sequence[tuple[str, Draft]]) -> asyncio.Future[int]:
-        """Take drafts for any streams, in this order, as one commit: when this returns its place is taken, before
-        everything that is handed in later. The future is resolved as `commit` returns, and fails as it raises.
+        """Take drafts for any streams, in this order, as one commit of any size: when this returns its place is taken,
+        before everything that is handed in later. The future is resolved as `commit` returns, and fails as it raises.
+
+        They are what somebody has decided and goes by: `check_room` is asked before. What cannot be recorded of them
+        ends this, as a failed sync does.
 
         Raises:
-            JournalBusyError, JournalError, BadInputError: as `commit`; nothing was taken.
+            JournalError: a sync failed earlier, or this is closed; nothing was taken.
         """
         runs: list[tuple[str, list[Draft]]] = []
         for stream, draft in entries:
@@ -144,26 +168,30 @@ class GroupCommit:
             runs[-1][1].append(draft)
         (stream, drafts), *others = runs or [("", [])]
         done: asyncio.Future[int] = self._loop.create_future()
-        return self._enter(_Commit(stream, None, drafts, self._loop.time(), done, tuple(others)))
+        return self._enter(_Commit(stream, None, drafts, self._loop.time(), done, tuple(others), is_decided=True))
+
+    def check_room(self, waiting_max: float = math.inf) -> None:
+        """Look, before anything is decided, whether it will be recorded.
+
+        Raises:
+            JournalBusyError: more than `waiting_max` records wait.
+            JournalError: a sync failed earlier, or this is closed.
+        """
+        if self._fault is not None:
+            raise _again(self._fault)
+        if self.waiting > waiting_max:
+            raise JournalBusyError(f"expected up to {waiting_max} waiting records, got {self.waiting}")
 
     def _enter(self, commit: _Commit) -> asyncio.Future[int]:
         if self._fault is not None:
             raise _again(self._fault)
-        weight = commit.weight
-        if weight > self._waiting_max:
-            raise BadInputError(bad_value(f"stream {commit.stream}", f"up to {self._waiting_max} drafts", weight))
-        if self.waiting + weight > self._waiting_max:
-            raise JournalBusyError(
-                f"expected up to {self._waiting_max} waiting records, got {self.waiting} and {weight} more"
-                f" - at stream {commit.stream}"
-            )
         self._queue.append(commit)
-        self._queued += weight
+        self._queued += commit.weight
         self._schedule()
         return commit.done
 
     async def call(self, work: Callable[[Journal], Result]) -> Result:
-        """Let `work` use the journal between two groups, in the worker's thread: for snapshots, reading, fencing.
+        """Let `work` use the journal between two groups, in the worker's thread: for snapshots and fencing.
 
         Raises:
             JournalError: a sync failed earlier, or this is closed; or whatever `work` raises.
@@ -171,6 +199,24 @@ class GroupCommit:
         if self._fault is not None:
             raise _again(self._fault)
         return await self._loop.run_in_executor(self._worker, work, self._journal)
+
+    async def read(self, start: int, limit: int, stream: str | None = None) -> list[Record]:
+        """Return up to `limit` records from offset `start` on that are durable now, of one stream or of all. Commits do
+        not wait for it.
+
+        Raises:
+            JournalCorruptError: a record fails its checksum.
+            JournalError: a sync failed earlier, or this is closed, or the journal cannot be read.
+        """
+        if self._fault is not None:
+            raise _again(self._fault)
+        end, last = self._journal.health().durable_size, self._last
+        if start >= end:
+            return []
+        if stream is None and last and last[0].offset <= start <= last[-1].offset:
+            return last[start - last[0].offset :][:limit]
+        found = await self._past.read(start, end, limit, stream)
+        return await self.call(lambda one: one.read_durable(start, limit, stream)) if found is None else found
 
     def on_durable(self, subscriber: Subscriber) -> None:
         """Hand `subscriber` the records of every group from now on, in order, in the loop, before any of the group's
@@ -184,8 +230,9 @@ class GroupCommit:
         return Flushes(counts[-1], self._seconds, tuple(zip(FLUSH_BOUNDS_S, counts, strict=True)))
 
     def health(self) -> JournalHealth:
-        """Return how the journal is. Asks it, and it answers without waiting."""
-        return self._journal.health()
+        """Return how the journal is, and why nothing is recorded any more. It answers without waiting."""
+        health = self._journal.health()
+        return health if health.fault or not self._ended else msgspec.structs.replace(health, fault=self._ended)
 
     async def close(self) -> None:
         """Write what waits, at once, and take no more. Closing twice changes nothing; the journal stays open."""
@@ -198,6 +245,7 @@ class GroupCommit:
             await asyncio.shield(self._idle)
         # In another thread: a `call` may still be at work, and the loop waits for nobody.
         await asyncio.to_thread(self._worker.shutdown)
+        await asyncio.to_thread(self._past.close)
 
     def _schedule(self) -> None:
         """See to it that the queue's head is written when it is time."""
@@ -234,15 +282,15 @@ class GroupCommit:
         if failure is not None:
             # Not the journal's own words: a defect below. What it wrote cannot be known, so that nothing goes on.
             fault = JournalError(f"expected a group to be written, got {failure!r} - at the journal")
-            written = _Written([fault] * len(group), fault, [], 0.0)
+            written = _Written([fault] * len(group), fault, [], None)
         else:
             written = writing.result()
-        if written.fault is not None:
-            self._stop(written.fault)
-        else:
+        if written.seconds is not None:
             self._counts[bisect_left(FLUSH_BOUNDS_S, written.seconds)] += 1
             self._seconds += written.seconds
             self._tell(written.records)
+        if written.fault is not None:
+            self._stop(written.fault)
         for commit, answer in zip(group, written.answers, strict=True):
             _resolve(commit.done, answer)
         self._schedule()
@@ -251,7 +299,7 @@ class GroupCommit:
 
     def _stop(self, fault: JournalError) -> None:
         """Refuse everything from now on, and what waits first."""
-        self._fault = fault
+        self._fault, self._ended = fault, str(fault)
         while self._queue:
             _resolve(self._queue.popleft().done, _again(fault))
         self._queued = 0
@@ -259,6 +307,7 @@ class GroupCommit:
     def _tell(self, records: list[Record]) -> None:
         if not records:
             return
+        self._last = records if len(records) <= LAST_GROUP_MAX else []
         for subscriber in tuple(self._subscribers):
             try:
                 subscriber(records)
@@ -273,22 +322,38 @@ def _write(journal: Journal, group: Sequence[_Commit], is_followed: bool) -> _Wr
     began = time.perf_counter()
     answers: list[int | Exception] = []
     start = journal.health().durable_size
+    refused: JournalError | None = None
     for commit in group:
-        expected = journal.next_seq(commit.stream) if commit.expected_seq is None else commit.expected_seq
         try:
-            offset = journal.append(commit.stream, expected, commit.drafts)
-            for stream, drafts in commit.others:
-                offset = journal.append(stream, journal.next_seq(stream), drafts)
-            answers.append(offset)
+            answers.append(_append(journal, commit))
         except Exception as exc:
             # Also what is no error of ours: drafts that cannot be encoded are their caller's, and nobody else's.
             answers.append(exc)
+            if commit.is_decided:
+                refused = _not_taken(exc)
+                answers[len(answers) - 1 :] = [refused] * (len(group) - len(answers) + 1)
+                break
     try:
         journal.sync()
     except JournalError as exc:
-        return _Written([exc if isinstance(one, int) else one for one in answers], exc, [], 0.0)
+        return _Written([exc if isinstance(one, int) else one for one in answers], exc, [], None)
     seconds = time.perf_counter() - began
-    return _Written(answers, None, _since(journal, start) if is_followed else [], seconds)
+    return _Written(answers, refused, _since(journal, start) if is_followed else [], seconds)
+
+
+def _append(journal: Journal, commit: _Commit) -> int:
+    if commit.expected_seq is None:
+        return journal.append_all(((commit.stream, commit.drafts), *commit.others))
+    return journal.append(commit.stream, commit.expected_seq, commit.drafts)
+
+
+def _not_taken(failure: Exception) -> JournalError:
+    """Return why nothing goes on after something that was decided and cannot be recorded."""
+    if isinstance(failure, JournalError):
+        return failure
+    error = JournalError(f"expected what was decided to be recorded, got {failure!r} - at the journal")
+    error.__cause__ = failure
+    return error
 
 
 def _since(journal: Journal, start: int) -> list[Record]:

@@ -12,14 +12,14 @@ lost server, a full disk or a failed fsync there reaches us as an error or as a 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import conninfo, errors, sql
 
-from cluster.journal.rows import COLUMNS, FORMAT, READ_BATCH, Head, Row, VerifyFrom
+from cluster.journal.rows import COLUMNS, FORMAT, PLACE, Head, Row, VerifyFrom
 from cluster.journal.stored import StoredJournal
 from router.domain.errors import (
     BadInputError,
@@ -49,6 +49,9 @@ SESSION = {
     "idle_in_transaction_session_timeout": "30s",
     # A group's condition is looked at again after it has waited for a lock, which higher levels refuse.
     "default_transaction_isolation": "read committed",
+    # A page comes in an index's order. While a table is new the server does not know that a stream may be most of it,
+    # and would rather gather all of its rows first.
+    "enable_bitmapscan": "off",
 }
 
 _TABLES = """
@@ -64,13 +67,21 @@ CREATE TABLE {schema}.head (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only), format bigint NOT NULL, epoch bigint NOT NULL,
     size bigint NOT NULL, digest bytea NOT NULL)"""
 _TYPES = ("bigint", "text", "bigint", "bigint", "text", "bigint", "bigint", "text", "bytea", "bigint", "bytea", "text")
+Arguments = Sequence[object] | Mapping[str, object]
+
 _COLUMNS = ", ".join(COLUMNS)
 _WRITE = f"""
 WITH held AS (UPDATE {{schema}}.head SET size = %b, digest = %b WHERE epoch = %b AND size = %b RETURNING 1)
 INSERT INTO {{schema}}.records ({_COLUMNS})
 SELECT * FROM unnest({", ".join(f"%b::{kind}[]" for kind in _TYPES)}) WHERE EXISTS (SELECT 1 FROM held)"""
 _READ = f"""SELECT {_COLUMNS} FROM {{schema}}.records
-    WHERE "offset" >= %s AND "offset" < %s AND (%s::text IS NULL OR stream = %s) ORDER BY "offset" LIMIT %s"""
+    WHERE "offset" >= %s AND "offset" < %s ORDER BY "offset" LIMIT %s"""
+_PLACE = PLACE.format(zero="0::bigint", records="{schema}.records", stream="%(stream)s", start="%(start)s")
+_READ_STREAM = f"""{_PLACE}
+    SELECT {_COLUMNS} FROM {{schema}}.records WHERE stream = %(stream)s
+    AND seq >= (SELECT low FROM place WHERE low = high) AND "offset" + 0 >= %(start)s AND "offset" + 0 < %(end)s
+    ORDER BY seq LIMIT %(limit)s"""
+"""Goes along the index of (stream, seq) alone: that of offsets (`+ 0` keeps it out) would bring rows to be sorted."""
 _STREAMS = 'SELECT stream, max(seq) + 1, count(*) FROM {schema}.records WHERE "offset" < %s GROUP BY stream'
 _SNAPSHOTS = 'SELECT "offset", crc32, payload FROM {schema}.snapshots WHERE name = %s ORDER BY "offset" DESC'
 _PUT_SNAPSHOT = """
@@ -117,10 +128,23 @@ class PostgresJournal(StoredJournal):
         Raises:
             BadInputError: a text with a NUL. Found here, it is refused alone; found by the server, it would end all.
         """
-        for text in (stream, *(text for one in records for text in (one.kind, one.causation_id, one.correlation_id))):
+        self._check_texts(stream, records)
+        return super().append(stream, expected_seq, records)
+
+    def append_all(self, runs: Sequence[tuple[str, Sequence[Draft]]]) -> int:
+        """See `Journal.append_all`.
+
+        Raises:
+            BadInputError: as `append`.
+        """
+        for stream, drafts in runs:
+            self._check_texts(stream, drafts)
+        return super().append_all(runs)
+
+    def _check_texts(self, stream: str, drafts: Sequence[Draft]) -> None:
+        for text in (stream, *(text for one in drafts for text in (one.kind, one.causation_id, one.correlation_id))):
             if "\x00" in text:
                 raise BadInputError(bad_value(self.place, "texts without NUL", text))
-        return super().append(stream, expected_seq, records)
 
 
 class PostgresStore:
@@ -128,7 +152,7 @@ class PostgresStore:
 
     def __init__(self, url: str, schema: str) -> None:
         self.where = _place(url, schema)
-        self._schema = schema
+        self._url, self._schema = url, schema
         self._composed: dict[str, sql.Composed] = {}
         with self._medium():
             self._db = psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
@@ -154,11 +178,23 @@ class PostgresStore:
                 raise JournalError(f"expected a journal of format {FORMAT}, got {formats} - at {self.where}")
             yield
 
-    def rows(self, start: int, end: int, stream: str | None) -> list[Row]:
+    def rows(self, start: int, end: int, stream: str | None, limit: int) -> list[Row]:
         """See `Store.rows`."""
         with self._medium(f" offset {start}"):
-            rows: list[Row] = self._execute(_READ, (start, end, stream, stream, READ_BATCH)).fetchall()
+            rows: list[Row]
+            if stream is None:
+                rows = self._execute(_READ, (start, end, limit)).fetchall()
+            else:
+                wanted = {"start": start, "end": end, "stream": stream, "limit": limit}
+                rows = self._execute(_READ_STREAM, wanted).fetchall()
             return rows
+
+    def beside(self) -> PostgresStore:
+        """See `Store.beside`."""
+        made = PostgresStore(self._url, self._schema)
+        with made._medium():
+            made._execute("SET default_transaction_read_only = on")
+        return made
 
     def size(self) -> int:
         """See `Store.size`."""
@@ -249,7 +285,7 @@ class PostgresStore:
     def _number(self, statement: str, *arguments: object) -> int:
         return int(self._execute(statement, arguments).fetchone()[0])
 
-    def _execute(self, statement: str, arguments: Sequence[object] = (), *, prepare: bool | None = None) -> Any:
+    def _execute(self, statement: str, arguments: Arguments = (), *, prepare: bool | None = None) -> Any:
         """Run one statement, its `{schema}` filled in. Of psycopg's types none leaves this file."""
         composed = self._composed.get(statement)
         if composed is None:

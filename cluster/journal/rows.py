@@ -35,6 +35,17 @@ COLUMNS = (
     "correlation_id",
 )
 
+_IS_LEFT = '(SELECT "offset" FROM {records} WHERE stream = {stream} AND seq = (low + high) / 2) < {start}'
+PLACE = f"""WITH RECURSIVE place(low, high) AS (
+    SELECT {{zero}}, (SELECT coalesce(max(seq) + 1, {{zero}}) FROM {{records}} WHERE stream = {{stream}})
+    UNION ALL
+    SELECT CASE WHEN {_IS_LEFT} THEN (low + high) / 2 + 1 ELSE low END,
+        CASE WHEN {_IS_LEFT} THEN high ELSE (low + high) / 2 END
+    FROM place WHERE low < high)"""
+"""Finds the seq of a stream's first record from an offset on, as `low` where `low = high`: both rise together, so that
+halving finds it in the index of (stream, seq) that every journal has, and none of (stream, offset) is kept up. Where a
+seq is missing it finds an earlier one: whoever reads on from there leaves out what is before the offset."""
+
 VerifyFrom = int | Literal["snapshot"]
 """What is verified when a journal is opened: all records from this offset on (0: the whole; past the end: only that the
 last record is the one that was acknowledged), or those from the lowest offset at which a recovery may begin: of the

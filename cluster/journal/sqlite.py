@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from cluster.journal.rows import COLUMNS, FORMAT, READ_BATCH, Head, Row, VerifyFrom
+from cluster.journal.rows import COLUMNS, FORMAT, PLACE, Head, Row, VerifyFrom
 from cluster.journal.stored import StoredJournal
 from cluster.journal.wal import check_wal
 from router.domain.errors import BadInputError, JournalCorruptError, JournalError, StaleWriterError, bad_value
@@ -49,7 +49,9 @@ _TABLES = (
 _COLUMNS = ", ".join(COLUMNS)
 _INSERT = f"INSERT INTO records ({_COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS))})"
 _READ = f'SELECT {_COLUMNS} FROM records WHERE "offset" >= ? AND "offset" < ? ORDER BY "offset" LIMIT ?'
-_READ_STREAM = _READ.replace("ORDER", "AND stream = ? ORDER")
+_READ_STREAM = f"""{PLACE.format(zero="0", records="records", stream=":stream", start=":start")}
+    SELECT {_COLUMNS} FROM records WHERE stream = :stream AND seq >= (SELECT low FROM place WHERE low = high)
+    AND "offset" >= :start AND "offset" < :end ORDER BY seq LIMIT :limit"""
 _STREAMS = 'SELECT stream, max(seq) + 1, count(*) FROM records WHERE "offset" < ? GROUP BY stream'
 _SNAPSHOTS = 'SELECT "offset", crc32, payload FROM snapshots WHERE name = ? ORDER BY "offset" DESC'
 _DROP_SNAPSHOTS = """DELETE FROM snapshots WHERE name = ? AND "offset" NOT IN
@@ -125,12 +127,18 @@ class SqliteStore:
             with suppress(sqlite3.OperationalError):
                 self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    def rows(self, start: int, end: int, stream: str | None) -> list[Row]:
+    def rows(self, start: int, end: int, stream: str | None, limit: int) -> list[Row]:
         """See `Store.rows`."""
         with self._medium(f" offset {start}"):
             if stream is None:
-                return self._db.execute(_READ, (start, end, READ_BATCH)).fetchall()
-            return self._db.execute(_READ_STREAM, (start, end, stream, READ_BATCH)).fetchall()
+                return self._db.execute(_READ, (start, end, limit)).fetchall()
+            wanted = {"start": start, "end": end, "stream": stream, "limit": limit}
+            return self._db.execute(_READ_STREAM, wanted).fetchall()
+
+    def beside(self) -> SqliteStore:
+        """See `Store.beside`. Readers of a log that is written ahead hold up nobody: each sees the commits there were
+        when its statement began."""
+        return SqliteStore(Path(self.where), self._durability, is_reader=True)
 
     def size(self) -> int:
         """See `Store.size`."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from typing import Protocol
 
 from cluster.journal.rows import END, READ_BATCH, Head, Row, VerifyFrom, anchor_at, record_of, row_of
 from cluster.journal.tail import Tail, head_of
 from router.domain.errors import JournalCorruptError, JournalError, StaleWriterError
-from router.orders.journal import Draft, JournalHealth, Record, check_crc, check_snapshot, snapshot_crc, verify
+from router.orders.journal import Beside, Draft, JournalHealth, Record, check_crc, check_snapshot, snapshot_crc, verify
 
 
 class Store(Protocol):
@@ -31,8 +32,13 @@ class Store(Protocol):
         the end. Raises JournalError where what is there is not ours or of another format."""
         ...
 
-    def rows(self, start: int, end: int, stream: str | None) -> list[Row]:
-        """Return up to `READ_BATCH` rows with offsets from `start` up to before `end`, of one stream or of all."""
+    def rows(self, start: int, end: int, stream: str | None, limit: int) -> list[Row]:
+        """Return up to `limit` rows with offsets from `start` up to before `end`, of one stream or of all. What it
+        costs grows with `limit`, and with nothing else by more than its logarithm."""
+        ...
+
+    def beside(self) -> Store:
+        """Return a connection of its own to the same tables, which can only read."""
         ...
 
     def size(self) -> int:
@@ -116,6 +122,12 @@ class StoredJournal:
         self._check_fence()
         return self._tail.append(stream, expected_seq, records, self.epoch)
 
+    def append_all(self, runs: Sequence[tuple[str, Sequence[Draft]]]) -> int:
+        """See `Journal.append_all`."""
+        self._check_writer()
+        self._check_fence()
+        return self._tail.append_all(runs, self.epoch)
+
     def sync(self) -> None:
         """See `Journal.sync`. One transaction."""
         self._check_writer()
@@ -138,17 +150,21 @@ class StoredJournal:
             if record.offset >= start and (stream is None or record.stream == stream):
                 yield record
 
-    def read_durable(self, start: int, limit: int) -> list[Record]:
+    def read_durable(self, start: int, limit: int, stream: str | None = None) -> list[Record]:
         """See `Journal.read_durable`. Costs a writer no look at the store where its last group has it all."""
         self._check_usable()
-        known = None if self._is_reader else self._tail.last_group(start, limit)
+        known = None if self._is_reader or stream is not None else self._tail.last_group(start, limit)
         if known is not None:
             return known
-        end = min(start + limit, END if self._is_reader else self._tail.durable_size)
-        records = [check_crc(record, self._store.where) for record in self._records(start, end, None)]
+        end = END if self._is_reader else self._tail.durable_size
+        records = _page(self._store, start, end, limit, stream)
         if self._is_reader and records:
             self._tail.durable_size = max(self._tail.durable_size, records[-1].offset + 1)
         return records
+
+    def beside(self) -> Beside:
+        """See `Journal.beside`: it has a connection of its own."""
+        return StoredBeside(self._store.beside())
 
     def next_seq(self, stream: str) -> int:
         """See `Journal.next_seq`. A reader says what it was when it opened."""
@@ -238,13 +254,7 @@ class StoredJournal:
         self.epoch = epoch if self._is_reader else max(epoch + 1, self.epoch)
 
     def _records(self, start: int, end: int, stream: str | None) -> Iterator[Record]:
-        while start < end:
-            rows = self._store.rows(start, end, stream)
-            for row in rows:
-                yield record_of(row)
-            if len(rows) < READ_BATCH:
-                return
-            start = rows[-1][0] + 1
+        return _records(self._store, start, end, stream, READ_BATCH)
 
     def _check_usable(self) -> None:
         if self._fault:
@@ -275,3 +285,36 @@ class StoredJournal:
             self._fault = f"its medium failed ({exc.__cause__ or repr(exc)})"
             self._tail.drop()
             raise
+
+
+class StoredBeside:
+    """A `Beside` over a store's second connection."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def read(self, start: int, end: int, limit: int, stream: str | None = None) -> list[Record]:
+        """See `Beside.read`."""
+        return _page(self._store, start, end, limit, stream)
+
+    def close(self) -> None:
+        """See `Beside.close`."""
+        self._store.close()
+
+
+def _page(store: Store, start: int, end: int, limit: int, stream: str | None) -> list[Record]:
+    """Return up to `limit` records whose content is what was written."""
+    if stream is None:
+        end = min(end, start + limit)
+    records = _records(store, start, end, stream, min(limit, READ_BATCH))
+    return [check_crc(record, store.where) for record in islice(records, limit)]
+
+
+def _records(store: Store, start: int, end: int, stream: str | None, batch: int) -> Iterator[Record]:
+    while start < end:
+        rows = store.rows(start, end, stream, batch)
+        for row in rows:
+            yield record_of(row)
+        if len(rows) < batch:
+            return
+        start = rows[-1][0] + 1

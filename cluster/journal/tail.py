@@ -49,20 +49,29 @@ class Tail:
         seq = self.next_seqs.get(stream, 0)
         if seq != expected_seq:
             raise StaleWriterError(f"expected seq {expected_seq}, got {seq} - at {self.where} stream {stream}")
-        if len(self.pending) + len(drafts) > UNSYNCED_MAX:
-            raise JournalError(
-                f"expected up to {UNSYNCED_MAX} unsynced records, got {len(drafts)} more - at {self.where}"
-            )
-        sealed, head = [], self.head
-        for offset, draft in enumerate(drafts, self.size):
-            record, head = seal(draft, offset=offset, stream=stream, seq=seq, epoch=epoch, previous=head)
-            sealed.append(record)
-            seq += 1
+        return self.append_all(((stream, drafts),), epoch)
+
+    def append_all(self, runs: Sequence[tuple[str, Sequence[Draft]]], epoch: int) -> int:
+        """See `Journal.append_all`."""
+        more = sum(len(drafts) for _, drafts in runs)
+        if self.pending and len(self.pending) + more > UNSYNCED_MAX:
+            raise JournalError(f"expected up to {UNSYNCED_MAX} unsynced records, got {more} more - at {self.where}")
+        sealed: list[Record] = []
+        next_seqs: dict[str, int] = {}
+        offset, head = self.size, self.head
+        for stream, drafts in runs:
+            seq = next_seqs.get(stream, self.next_seqs.get(stream, 0))
+            for draft in drafts:
+                record, head = seal(draft, offset=offset, stream=stream, seq=seq, epoch=epoch, previous=head)
+                sealed.append(record)
+                offset += 1
+                seq += 1
+            if drafts:
+                next_seqs[stream] = seq
         # Only now, so that a draft that cannot be encoded leaves nothing of its batch behind.
         self.pending += sealed
         self.head = head
-        if drafts:
-            self.next_seqs[stream] = seq
+        self.next_seqs.update(next_seqs)
         return self.size - 1
 
     def kept(self) -> None:

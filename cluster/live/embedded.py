@@ -174,7 +174,7 @@ class EmbeddedDesk:
             wall_at=time.time_ns(),
             speed=self.clock.speed,
             journal_size=health.durable_size,
-            journal_lag=self.desk.group.waiting,
+            flushes=flushes.buckets,
             actors=tuple(self._actors()),
             build=self.opened.build,
             hosts=self.market_loop.hosts.number,
@@ -209,13 +209,11 @@ class EmbeddedDesk:
         waits = [self._waits] if self._waits else []
         if self.desk.group.health().fault:
             waits.append("journal")
-        if not self._thread.is_alive() or not self.desk.intake.has_price(self.opened.symbol, self.clock.now()):
+        if not self._thread.is_alive():
             waits.append(f"market {self.opened.symbol}")
         if not self.opened.open_at <= self.clock.now() < self.opened.close_at:
             waits.append("session closed")
-        if self.desk.intake.gate.board.blocks("", "", "") is not None:
-            waits.append("killed")
-        return waits
+        return list(dict.fromkeys((*waits, *self.desk.waits_for())))
 
     def _actors(self) -> list[ActorStatus]:
         names = [("record", "record"), (f"market {self.opened.symbol}", "market"), ("learner", "learner")]

@@ -20,6 +20,7 @@ from router.intake.state import SymbolFacts
 from router.orders.journal import Journal
 from router.risk.request import tradables
 from scenarios.assembly import Assembly, assemble
+from scenarios.day import LEARNER
 from scenarios.policies import policy_names
 from scenarios.scenario import DAY_OPEN, SyntheticMarket, load_scenario
 
@@ -77,6 +78,7 @@ def opened_of(
         venue_messages_per_s=settings.limits.venue_messages_per_s,
         limits=limits_text(settings.limits),
         approval_above=settings.approval_text or "",
+        learners=(LEARNER,),
     )
     return opened, True
 

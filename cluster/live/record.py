@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cluster.journal.group import GroupCommit
+from cluster.live import order_log
 from cluster.live.freezing import thawed
 from cluster.live.snapshots import Opening, Snapshot, Snapshots, come_back, head_at
 from cluster.live.taking import SnapshotTaker
 from router.domain import codec, facts
-from router.domain.errors import JournalBusyError
 from router.domain.facts import Fact
 from router.domain.played import Played, Reference
 from router.domain.requests import Accepted, Answer, Denied, Request
@@ -27,10 +27,8 @@ from router.intake.intake import Intake
 from router.orders.journal import Journal, Record
 
 NEWS_MAX = 5_000
-"""Records that may wait before requests are turned away; windows of markets are let in above it."""
-
-WAITING_MAX = 1_000_000
-"""Records that may wait in all: windows of a market in which a thousand orders act at once."""
+"""Records that may wait before requests are turned away. Windows of markets are let in above it, whatever their size: a
+market waits by itself when too many are not recorded yet."""
 
 _log = logging.getLogger("anabranch.record")
 
@@ -54,7 +52,7 @@ class Desk:
         self._now = now
         self._taker = taker
         self._placing: asyncio.Task[None] | None = None
-        self.group = GroupCommit(journal, waiting_max=WAITING_MAX)
+        self.group = GroupCommit(journal)
 
     async def ask(self, request: Request) -> Answer:
         """Decide a request and return its answer once it is durable.
@@ -64,8 +62,7 @@ class Desk:
             JournalError: the journal failed; nothing was acknowledged.
             BadInputError: a request that cannot be.
         """
-        if self.group.waiting > NEWS_MAX:
-            raise JournalBusyError(f"expected up to {NEWS_MAX} waiting records, got {self.group.waiting}")
+        self.group.check_room(NEWS_MAX)
         answered = self.intake.answer(request, self._now())
         # Also when nothing is recorded: what it speaks of may itself not be durable yet.
         await self.group.commit_entries(answered.entries)
@@ -73,12 +70,26 @@ class Desk:
         return answered.answer
 
     async def play(self, played: Played) -> None:
-        """Record a window of a market; durable when it returns."""
-        await self.group.commit_entries(self.intake.play(played))
+        """Record a window of a market, whole or not at all; durable when it returns.
+
+        Raises:
+            JournalError: the journal failed, or cannot keep the window; nothing is decided any more.
+        """
+        self.group.check_room()
+        lines = order_log.lines_of(played, self.intake)
+        entries = self.intake.play(played)
+        await self.group.commit_entries(entries)
+        if entries:
+            order_log.say(lines)
         self._keep()
 
     async def record(self, fact: Fact) -> None:
-        """Record a fact that nobody asked for."""
+        """Record a fact that nobody asked for.
+
+        Raises:
+            JournalError: as `play`.
+        """
+        self.group.check_room()
         await self.group.commit_entries(self.intake.record(fact))
 
     def see(self, reference: Reference) -> None:
@@ -87,15 +98,15 @@ class Desk:
 
     async def read(self, start: int, stream: str | None, limit: int) -> list[Record]:
         """Return durable records."""
-        return await self.group.call(lambda journal: read_records(journal, start, stream, limit))
+        return await self.group.read(start, limit, stream)
 
     def symbols(self) -> tuple[str, ...]:
         """Return the symbols that are traded."""
         return self.intake.symbols()
 
-    def has_price(self, symbol: str) -> bool:
-        """Whether a symbol has a price to hold orders against now."""
-        return self.intake.has_price(symbol, self._now())
+    def waits_for(self) -> tuple[str, ...]:
+        """Return what keeps an order from being accepted now; nothing: one would be, in every symbol."""
+        return self.intake.waits_for(self._now())
 
     async def close(self) -> None:
         """Write what waits and let go."""
@@ -172,18 +183,6 @@ def rebuild(intake: Intake, journal: Journal, start: int = 0) -> None:
     """Let the desk stand where its journal says it stood; one that stands at `start` goes on from there."""
     for record in journal.read(start):
         intake.apply(record)
-
-
-def read_records(journal: Journal, start: int, stream: str | None, limit: int) -> list[Record]:
-    """Return up to `limit` durable records from an offset on, of one stream or of all."""
-    if stream is None:
-        return journal.read_durable(start, limit)
-    found: list[Record] = []
-    for record in journal.read(start, stream):
-        found.append(record)
-        if len(found) == limit:
-            break
-    return found
 
 
 def news_of(records: Sequence[Record]) -> News:

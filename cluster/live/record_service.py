@@ -106,15 +106,14 @@ class RecordService:
     def _figures(self) -> dict[str, Any]:
         group = self._desk.group
         health, flushes = group.health(), group.flushes()
-        board = self._desk.intake.gate.board
         return {
             "size": health.durable_size,
             "fault": health.fault,
             "waiting": group.waiting,
             "flushes": flushes.number,
             "flush_seconds": flushes.seconds_sum,
-            "is_killed": board.blocks("", "", "") is not None,
-            "priced": [symbol for symbol in self._desk.symbols() if self._desk.has_price(symbol)],
+            "flush_buckets": flushes.buckets,
+            "waits_for": self._desk.waits_for(),
             "digest_orders": len(self._desk.intake.book.orders),
         }
 

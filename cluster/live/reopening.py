@@ -25,13 +25,13 @@ from router.domain.facts import LimitSet, SessionOpened
 from router.domain.units import MILLISECOND, SECOND, Micros, Nanos
 from router.intake.state import limit_value
 from router.orders.journal import Record
-from router.risk.limits import RULES, RiskLimits, changed, limits_from_table
+from router.risk.limits import LISTS, RULES, RiskLimits, changed, limits_from_table
 
 WHO = "configuration file"
 """Who is said to have changed a limit; no person's name has a space in it."""
 
 _SCOPES = ("by_account", "by_strategy", "by_symbol")
-_TABLES = ("restricted", "principals")
+_TABLES = (*LISTS, "principals")
 
 
 def limits_text(limits: RiskLimits) -> str:

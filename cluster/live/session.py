@@ -65,7 +65,7 @@ def conductor_of(opened: SessionOpened, assembly: Assembly, link: Link) -> LiveC
     plan = make_plan(assembly, {})
     window_ns = min(plan.window_max_ns, opened.window_ns)
     plan = plan._replace(parents=(), cancels=(), steering=(), window_max_ns=window_ns)
-    return LiveConductor(
+    conductor = LiveConductor(
         plan,
         link,
         make_network(assembly),
@@ -76,6 +76,8 @@ def conductor_of(opened: SessionOpened, assembly: Assembly, link: Link) -> LiveC
         opened.tick_ns,
         VenueGateLimits(opened.children_per_s, opened.children_max, opened.venue_messages_per_s),
     )
+    conductor.switches.learners = opened.learners
+    return conductor
 
 
 def link_of(opened: SessionOpened, assembly: Assembly, opening: Callable[[str], Opening]) -> LocalLink:

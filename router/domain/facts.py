@@ -46,7 +46,8 @@ class OrderDenied(_Fact, frozen=True, tag=True):
 
 
 class ApprovalJudged(_OrderFact, frozen=True, tag=True):
-    """A person approved the order, or rejected it: a rejected order is over."""
+    """A person approved an order or a change to one, or rejected it: a rejected order is over, one whose change was
+    rejected goes on as it was."""
 
     approval_id: str
     is_approved: bool
@@ -63,7 +64,11 @@ class CancelAsked(_OrderFact, frozen=True, tag=True):
 
 class ReplaceAsked(_OrderFact, frozen=True, tag=True):
     """Somebody wants the order changed; None leaves a term as it is. Until it is answered the books of the risk gate
-    carry whichever of old and new is the more."""
+    carry whichever of old and new is the more.
+
+    With `approval_id` the order goes on as it was until a person has judged the change. One that is approved is asked
+    for again, without that id; one that is not is answered by `OrderReplaced`.
+    """
 
     who: str
     held_qty: Qty = 0
@@ -74,6 +79,7 @@ class ReplaceAsked(_OrderFact, frozen=True, tag=True):
     end_at: Nanos | None = None
     urgency: float | None = None
     max_participation: float | None = None
+    approval_id: str = ""
 
 
 class OrderReplaced(_OrderFact, frozen=True, tag=True):
@@ -266,6 +272,8 @@ class SessionOpened(_Fact, frozen=True, tag=True):
     """Every limit of the risk gate at the opening, as JSON; none: it was not kept."""
     approval_above: str = ""
     """From which value on orders wait for a second person; none: none does."""
+    learners: tuple[str, ...] = ()
+    """What its learners are called, for kills of a model; none: the session did not say it yet."""
 
 
 class WindowPlayed(_Fact, frozen=True, tag=True):

@@ -51,6 +51,8 @@ class Reference(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     volume: Qty
     is_open: bool
     is_halted: bool = False
+    last_px: Px = 0
+    """Of the last trade that we have seen."""
 
 
 class Cut(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="cut"):

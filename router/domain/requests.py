@@ -64,7 +64,10 @@ class CancelAll(_Request, frozen=True, tag="cancel_all"):
 
 
 class ReplaceOrder(_Request, frozen=True, tag="replace_order"):
-    """Change an order: None leaves a term as it is. The new quantity is in all, executions included."""
+    """Change an order: None leaves a term as it is. The new quantity is in all, executions included.
+
+    One that makes the order worth so much that a new one would wait for a person waits for one too.
+    """
 
     parent_id: str
     order_qty: Qty | None = None
@@ -72,6 +75,8 @@ class ReplaceOrder(_Request, frozen=True, tag="replace_order"):
     end_at: Nanos | None = None
     urgency: float | None = None
     max_participation: float | None = None
+    is_located: bool = False
+    """For a short sale that grows: the shares to borrow for the difference have been located."""
 
 
 class Kill(_Request, frozen=True, tag="kill"):
@@ -160,7 +165,7 @@ class ResumeOrder(_Request, frozen=True, tag="resume_order"):
 
 
 class JudgeApproval(_Request, frozen=True, tag="judge_approval"):
-    """Approve an order that waits for a person, or reject it. Nobody judges an order of his own."""
+    """Approve an order or a change that waits for a person, or reject it. Nobody judges what he asked for himself."""
 
     approval_id: str
     is_approved: bool
@@ -233,6 +238,14 @@ class NotFound(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="not_fou
     what: str
 
 
+class NotReady(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="not_ready"):
+    """Nothing was decided and nothing recorded: what it needs is not there now, and will be. Ask again as it is."""
+
+    code: str
+    text: str
+    """Expected what, got what."""
+
+
 class Noted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="noted"):
     """The request is durable and will be carried out; how it ends is told on the account's stream."""
 
@@ -242,4 +255,4 @@ class Noted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="noted"):
     """What is still needed before it takes effect: a second person."""
 
 
-Answer = Accepted | Denied | Conflicting | NotFound | Noted
+Answer = Accepted | Denied | Conflicting | NotFound | NotReady | Noted

@@ -6,6 +6,7 @@ Rule of this file: changed by facts alone. What is over stays, so that its clien
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 import msgspec
 
@@ -24,10 +25,12 @@ from router.domain.facts import (
 )
 from router.domain.orders import ParentOrder
 from router.domain.units import Qty
+from router.intake.kept import Kept
 
 
 class Entry(msgspec.Struct, kw_only=True):
-    """One order. `approval_id` is empty once nobody waits to judge it."""
+    """One order. `approval_id` is empty once nobody waits to judge it; `change` is what somebody wants of it and a
+    person has to judge, and `changes` counts those: their ids go on."""
 
     order: ParentOrder
     body_hash: str
@@ -39,6 +42,13 @@ class Entry(msgspec.Struct, kw_only=True):
     is_replacing: bool = False
     is_suspended: bool = False
     ended: OrdStatus | None = None
+    change: ReplaceAsked | None = None
+    changes: int = 0
+
+    @property
+    def judged_as(self) -> str:
+        """Under which id a person is to judge it or its change; empty: there is nothing to judge."""
+        return self.approval_id or (self.change.approval_id if self.change else "")
 
     @property
     def leaves_qty(self) -> Qty:
@@ -50,11 +60,16 @@ class OrderBook:
     """Every order the desk has accepted."""
 
     def __init__(self) -> None:
-        self.orders: dict[str, Entry] = {}
-        self.by_client: dict[tuple[str, str], str] = {}
+        self.orders: Kept[Entry] = Kept(_packed, _unpacked)
+        self._by_client: dict[str, dict[str, str]] = {}
+        """Of each account, order ids by the client's own."""
         self._open: dict[str, None] = {}
         self.held: dict[str, None] = {}
         """Those that wait for a person's approval."""
+
+    def id_of(self, account: str, client_order_id: str) -> str | None:
+        """Return the id of an order by its client's own; None: it is free."""
+        return self._by_client.get(account, {}).get(client_order_id)
 
     def open(self, account: str = "", symbol: str = "") -> Iterator[tuple[str, Entry]]:
         """Yield (id, order) of what is open, oldest first, of one account and symbol where they are given."""
@@ -72,27 +87,30 @@ class OrderBook:
             correlation_id=correlation_id,
             approval_id=fact.approval_id,
         )
-        self.by_client[fact.account, fact.order.client_order_id] = fact.parent_id
+        self._by_client.setdefault(fact.account, {})[fact.order.client_order_id] = fact.parent_id
         self._open[fact.parent_id] = None
         if fact.approval_id:
             self.held[fact.parent_id] = None
 
     def judged(self, fact: ApprovalJudged) -> None:
         """Nobody waits for it any more."""
-        self.orders[fact.parent_id].approval_id = ""
+        entry = self._entry(fact.parent_id)
+        entry.approval_id, entry.change = "", None
         self.held.pop(fact.parent_id, None)
 
     def asked(self, fact: CancelAsked | ReplaceAsked) -> None:
         """Something about it is under way."""
-        entry = self.orders[fact.parent_id]
+        entry = self._entry(fact.parent_id)
         if isinstance(fact, CancelAsked):
-            entry.is_canceling = True
+            entry.is_canceling, entry.change = True, None
+        elif fact.approval_id:
+            entry.change, entry.changes = fact, entry.changes + 1
         else:
             entry.is_replacing = True
 
     def replaced(self, fact: OrderReplaced) -> None:
         """Its terms are these."""
-        entry = self.orders[fact.parent_id]
+        entry = self._entry(fact.parent_id)
         entry.is_replacing = False
         if not fact.refused:
             entry.order = msgspec.structs.replace(
@@ -101,15 +119,48 @@ class OrderBook:
 
     def executed(self, fact: OrderExecuted | ExecutionBusted) -> None:
         """It stands where the fact says."""
-        self.orders[fact.parent_id].cum_qty = fact.cum_qty
+        self._entry(fact.parent_id).cum_qty = fact.cum_qty
 
     def suspended(self, fact: OrderSuspended | OrderResumed) -> None:
         """It stays open; what it waits for, or no longer does, is a person."""
-        self.orders[fact.parent_id].is_suspended = isinstance(fact, OrderSuspended)
+        self._entry(fact.parent_id).is_suspended = isinstance(fact, OrderSuspended)
 
     def ended(self, fact: OrderEnded) -> None:
         """It is over."""
-        entry = self.orders[fact.parent_id]
-        entry.ended, entry.approval_id = fact.ord_status, ""
+        entry = self._entry(fact.parent_id)
+        entry.ended, entry.approval_id, entry.change = fact.ord_status, "", None
         self._open.pop(fact.parent_id, None)
         self.held.pop(fact.parent_id, None)
+        self.orders.settle(fact.parent_id)
+
+    def _entry(self, parent_id: str) -> Entry:
+        entry = self.orders.to_change(parent_id)
+        if entry is None:
+            raise KeyError(parent_id)
+        return entry
+
+
+class _PackedOrder(ParentOrder, frozen=True, gc=False, kw_only=True, array_like=True):
+    """A parent order without the names of its fields."""
+
+
+class _PackedEntry(Entry, kw_only=True, array_like=True):
+    """An entry without the names of its fields."""
+
+    order: _PackedOrder
+
+
+_encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_PackedEntry)
+_values_of, _ORDER = attrgetter(*_PackedEntry.__struct_fields__), _PackedEntry.__struct_fields__.index("order")
+
+
+def _packed(entry: Entry) -> bytes:
+    values = list(_values_of(entry))
+    values[_ORDER] = msgspec.structs.astuple(entry.order)
+    return _encoder.encode(values)
+
+
+def _unpacked(data: bytes) -> Entry:
+    made = _decoder.decode(data)
+    order = ParentOrder(**msgspec.structs.asdict(made.order))
+    return Entry(**{**msgspec.structs.asdict(made), "order": order})

@@ -34,6 +34,7 @@ from router.domain.units import Nanos
 from router.intake.state import DeskState, limit_value
 from router.risk.kill import Act, KillLevel, TradingState, VenueState
 from router.risk.limits import RiskLimits, changed
+from router.schedule.build import STRATEGIES
 
 
 def _kill(desk: DeskState, request: Kill, now: Nanos) -> Answer:
@@ -41,12 +42,21 @@ def _kill(desk: DeskState, request: Kill, now: Nanos) -> Answer:
     if bool(request.target) == (level is KillLevel.ALL):
         raise BadInputError(bad_value("target", "none with ALL and one with every other level", request.target))
     _why(request.why)
-    known = {KillLevel.SYMBOL: tuple(desk.symbols), KillLevel.VENUE: desk.venues()}.get(level)
-    if known is not None and request.target not in known:
+    known = _targets(desk, level)
+    if known and request.target not in known:
         raise BadInputError(bad_value("target", f"one of {', '.join(known)}", request.target))
     fact = facts.KillSet(at=now, level=level, target=request.target, who=request.principal.name, why=request.why)
     desk.decide(fact, request.correlation_id)
     return Noted(count=sum(_is_meant(entry.order, level, request.target) for _, entry in desk.book.open()))
+
+
+def _targets(desk: DeskState, level: KillLevel) -> tuple[str, ...]:
+    """Return what a kill of a level may name; nothing where any name may be one: an account need not have traded."""
+    if level is KillLevel.MODEL:
+        # A session that was opened before sessions said so takes every name.
+        return tuple(dict.fromkeys(name for names in desk.learners.values() for name in names))
+    of = {KillLevel.SYMBOL: tuple(desk.symbols), KillLevel.VENUE: desk.venues(), KillLevel.STRATEGY: STRATEGIES}
+    return of.get(level, ())
 
 
 def _is_meant(order: ParentOrder, level: KillLevel, target: str) -> bool:
@@ -140,8 +150,9 @@ def _set_limit(desk: DeskState, request: SetLimit, now: Nanos) -> Answer:
 
 
 def _reenable(desk: DeskState, request: ReenableStrategy, now: Nanos) -> Answer:
-    if request.strategy not in desk.gate.state.executions.stopped:
-        return NotFound(what=f"stopped strategy {request.strategy}")
+    is_stopped = (request.account, request.strategy) in desk.gate.state.executions.stopped
+    if not is_stopped or not request.principal.may_act_for(request.account):
+        return NotFound(what=f"stopped strategy {request.strategy} of {request.account}")
     desk.decide(
         facts.StrategyReenabled(
             at=now,

@@ -15,15 +15,17 @@ from router.domain.facts import Fact, parent_stream
 from router.domain.played import Played, Reference
 from router.domain.requests import Answer, Request
 from router.domain.units import Micros, Nanos
+from router.intake.approvals import APPROVAL_HANDLERS
 from router.intake.book import Entry, OrderBook
 from router.intake.controls import CONTROL_HANDLERS
 from router.intake.orders import ORDER_HANDLERS, ask_cancel
+from router.intake.readiness import waits_for
 from router.intake.state import DeskState, SymbolFacts
 from router.orders.journal import Draft, Record
 from router.risk.gate import RiskGate
 from router.risk.limits import RiskLimits
 
-_HANDLERS = {**ORDER_HANDLERS, **CONTROL_HANDLERS}
+_HANDLERS = {**ORDER_HANDLERS, **APPROVAL_HANDLERS, **CONTROL_HANDLERS}
 
 
 class Answered(NamedTuple):
@@ -80,9 +82,14 @@ class Intake:
         """Return the last window of a symbol that is recorded; -1 before the first."""
         return self._state.windows.get(symbol, -1)
 
-    def has_price(self, symbol: str, now: Nanos) -> bool:
-        """Whether a symbol has a price to hold orders against."""
-        return self._state.has_price(symbol, now)
+    def waits_for(self, now: Nanos) -> tuple[str, ...]:
+        """Return what keeps an order from being accepted; nothing: one would be, in every symbol."""
+        return waits_for(self._state, now)
+
+    def mic_of(self, parent_id: str, cl_ord_id: str) -> str:
+        """Return where a child of an open order was sent; empty: nobody knows of it."""
+        teller = self._state.tellers.get(parent_id)
+        return teller.mic_of(cl_ord_id) if teller else ""
 
     def see(self, reference: Reference) -> None:
         """Take what the market says: what prices are held against. It is no fact and is not recorded."""
@@ -116,10 +123,8 @@ class Intake:
             draft = Draft(type(event).__name__, played.at, "", codec.encode(event), correlation_id=correlation_id)
             state.entries.append((parent_stream(event.parent_id), draft))
             is_stopping = state.follow(event)
-            teller = state.tellers.get(event.parent_id)
-            if teller is not None:
-                for told in teller.tell(event):
-                    state.decide(told, correlation_id)
+            for told in state.tell(event):
+                state.decide(told, correlation_id)
             if is_stopping and entry is not None:
                 self._stop(entry, played.at)
         self._expire(played.at)
@@ -174,10 +179,10 @@ class Intake:
                 self._state.decide(ended, entry.correlation_id)
 
     def _stop(self, entry: Entry, at: Nanos) -> None:
-        """A strategy executed too often: its open orders are ended, and none of it starts before a person says so."""
-        strategy, why = entry.order.strategy, "executed too often"
-        self._state.decide(facts.StrategyStopped(at=at, account=entry.order.account, strategy=strategy, why=why))
-        for parent_id, other in self._state.book.open():
+        """An account's strategy executed too often: its open orders end, and none starts before a person says so."""
+        account, strategy, why = entry.order.account, entry.order.strategy, "executed too often"
+        self._state.decide(facts.StrategyStopped(at=at, account=account, strategy=strategy, why=why))
+        for parent_id, other in self._state.book.open(account):
             if other.order.strategy == strategy:
                 ask_cancel(self._state, parent_id, other, at, "throttle", why)
 

@@ -1,4 +1,4 @@
-"""What is asked about orders: to work one, to end or change it, to judge one that waits, to learn of others' outcomes.
+"""What is asked about orders: to work one, to end or change it, to learn of others' outcomes.
 
 Rule of this file: a handler looks at the desk and decides facts; it changes nothing itself.
 """
@@ -22,9 +22,9 @@ from router.domain.requests import (
     Conflicting,
     Denial,
     Denied,
-    JudgeApproval,
     Noted,
     NotFound,
+    NotReady,
     Principal,
     ReplaceOrder,
     ReportOutcomes,
@@ -33,13 +33,11 @@ from router.domain.requests import (
 )
 from router.domain.units import Nanos, Px
 from router.intake.book import Entry
+from router.intake.readiness import is_market_away
 from router.intake.state import DeskState
 from router.risk.request import CancelParent, NewParent
 from router.risk.request import Denial as GateDenial
 from router.schedule.build import build_schedule
-
-SEEING_ALL = ("operator", "risk")
-"""Roles that may end and judge orders of every account."""
 
 
 def _submit(desk: DeskState, request: SubmitOrder, now: Nanos) -> Answer:
@@ -47,7 +45,7 @@ def _submit(desk: DeskState, request: SubmitOrder, now: Nanos) -> Answer:
     if not who.may_act_for(order.account):
         text = bad_value("account", f"an account of {who.name}", order.account)
         return Denied(denials=(Denial(check=1, code="ACCOUNT_NOT_PERMITTED", text=text, field="account"),))
-    known = desk.book.by_client.get((order.account, order.client_order_id))
+    known = desk.book.id_of(order.account, order.client_order_id)
     if known is not None:
         return _again(desk, request, known)
     parent_id = f"P{len(desk.book.orders) + 1}"
@@ -63,6 +61,8 @@ def _submit(desk: DeskState, request: SubmitOrder, now: Nanos) -> Answer:
     # What cannot be never enters the books: no record would tell that its id was used there.
     judged = desk.gate.admit_new if fault is None else desk.gate.heed_new
     denials = judged(wish, desk.context(order.symbol, now))
+    if is_market_away(desk, order.symbol, denials, now):
+        return _no_market(order.symbol)
     if denials:
         return _deny(desk, request, denials, now)
     if fault is not None:
@@ -108,6 +108,15 @@ def _is_large(desk: DeskState, qty: int, risk_px: Px) -> bool:
     return desk.approval_above is not None and qty * risk_px * 100 >= desk.approval_above
 
 
+def _is_large_change(desk: DeskState, order: ParentOrder, wish: NewParent, now: Nanos) -> bool:
+    """Whether a change makes an order worth more than it is, and so much that a new one of that worth would wait."""
+    context = desk.context(order.symbol, now)
+    risk_px = desk.gate.worst_px(wish, context)
+    was = msgspec.structs.replace(wish, qty=order.order_qty, price=order.price, ord_type=order.ord_type)
+    is_more = wish.qty * risk_px > was.qty * desk.gate.worst_px(was, context)
+    return is_more and _is_large(desk, wish.qty, risk_px)
+
+
 def _deny(desk: DeskState, request: SubmitOrder, denials: Sequence[GateDenial], now: Nanos) -> Denied:
     said = tuple(_said(denial) for denial in denials)
     order = request.order
@@ -124,11 +133,14 @@ def _deny(desk: DeskState, request: SubmitOrder, denials: Sequence[GateDenial], 
     return Denied(denials=said)
 
 
+def _no_market(symbol: str) -> NotReady:
+    return NotReady(code="NO_MARKET", text=f"expected the market of {symbol} to run, got none now")
+
+
 def found(desk: DeskState, who: Principal, parent_id: str) -> Entry | None:
+    """Return an order that somebody may act on; whatever his role, one of another account does not exist for him."""
     entry = desk.book.orders.get(parent_id)
-    if entry is None or not (who.role in SEEING_ALL or who.may_act_for(entry.order.account)):
-        return None
-    return entry
+    return entry if entry is not None and who.may_act_for(entry.order.account) else None
 
 
 def _cancel(desk: DeskState, request: CancelOrder, now: Nanos) -> Answer:
@@ -173,8 +185,8 @@ def _replace(desk: DeskState, request: ReplaceOrder, now: Nanos) -> Answer:
     entry = found(desk, request.principal, request.parent_id)
     if entry is None:
         return NotFound(what=f"order {request.parent_id}")
-    if entry.ended is not None or entry.is_canceling or entry.is_replacing or entry.approval_id:
-        state = entry.ended or ("waiting for approval" if entry.approval_id else "being changed")
+    if entry.ended is not None or entry.is_canceling or entry.is_replacing or entry.judged_as:
+        state = entry.ended or ("waiting for approval" if entry.judged_as else "being changed")
         text = f"expected an order that can be replaced, got one that is {state} - at {request.parent_id}"
         return Conflicting(code="ORDER_IS_OVER" if entry.ended else "ORDER_IS_BUSY", text=text)
     terms = {
@@ -183,11 +195,16 @@ def _replace(desk: DeskState, request: ReplaceOrder, now: Nanos) -> Answer:
         if (value := getattr(request, name)) is not None
     }
     order = check_parent(msgspec.structs.replace(entry.order, **terms), "$")
-    wish = _wish(order, request.principal, now, client_order_id=f"{order.client_order_id[:40]}/r{now}"[:48])
+    name = f"{order.client_order_id[:40]}/r{now}"[:48]
+    wish = _wish(order, request.principal, now, is_located=request.is_located, client_order_id=name)
     denials = desk.gate.admit_replace(request.parent_id, wish, desk.context(order.symbol, now))
+    if is_market_away(desk, order.symbol, denials, now):
+        return _no_market(order.symbol)
     if denials:
         return Denied(denials=tuple(_said(denial) for denial in denials))
     held = desk.gate.exposure.find(request.parent_id)
+    # The original terms stay in force until somebody has judged it; the books carry the larger of both meanwhile.
+    is_large = _is_large_change(desk, entry.order, wish, now)
     fact = facts.ReplaceAsked(
         at=now,
         account=order.account,
@@ -196,10 +213,11 @@ def _replace(desk: DeskState, request: ReplaceOrder, now: Nanos) -> Answer:
         held_qty=held.order_qty if held else order.order_qty,
         held_price=held.price if held else order.price,
         held_risk_px=held.risk_px if held else 0,
+        approval_id=f"A-{request.parent_id}-{entry.changes + 1}" if is_large else "",
         **terms,
     )
     desk.decide(fact, entry.correlation_id)
-    return Noted()
+    return Noted(waits_for="a second person" if is_large else "")
 
 
 def _resume(desk: DeskState, request: ResumeOrder, now: Nanos) -> Answer:
@@ -222,46 +240,6 @@ def _resume(desk: DeskState, request: ResumeOrder, now: Nanos) -> Answer:
     return Noted()
 
 
-def _judge(desk: DeskState, request: JudgeApproval, now: Nanos) -> Answer:
-    parent_id = request.approval_id.removeprefix("A-")
-    entry = found(desk, request.principal, parent_id)
-    if entry is None or not entry.approval_id:
-        return NotFound(what=f"approval {request.approval_id}")
-    who, order = request.principal.name, entry.order
-    if now >= order.end_at:
-        return Conflicting(code="ORDER_IS_OVER", text=f"expected an order before its end - at {parent_id}")
-    if who == entry.who:
-        return Conflicting(
-            code="OWN_ORDER", text="expected another person than who sent the order", parent_id=parent_id
-        )
-    reason = desk.gate.board.blocks(order.account, order.strategy, order.symbol)
-    if request.is_approved and reason is not None:
-        return Denied(denials=(Denial(check=2, code=reason, text="expected nothing killed or halted"),))
-    desk.decide(
-        facts.ApprovalJudged(
-            at=now,
-            account=order.account,
-            parent_id=parent_id,
-            approval_id=request.approval_id,
-            is_approved=request.is_approved,
-            who=who,
-            why=request.why,
-        ),
-        entry.correlation_id,
-    )
-    if not request.is_approved:
-        ended = facts.OrderEnded(
-            at=now,
-            account=order.account,
-            parent_id=parent_id,
-            ord_status=OrdStatus.REJECTED,
-            cum_qty=0,
-            reason=f"not approved by {who}",
-        )
-        desk.decide(ended, entry.correlation_id)
-    return Noted()
-
-
 def _outcomes(desk: DeskState, request: ReportOutcomes, now: Nanos) -> Answer:
     if request.symbol not in desk.symbols:
         return NotFound(what=f"symbol {request.symbol}")
@@ -273,7 +251,7 @@ def _outcomes(desk: DeskState, request: ReportOutcomes, now: Nanos) -> Answer:
 
 
 def _wish(
-    order: ParentOrder, who: Principal, now: Nanos, *, is_located: bool = True, client_order_id: str | None = None
+    order: ParentOrder, who: Principal, now: Nanos, *, is_located: bool, client_order_id: str | None = None
 ) -> NewParent:
     return NewParent(
         principal=who.name,
@@ -311,6 +289,5 @@ ORDER_HANDLERS: dict[type, Callable[[DeskState, Any, Nanos], Answer]] = {
     CancelAll: _cancel_all,
     ReplaceOrder: _replace,
     ResumeOrder: _resume,
-    JudgeApproval: _judge,
     ReportOutcomes: _outcomes,
 }

@@ -10,19 +10,21 @@ What a fact changes is the table `_TAKERS`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from router.domain import codec, facts
 from router.domain.enums import NodeState
+from router.domain.errors import BadInputError, bad_value
 from router.domain.events import ChildAcknowledged, ChildRejected, ChildSent, ChildTraded, Event, ParentDone
 from router.domain.facts import Fact, account_stream, market_stream
 from router.domain.played import Reference
 from router.domain.units import Micros, Nanos
 from router.intake.book import OrderBook
-from router.intake.telling import Teller
+from router.intake.kept import Kept
+from router.intake.telling import TOLD_OF, Teller, Told
 from router.orders.journal import Draft, Record
 from router.orders.venue_gate import is_refusal
 from router.risk.exposure import OpenOrder, terms_px
@@ -31,6 +33,7 @@ from router.risk.kill import KillLevel, TradingState, VenueState
 from router.risk.limits import RiskLimits, changed
 from router.risk.request import GateContext, Tradable
 
+_COUNTED = (ChildSent, ChildAcknowledged, ChildTraded, ChildRejected)
 _FACT_KINDS = frozenset(kind.__name__ for kind in facts.Fact.__args__)
 
 
@@ -52,12 +55,14 @@ class DeskState:
         self.limits = limits
         self.approval_above = approval_above
         self.book = OrderBook()
-        self.tellers: dict[str, Teller] = {}
+        self.tellers: Kept[Teller] = Kept(Teller.packed, Teller.unpacked)
         self.references: dict[str, Reference] = {}
         self.windows: dict[str, int] = {}
         """The last window of each symbol that is recorded."""
         self.lifted: dict[tuple[str, str], Nanos] = {}
         """When each kill was last lifted, by (level, target)."""
+        self.learners: dict[str, tuple[str, ...]] = {}
+        """By symbol, what the learners of its session are called."""
         self.hosts = 0
         """Over how many hosts new orders are spread; 0 before a session."""
         self.draining: dict[str, Nanos] = {}
@@ -65,10 +70,17 @@ class DeskState:
         self.entries: list[tuple[str, Draft]] = []
 
     def decide(self, fact: Fact, correlation_id: str = "") -> None:
-        """Decide a fact: it holds here now, and is true for others once it is durable."""
-        payload = codec.encode(fact)
+        """Decide a fact: it holds here now, and is true for others once it is durable.
+
+        Raises:
+            BadInputError: a name that not every journal can keep, such as one with a NUL; nothing was decided.
+        """
+        payload, stream = codec.encode(fact), _stream_of(fact)
+        for text in (stream, correlation_id):
+            if not text.isprintable():
+                raise BadInputError(bad_value("$", "names of printable characters", text))
         draft = Draft(type(fact).__name__, fact.at, "", payload, correlation_id=correlation_id)
-        self.entries.append((_stream_of(fact), draft))
+        self.entries.append((stream, draft))
         self._take(fact, correlation_id)
 
     def apply(self, record: Record) -> None:
@@ -78,11 +90,9 @@ class DeskState:
         elif record.stream.startswith("parent:"):
             event = codec.decode_event(record.payload)
             self.follow(event)
-            teller = self.tellers.get(event.parent_id)
-            if teller is not None:
-                # What it tells stands in the journal behind it.
-                for _ in teller.tell(event):
-                    pass
+            # What it tells stands in the journal behind it.
+            for _ in self.tell(event):
+                pass
 
     def forget_unrecorded(self) -> None:
         """Forget what no record tells: message rates, shapes of orders, what markets said. It starts afresh."""
@@ -96,11 +106,17 @@ class DeskState:
 
     def follow(self, event: Event) -> bool:
         """Let the books follow; the order's end is given back by its fact."""
-        teller = self.tellers.get(event.parent_id)
-        mic = teller.mic_of(getattr(event, "cl_ord_id", "")) if teller else ""
-        if mic:
-            self._count(event, mic)
+        if isinstance(event, _COUNTED):
+            teller = self.tellers.get(event.parent_id)
+            mic = teller.mic_of(event.cl_ord_id) if teller else ""
+            if mic:
+                self._count(event, mic)
         return False if isinstance(event, ParentDone) else self.gate.follow(event)
+
+    def tell(self, event: Event) -> Iterator[Told]:
+        """Yield what the client of an order is told of an event."""
+        teller = self.tellers.to_change(event.parent_id) if isinstance(event, TOLD_OF) else None
+        return iter(()) if teller is None else teller.tell(event)
 
     def _count(self, event: Event, mic: str) -> None:
         """Count what goes to a venue and what it says: message rates and the reject breaker go by it."""
@@ -119,6 +135,7 @@ class DeskState:
         return GateContext(
             bid_px=reference.bid_px,
             ask_px=reference.ask_px,
+            last_px=reference.last_px,
             at=reference.at,
             is_halted=reference.is_halted,
             is_open=reference.is_open and now < known.close_at,
@@ -176,6 +193,7 @@ class DeskState:
 
     def _ended(self, fact: facts.OrderEnded, correlation_id: str) -> None:
         self.book.ended(fact)
+        self.tellers.settle(fact.parent_id)
         self.gate.exposure.ended(fact.parent_id)
 
     def _killed(self, fact: facts.KillSet, correlation_id: str) -> None:
@@ -206,10 +224,14 @@ class DeskState:
         self.gate.set_limits(self.limits)
 
     def _strategy_stopped(self, fact: facts.StrategyStopped, correlation_id: str) -> None:
-        self.gate.state.executions.stopped.setdefault(fact.strategy, fact.at)
+        self.gate.state.executions.stop(fact.account, fact.strategy, fact.at)
 
     def _strategy_enabled(self, fact: facts.StrategyReenabled, correlation_id: str) -> None:
-        self.gate.state.executions.enable(fact.strategy, fact.who, fact.at)
+        executions = self.gate.state.executions
+        # An older journal stopped and enabled a strategy for everybody, whichever account the record named.
+        accounts = [account for account, strategy in executions.stopped if strategy == fact.strategy]
+        for account in [fact.account] if fact.account in accounts else accounts:
+            executions.enable(account, fact.strategy, fact.who, fact.at)
 
     def _window(self, fact: facts.WindowPlayed, correlation_id: str) -> None:
         self.windows[fact.symbol] = fact.n
@@ -219,6 +241,7 @@ class DeskState:
         if known is not None:
             self.symbols[fact.symbol] = known._replace(open_at=fact.open_at, close_at=fact.close_at)
         self.windows[fact.symbol] = -1
+        self.learners[fact.symbol] = fact.learners
         self.hosts = fact.hosts
 
 

@@ -7,6 +7,9 @@ only inferred is told as one; when the real one comes, the inferred is taken bac
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
 
 from router.domain.events import (
     ChildIntended,
@@ -30,21 +33,48 @@ from router.domain.facts import (
     OrderSuspended,
 )
 from router.domain.orders import ParentOrder
-from router.domain.units import Px, Qty
+from router.domain.units import Nanos, Px, Qty
 
 Told = OrderExecuted | ExecutionBusted | OrderReplaced | OrderEnded | OrderSuspended | OrderResumed
+
+
+class _Terms(NamedTuple):
+    order_qty: Qty
+    price: Px | None
+    end_at: Nanos
 
 
 class Teller:
     """What one order's client has been told. `mics` of open children and executions are remembered for it."""
 
     def __init__(self, order: ParentOrder) -> None:
-        self._order = order
         self._account, self._parent_id = order.account, order.parent_id
+        self._terms = _Terms(order.order_qty, order.price, order.end_at)
         self._mic_of: dict[str, str] = {}
         self._executions: dict[tuple[str, str], tuple[str, Qty, Px]] = {}
         self._inferred: dict[str, list[str]] = {}
         self.cum_qty: Qty = 0
+
+    def packed(self) -> bytes:
+        """Return all of it as bytes."""
+        children: dict[str, list[str]] = {}
+        for cl_ord_id, mic in self._mic_of.items():
+            children.setdefault(mic, []).append(cl_ord_id)
+        executions = [(mic, exec_id, *done) for (mic, exec_id), done in self._executions.items()]
+        inferred = {child: names for child, names in self._inferred.items() if names}
+        own = self._account, self._parent_id, self._terms, self.cum_qty
+        return msgspec.msgpack.encode((*own, children, executions, inferred))
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Teller:
+        """Return what was packed."""
+        made = cls.__new__(cls)
+        account, parent_id, terms, cum_qty, children, executions, inferred = msgspec.msgpack.decode(data, type=_Packed)
+        made._account, made._parent_id, made._terms, made.cum_qty = account, parent_id, terms, cum_qty
+        made._mic_of = {cl_ord_id: mic for mic, names in children.items() for cl_ord_id in names}
+        made._executions = {(mic, exec_id): (child, qty, px) for mic, exec_id, child, qty, px in executions}
+        made._inferred = inferred
+        return made
 
     def mic_of(self, cl_ord_id: str) -> str:
         """Return the venue of a child; empty when it is not known."""
@@ -54,7 +84,7 @@ class Teller:
         """Yield what the client is told of an event, in order."""
         if isinstance(event, ParentAccepted):
             # Its terms may have been changed before it began.
-            self._order = event.parent
+            self._take(event.parent)
         elif isinstance(event, ChildIntended):
             self._mic_of[event.cl_ord_id] = event.child.mic
         elif isinstance(event, ChildTraded):
@@ -69,10 +99,10 @@ class Teller:
         elif isinstance(event, ParentResumed):
             yield OrderResumed(at=event.at, account=self._account, parent_id=self._parent_id)
         elif isinstance(event, ParentReplaced):
-            self._order = event.parent
-            yield self._terms(event, "")
+            self._take(event.parent)
+            yield self._replaced(event, "")
         elif isinstance(event, ParentReplaceRefused):
-            yield self._terms(event, event.reason)
+            yield self._replaced(event, event.reason)
         elif isinstance(event, ParentDone):
             yield OrderEnded(
                 at=event.at,
@@ -83,8 +113,11 @@ class Teller:
                 reason=event.reason,
             )
 
-    def _terms(self, event: ParentReplaced | ParentReplaceRefused, refused: str) -> OrderReplaced:
-        order = self._order
+    def _take(self, order: ParentOrder) -> None:
+        self._terms = _Terms(order.order_qty, order.price, order.end_at)
+
+    def _replaced(self, event: ParentReplaced | ParentReplaceRefused, refused: str) -> OrderReplaced:
+        order = self._terms
         return OrderReplaced(
             at=event.at,
             account=self._account,
@@ -155,4 +188,22 @@ class Teller:
         )
 
     def _leaves(self) -> Qty:
-        return max(self._order.order_qty - self.cum_qty, 0)
+        return max(self._terms.order_qty - self.cum_qty, 0)
+
+
+_Packed = tuple[str, str, _Terms, int, dict[str, list[str]], list[tuple[str, str, str, int, int]], dict[str, list[str]]]
+"""Account, id, terms, cumulative quantity; children by venue; executions; by child, those that were inferred."""
+
+TOLD_OF = (
+    ParentAccepted,
+    ParentSuspended,
+    ParentResumed,
+    ParentReplaced,
+    ParentReplaceRefused,
+    ParentDone,
+    ChildIntended,
+    ChildTraded,
+    ChildTradeCanceled,
+    ChildTradeCorrected,
+)
+"""Events that a teller has to hear."""

@@ -17,7 +17,16 @@ import msgspec
 from router.domain import codec
 from router.domain.errors import JournalCorruptError, JournalError, StaleWriterError
 from router.domain.events import ChildSent
-from router.orders.journal import GENESIS, SNAPSHOT_BYTES_MAX, Draft, Journal, check_crc, digest_of, verify
+from router.orders.journal import (
+    GENESIS,
+    SNAPSHOT_BYTES_MAX,
+    UNSYNCED_MAX,
+    Draft,
+    Journal,
+    check_crc,
+    digest_of,
+    verify,
+)
 
 Make = Callable[[], Journal]
 TakeOver = Callable[[Any], Journal]
@@ -213,6 +222,51 @@ def check_only_the_durable_is_read_as_durable(make: Make) -> None:
     journal.close()
 
 
+def check_commit_is_whole(make: Make) -> None:
+    """`append_all` adds to several streams all or nothing, however much, and `read_durable` gives of one stream what is
+    durable from any offset on."""
+    journal = make()
+    runs = [("P1", [_draft(0), _draft(1)]), ("P2", [_draft(2)]), ("P1", [_draft(3)]), ("P3", [])]
+    assert journal.append_all(runs) == 3
+    assert [(record.stream, record.seq) for record in journal.read()] == [("P1", 0), ("P1", 1), ("P2", 0), ("P1", 2)]
+    assert [journal.next_seq(stream) for stream in ("P1", "P2", "P3")] == [3, 1, 0]
+    assert journal.read_durable(0, 9, "P1") == []
+    journal.sync()
+    assert journal.append("P2", 1, [_draft(4)]) == 4
+    for stream in ("P1", "P2", "P3"):
+        for start in range(6):
+            everything = [record for record in journal.read(start, stream) if record.offset < 4]
+            for limit in (1, 2, 9):
+                assert journal.read_durable(start, limit, stream) == everything[:limit]
+    assert _raised(JournalError, lambda: journal.append_all([("P2", [_draft(5)]), ("P1", [_draft(6)] * UNSYNCED_MAX)]))
+    assert [journal.next_seq(stream) for stream in ("P1", "P2")] == [3, 2]
+    journal.sync()
+    assert journal.append_all([("P1", [_draft(7)] * UNSYNCED_MAX), ("P2", [_draft(8)])]) == 5 + UNSYNCED_MAX
+    journal.sync()
+    assert journal.health().durable_size == 6 + UNSYNCED_MAX
+    journal.close()
+
+
+def check_past_is_read_beside_the_writer(make: Make) -> None:
+    """A reader beside gives what it is asked for of what is durable, while the writer goes on; some have none."""
+    journal = make()
+    journal.append_all([("P1", [_draft(0), _draft(1)]), ("P2", [_draft(2)])])
+    journal.sync()
+    everything = list(journal.read())
+    beside = journal.beside()
+    if beside is not None:
+        journal.append("P1", 2, [_draft(3)])
+        assert beside.read(0, 3, 9) == everything
+        assert beside.read(1, 3, 1) == everything[1:2]
+        journal.sync()
+        assert beside.read(0, 3, 9, "P1") == everything[:2]
+        assert beside.read(1, 4, 9, "P1") == [everything[1], *journal.read(3)]
+        assert beside.read(0, 4, 9, "P3") == []
+        beside.close()
+        beside.close()
+    journal.close()
+
+
 def check_health_says_how_it_is(make: Make) -> None:
     """Sizes, epoch, and why nothing is accepted any more; also of one that is closed."""
     journal = make()
@@ -314,6 +368,8 @@ CHECKS: tuple[Callable[[Make], None], ...] = (
     check_events_are_recorded_as_their_bytes,
     check_correlation_id_is_sealed,
     check_only_the_durable_is_read_as_durable,
+    check_commit_is_whole,
+    check_past_is_read_beside_the_writer,
     check_health_says_how_it_is,
     check_last_snapshot_comes_back,
     check_snapshot_never_runs_ahead,

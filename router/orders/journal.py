@@ -26,7 +26,8 @@ RECORD_VERSION = 1
 """The version of the payload's schema: raised when older readers could not follow."""
 
 UNSYNCED_MAX = 100_000
-"""Records that may wait for one sync: above it a caller forgot to sync, and memory would grow without bound."""
+"""Records that may wait for one sync: above it a caller forgot to sync, and memory would grow without bound. What comes
+in one call when nothing waits may be more: it is one transaction, whole or not at all."""
 
 SNAPSHOTS_KEPT = 3
 """Snapshots kept of a name: when the last one is damaged, the one before it still shortens a recovery."""
@@ -103,6 +104,24 @@ class Anchor(NamedTuple):
 BEGINNING = Anchor()
 
 
+class Beside(Protocol):
+    """Who reads a journal's durable records while its writer writes, in another thread."""
+
+    def read(self, start: int, end: int, limit: int, stream: str | None = None) -> list[Record]:
+        """Return up to `limit` records with offsets from `start` to before `end`, of one stream or of all. `end` is no
+        more than the writer knows to be durable.
+
+        Raises:
+            JournalCorruptError: a record fails its checksum.
+            JournalError: the medium cannot be read in this way; its writer may be well.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the medium. Closing twice changes nothing."""
+        ...
+
+
 class Journal(Protocol):
     """An ordered log of streams with one writer. Handlers journal, sync, then apply, then perform."""
 
@@ -117,7 +136,15 @@ class Journal(Protocol):
         Raises:
             StaleWriterError: the stream's next seq is not `expected_seq`, or a newer epoch was fenced in, as far as is
                 known here; `sync` knows it of every writer.
-            JournalError: the journal is closed or fenced, or `UNSYNCED_MAX` records already wait.
+            JournalError: the journal is closed or fenced, or with those before more than `UNSYNCED_MAX` would wait.
+        """
+        ...
+
+    def append_all(self, runs: Sequence[tuple[str, Sequence[Draft]]]) -> int:
+        """Add drafts to the ends of streams, in this order, all or none, and return the journal's last offset.
+
+        Raises:
+            StaleWriterError, JournalError: as `append`; nothing was added.
         """
         ...
 
@@ -139,11 +166,20 @@ class Journal(Protocol):
         """
         ...
 
-    def read_durable(self, start: int, limit: int) -> list[Record]:
-        """Return up to `limit` records from offset `start` on that are durable now: what one who polls goes by.
+    def read_durable(self, start: int, limit: int, stream: str | None = None) -> list[Record]:
+        """Return up to `limit` records from offset `start` on that are durable now, of one stream or of all: what one
+        who polls goes by. It costs what it returns, however long the stream is.
 
         Raises:
             JournalCorruptError: a record fails its checksum.
+        """
+        ...
+
+    def beside(self) -> Beside | None:
+        """Return a reader for another thread, opened now; None: a medium that has one only for its writer's thread.
+
+        Raises:
+            JournalError: none can be opened now.
         """
         ...
 

@@ -6,6 +6,7 @@ Rule of this file: what was appended and not synced is gone after `crash`, as it
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from router.domain.errors import JournalError, StaleWriterError
 from router.orders.journal import (
@@ -57,8 +58,19 @@ class MemoryJournal:
         seq = self._next_seqs.get(stream, 0)
         if seq != expected_seq:
             raise StaleWriterError(f"expected seq {expected_seq}, got {seq} - at stream {stream} of the journal")
-        if self._size - self._synced + len(records) > UNSYNCED_MAX:
-            raise JournalError(f"expected up to {UNSYNCED_MAX} unsynced records, got {len(records)} more - at {stream}")
+        self._check_room(len(records))
+        return self._add(stream, records)
+
+    def append_all(self, runs: Sequence[tuple[str, Sequence[Draft]]]) -> int:
+        """See `Journal.append_all`."""
+        self._check_writer()
+        self._check_room(sum(len(drafts) for _, drafts in runs))
+        for stream, drafts in runs:
+            self._add(stream, drafts)
+        return self._size - 1
+
+    def _add(self, stream: str, records: Sequence[Draft]) -> int:
+        seq = self._next_seqs.get(stream, 0)
         self._unsealed += [(draft, stream, seq + n, self.epoch) for n, draft in enumerate(records)]
         self._size += len(records)
         if records:
@@ -79,9 +91,15 @@ class MemoryJournal:
             if stream is None or record.stream == stream:
                 yield record
 
-    def read_durable(self, start: int, limit: int) -> list[Record]:
+    def read_durable(self, start: int, limit: int, stream: str | None = None) -> list[Record]:
         """See `Journal.read_durable`."""
-        return self._sealed()[start : min(start + limit, self._synced)]
+        if stream is None:
+            return self._sealed()[start : min(start + limit, self._synced)]
+        durable = islice(self._sealed(), start, self._synced)
+        return list(islice((record for record in durable if record.stream == stream), limit))
+
+    def beside(self) -> None:
+        """See `Journal.beside`: there is none."""
 
     def next_seq(self, stream: str) -> int:
         """See `Journal.next_seq`."""
@@ -168,6 +186,11 @@ class MemoryJournal:
             self._records.append(record)
         self._unsealed.clear()
         return self._records
+
+    def _check_room(self, more: int) -> None:
+        waiting = self._size - self._synced
+        if waiting and waiting + more > UNSYNCED_MAX:
+            raise JournalError(f"expected up to {UNSYNCED_MAX} unsynced records, got {more} more - at {waiting}")
 
     def _check_writer(self) -> None:
         if self._fault:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from router.domain.enums import OrdType, Side
 from router.domain.errors import BadInputError
 from router.domain.ids import check_id
-from router.domain.units import PX_MAX, QTY_MAX
+from router.domain.units import PX_MAX, QTY_MAX, Px
 from router.risk.exposure import value_micros
 from router.risk.kill import TradingState
 from router.risk.limits import ANY, Permission, RiskLimits
@@ -55,7 +55,7 @@ def identity(view: View) -> Denials:
 def switches(view: View) -> Denials:
     """Check 2: nothing that it would pass through is killed or paused, and some venue is left."""
     request, board = view.request, view.state.board
-    reason = board.blocks(request.account, request.strategy, request.symbol, "", request.model)
+    reason = board.blocks(request.account, request.strategy, request.symbol)
     if reason is not None:
         return view.deny(reason, "account", "what is not killed or halted", str(reason))
     if board.account_state(request.account) is TradingState.REDUCING and not _is_reducing(view):
@@ -108,8 +108,6 @@ def tradability(view: View) -> Denials:
     request, context, instrument = view.request, view.context, view.instrument
     if instrument is None:
         return view.deny(R.UNKNOWN_INSTRUMENT, "symbol", "a known symbol", request.symbol)
-    if not instrument.is_tradable:
-        return view.deny(R.NOT_TRADABLE, "symbol", "a tradable instrument", request.symbol)
     if not view.venues:
         return view.deny(R.NO_VENUE, "venues_allow", f"one of {', '.join(instrument.venues)}", request.venues_allow)
     if context.is_halted:
@@ -117,11 +115,19 @@ def tradability(view: View) -> Denials:
     if not context.is_open:
         return view.deny(R.SESSION_CLOSED, "symbol", "an open session", request.symbol)
     if request.price is not None:
-        low = max(view.limits.price_min, context.band_low_px)
-        high = min(view.limits.price_max, context.band_high_px or PX_MAX)
+        low, high = _band(view)
         if not low <= request.price <= high:
             return view.deny(R.OUTSIDE_BAND, "price", f"a price from {low} to {high}", request.price)
     return ()
+
+
+def _band(view: View) -> tuple[Px, Px]:
+    """Return the lowest and the highest limit price: of the limits, and within the band where there is a price."""
+    limits, middle = view.limits, view.context.band_px
+    if not middle:
+        return limits.price_min, limits.price_max
+    wide = limits.price_band_bps * middle // 10_000
+    return max(limits.price_min, middle - wide), min(limits.price_max, middle + wide)
 
 
 def permissions(view: View) -> Denials:

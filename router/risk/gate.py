@@ -176,7 +176,8 @@ class RiskGate:
         return denials
 
     def follow(self, event: Event) -> bool:
-        """Take what a parent's journaled event means; True when it stopped a strategy for executing too often."""
+        """Take what a parent's journaled event means; True when it stopped its strategy for executing too
+        often for its account."""
         is_new = self.state.exposure.follow(event)
         if not is_new or not isinstance(event, ChildTraded):
             return False
@@ -185,7 +186,11 @@ class RiskGate:
         if order is None:
             return False
         most, window_ns = limits.repeated_executions_max, limits.repeated_executions_ns
-        return self.state.executions.executed(order.strategy, event.at, most, window_ns)
+        return self.state.executions.executed(order.account, order.strategy, event.at, most, window_ns)
+
+    def worst_px(self, request: NewParent, context: GateContext) -> Px:
+        """Return the price that a new order of these terms would be valued at now; 0 without a reference."""
+        return self._view(request, context, None).risk_px
 
     def venue_sent(self, mic: str, now: Nanos, *, is_order: bool = True) -> None:
         """Count a message that left for a venue; an order may be the trial of a venue that rejected too much."""

@@ -127,8 +127,10 @@ class KillBoard:
         paused = self._accounts.get(account)
         return TradingState(paused.state) if paused else TradingState.ACTIVE
 
-    def blocks(self, account: str, strategy: str, symbol: str, venue: str = "", model: str = "") -> DenyReason | None:
+    def blocks(self, account: str, strategy: str, symbol: str, venue: str = "") -> DenyReason | None:
         """Return why nothing new may leave, the widest reason first; None when it may. Empty names are not asked.
+
+        A killed model is no reason: orders are routed without it.
 
         >>> board = KillBoard()
         >>> _ = board.kill(KillLevel.SYMBOL, "ABC", "ann", "news", 1)
@@ -139,7 +141,7 @@ class KillBoard:
         if kills:
             if (KillLevel.ALL, "") in kills:
                 return DenyReason.KILLED_ALL
-            named = ("ACCOUNT", account), ("STRATEGY", strategy), ("SYMBOL", symbol), ("MODEL", model), ("VENUE", venue)
+            named = ("ACCOUNT", account), ("STRATEGY", strategy), ("SYMBOL", symbol), ("VENUE", venue)
             for level, target in named:
                 if (level, target) in kills:
                     return DenyReason(f"KILLED_{level}")

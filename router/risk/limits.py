@@ -77,11 +77,13 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     children_max: int = 100_000
     price_min: Px = 1
     price_max: Px = PX_MAX
+    price_band_bps: int = 100_000
     short_sale: ShortSale = ShortSale.LOCATED
     exploration_budget_bps: float = 1.0
     probability_change_max: float = 0.5
     venue_share_max: float = 1.0
     restricted: tuple[str, ...] = ()
+    short_restricted: tuple[str, ...] = ()
     principals: dict[str, Permission] = {}
     by_account: dict[str, Override] = {}
     by_strategy: dict[str, Override] = {}
@@ -159,6 +161,7 @@ RULES: dict[str, Rule] = {
     "children_max": Rule(1, 100_000, "children", "gate 2", "of a parent in all", True, False),
     "price_min": Rule(1, PX_MAX, "Px", "4", "lowest limit price", is_floor=True),
     "price_max": Rule(1, PX_MAX, "Px", "4", "highest limit price"),
+    "price_band_bps": Rule(1, 100_000, "bps", "4", "how far a limit price may be from the last trade, on either side"),
     "exploration_budget_bps": Rule(0, 10_000, "bps", "learning", "expected value an order may give up", False, False),
     "probability_change_max": Rule(0, 1_000, "a minute", "learning", "of a lane's probability", False, False),
     "venue_share_max": Rule(0.0001, 1, "share", "learning", "of a slice and an order at one venue", False, False),
@@ -167,7 +170,13 @@ RULES: dict[str, Rule] = {
 
 RULES["short_sale"] = Rule(0, 0, "word", "16", "FORBIDDEN, LOCATED (each order with a locate) or FREE")
 _SCOPES = ("by_account", "by_strategy", "by_symbol")
-_KEYS = (*RULES, "restricted", "principals", *_SCOPES)
+LISTS: dict[str, tuple[str, str]] = {
+    "restricted": ("5", "not to be traded"),
+    "short_restricted": ("16", "sold short only with a limit above the best bid"),
+}
+"""Every limit that is a list of symbols: its check, and what is with them."""
+
+_KEYS = (*RULES, *LISTS, "principals", *_SCOPES)
 OVERRIDABLE = tuple(key for key, rule in RULES.items() if rule.is_override)
 
 
@@ -190,7 +199,7 @@ def limits_from_table(table: Mapping[str, Any], where: str = "risk") -> RiskLimi
             read[key] = {name: _override(of, f"{place}.{name}") for name, of in _tables(value, place).items()}
         elif key == "principals":
             read[key] = {name: _permission(of, f"{place}.{name}") for name, of in _tables(value, place).items()}
-        elif key == "restricted":
+        elif key in LISTS:
             read[key] = _names(value, place)
         else:
             _known(key, _KEYS, where)
@@ -243,7 +252,8 @@ def limits_rows(limits: RiskLimits) -> list[tuple[str, str, str, str, str]]:
     ('qty_max', '1,000,000', 'shares', '7', 'largest order')
     """
     rows = [(key, _text(getattr(limits, key)), rule.unit, rule.checks, rule.sentence) for key, rule in RULES.items()]
-    rows.append(("restricted", ", ".join(limits.restricted) or "none", "symbols", "5", "not to be traded"))
+    for key, (check, sentence) in LISTS.items():
+        rows.append((key, ", ".join(getattr(limits, key)) or "none", "symbols", check, sentence))
     for scope in _SCOPES:
         for name, override in sorted(getattr(limits, scope).items()):
             for key, value in sorted(override.items()):

@@ -13,7 +13,7 @@ CHECK_NAMES: dict[int, str] = {
     1: "principal, role and account",
     2: "kill and pause states",
     3: "schema, positive values, tick and lot",
-    4: "instrument known and tradable, not halted, session open, price band",
+    4: "instrument known and listed, not halted, session open, price band",
     5: "restricted list and permission",
     6: "duplicate id, duplicate shape",
     7: "maximum quantity and notional",
@@ -46,7 +46,6 @@ class DenyReason(StrEnum):
     KILLED_ACCOUNT = auto()
     KILLED_STRATEGY = auto()
     KILLED_SYMBOL = auto()
-    KILLED_MODEL = auto()
     KILLED_VENUE = auto()
     ACCOUNT_HALTED = auto()
     ACCOUNT_REDUCING = auto()
@@ -59,7 +58,6 @@ class DenyReason(StrEnum):
     OFF_TICK = auto()
     OFF_LOT = auto()
     UNKNOWN_INSTRUMENT = auto()
-    NOT_TRADABLE = auto()
     NO_VENUE = auto()
     HALTED = auto()
     SESSION_CLOSED = auto()
@@ -114,7 +112,6 @@ REASONS: dict[DenyReason, Reason] = {
     _R.KILLED_ACCOUNT: Reason(2, "The account is killed."),
     _R.KILLED_STRATEGY: Reason(2, "The strategy is killed."),
     _R.KILLED_SYMBOL: Reason(2, "The symbol is killed."),
-    _R.KILLED_MODEL: Reason(2, "The model that would route it is killed."),
     _R.KILLED_VENUE: Reason(2, "Every venue that the order allows is killed, or paused."),
     _R.ACCOUNT_HALTED: Reason(2, "The account is HALTED."),
     _R.ACCOUNT_REDUCING: Reason(2, "The account is REDUCING, and the order could add to a position."),
@@ -127,11 +124,10 @@ REASONS: dict[DenyReason, Reason] = {
     _R.OFF_TICK: Reason(3, "The price is between two ticks."),
     _R.OFF_LOT: Reason(3, "The quantity is no multiple of the lot."),
     _R.UNKNOWN_INSTRUMENT: Reason(4, "The symbol is not known."),
-    _R.NOT_TRADABLE: Reason(4, "The instrument is known, and not to be traded."),
     _R.NO_VENUE: Reason(4, "No venue that lists the instrument is allowed by the order."),
     _R.HALTED: Reason(4, "The instrument is halted."),
     _R.SESSION_CLOSED: Reason(4, "The session is not open."),
-    _R.OUTSIDE_BAND: Reason(4, "The limit price is outside the market's band or ours."),
+    _R.OUTSIDE_BAND: Reason(4, "The limit price is outside the band around the last trade, or the limits."),
     _R.RESTRICTED_SYMBOL: Reason(5, "The symbol is on the restricted list."),
     _R.STRATEGY_NOT_PERMITTED: Reason(5, "The principal may not use this strategy."),
     _R.DUPLICATE_ID: Reason(6, "The account has used this client_order_id before."),
@@ -153,7 +149,7 @@ REASONS: dict[DenyReason, Reason] = {
     _R.NET_MAX: Reason(12, "If one side filled, the net value would pass the credit."),
     _R.MESSAGE_RATE_SESSION: Reason(13, "The session sends faster than it may."),
     _R.MESSAGE_RATE_VENUE: Reason(13, "Every venue that the order allows has had its messages for now."),
-    _R.REPEATED_EXECUTIONS: Reason(14, "The strategy executed too often and waits for a named person."),
+    _R.REPEATED_EXECUTIONS: Reason(14, "The account's strategy executed too often and waits for a named person."),
     _R.REJECT_BREAKER: Reason(15, "Every venue that the order allows rejected too often in a row."),
     _R.SHORT_SALE_FORBIDDEN: Reason(16, "The account may not sell short."),
     _R.NOT_MARKED_SHORT: Reason(16, "It could sell more than the position and must be marked SELL_SHORT."),

@@ -37,8 +37,6 @@ class NewParent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Whether a SELL_SHORT has its locate."""
     venues_allow: tuple[str, ...] = ()
     venues_deny: tuple[str, ...] = ()
-    model: str = ""
-    """The learner that would route it."""
     parent_id: str = ""
     """Ours, where it is known; events name the order by it."""
 
@@ -69,11 +67,6 @@ class GateContext(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     is_halted: bool = False
     is_open: bool = True
     """Whether the session is open for this instrument."""
-    band_low_px: Px = 0
-    band_high_px: Px = 0
-    """The market's own band; 0: none."""
-    is_short_restricted: bool = False
-    """Whether a short sale must be above the best bid."""
     adv: Qty = 0
     day_volume: Qty = 0
     is_id_known: bool = False
@@ -90,6 +83,17 @@ class GateContext(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         far, near = (self.ask_px, self.bid_px) if side is Side.BUY else (self.bid_px, self.ask_px)
         return far or self.last_px or near
 
+    @property
+    def band_px(self) -> Px:
+        """What a band lies around: the last trade, before the first one the mid or the side there is; 0: nothing.
+
+        >>> GateContext(bid_px=99, ask_px=101, last_px=98).band_px, GateContext(bid_px=99, ask_px=101).band_px
+        (98, 100)
+        """
+        if self.last_px or not (self.bid_px and self.ask_px):
+            return self.last_px or self.bid_px or self.ask_px
+        return (self.bid_px + self.ask_px) // 2
+
 
 class Tradable(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An instrument as the gate knows it: in which steps it trades, and where."""
@@ -98,7 +102,6 @@ class Tradable(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     tick: Px = 100
     lot: Qty = 1
     venues: tuple[str, ...] = ()
-    is_tradable: bool = True
 
 
 class Denial(msgspec.Struct, frozen=True, gc=False):

@@ -89,9 +89,9 @@ def message_rate(view: View) -> Denials:
 
 
 def repeated_executions(view: View) -> Denials:
-    """Check 14: a strategy that was not stopped."""
-    strategy = view.request.strategy
-    if strategy in view.state.executions.stopped:
+    """Check 14: a strategy that was not stopped for this account."""
+    account, strategy = view.request.account, view.request.strategy
+    if (account, strategy) in view.state.executions.stopped:
         return view.deny(R.REPEATED_EXECUTIONS, "strategy", "a strategy that a person has let go on", strategy)
     return ()
 
@@ -105,7 +105,8 @@ def reject_breakers(view: View) -> Denials:
 
 
 def short_sale(view: View) -> Denials:
-    """Check 16: short sales are marked, located, allowed, and above the best bid while they are restricted.
+    """Check 16: short sales are marked, located, allowed, and above the best bid while they are restricted. A replace
+    needs a locate for what it adds.
 
     Source: Regulation SHO, 17 CFR 242.200(g), 242.201 and 242.203(b)(1).
     """
@@ -120,10 +121,11 @@ def short_sale(view: View) -> Denials:
         return ()
     if rule is ShortSale.FORBIDDEN:
         return view.deny(R.SHORT_SALE_FORBIDDEN, "side", "no short sale", str(request.side))
-    if not request.is_located:
+    if not request.is_located and view.added_qty > 0:
         return view.deny(R.NO_LOCATE, "is_located", "a locate", request.is_located)
     bid_px = view.context.bid_px
-    if view.context.is_short_restricted and not (request.price is not None and 0 < bid_px < request.price):
+    is_restricted = request.symbol in view.limits.short_restricted
+    if is_restricted and not (request.price is not None and 0 < bid_px < request.price):
         return view.deny(R.SHORT_SALE_RESTRICTED, "price", f"a limit above the best bid {bid_px}", request.price)
     return ()
 

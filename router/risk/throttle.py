@@ -76,45 +76,53 @@ class TokenBuckets:
 
 
 class Enabled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A named person let a stopped strategy go on: the record that is journaled."""
+    """A named person let a stopped strategy of an account go on: the record that is journaled."""
 
+    account: str
     strategy: str
     who: str
     at: Nanos
 
 
 class RepeatedExecutions:
-    """Stops a strategy that executed too often within a window until a named person lets it go on.
+    """Stops a strategy of an account that executed too often within a window until a named person lets it go on.
+
+    Each account stands by itself: what one does stops nobody else.
 
     Source: repeated automated execution throttles of Commission Delegated Regulation (EU) 2017/589, article 15(3).
     """
 
     def __init__(self) -> None:
-        self._times: dict[str, deque[Nanos]] = {}
-        self.stopped: dict[str, Nanos] = {}
-        """When each stopped strategy was stopped."""
+        self._times: dict[tuple[str, str], deque[Nanos]] = {}
+        self.stopped: dict[tuple[str, str], Nanos] = {}
+        """When each strategy that is stopped was, by (account, strategy)."""
 
-    def executed(self, strategy: str, at: Nanos, most: int, window_ns: Nanos) -> bool:
+    def executed(self, account: str, strategy: str, at: Nanos, most: int, window_ns: Nanos) -> bool:
         """Count one execution; True when it stops the strategy, which it does above `most` within the window."""
-        if strategy in self.stopped:
+        key = account, strategy
+        if key in self.stopped:
             return False
-        times = self._times.get(strategy)
+        times = self._times.get(key)
         if times is None:
             if len(self._times) >= KEYS_MAX:
                 # Too many to watch is not watched: it is stopped, and a person says what to do.
-                self.stopped[strategy] = at
+                self.stop(account, strategy, at)
                 return True
-            times = self._times[strategy] = deque()
+            times = self._times[key] = deque()
         times.append(max(at, times[-1]) if times else at)
         while times[0] <= times[-1] - window_ns:
             times.popleft()
         if len(times) > most:
-            self.stopped[strategy] = at
-            del self._times[strategy]
+            self.stop(account, strategy, at)
             return True
         return False
 
-    def enable(self, strategy: str, who: str, at: Nanos) -> Enabled | None:
+    def stop(self, account: str, strategy: str, at: Nanos) -> None:
+        """Stop a strategy of an account; one that is stopped stays as it was."""
+        self.stopped.setdefault((account, strategy), at)
+        self._times.pop((account, strategy), None)
+
+    def enable(self, account: str, strategy: str, who: str, at: Nanos) -> Enabled | None:
         """Let a stopped strategy go on, counting from nothing; None when it was not stopped.
 
         Raises:
@@ -122,20 +130,23 @@ class RepeatedExecutions:
         """
         if not who.strip():
             raise BadInputError(bad_value("who", "the name of a person", who))
-        if self.stopped.pop(strategy, None) is None:
+        if self.stopped.pop((account, strategy), None) is None:
             return None
-        return Enabled(strategy=strategy, who=who, at=at)
+        return Enabled(account=account, strategy=strategy, who=who, at=at)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data."""
-        return {"times": {name: list(times) for name, times in self._times.items()}, "stopped": dict(self.stopped)}
+        return {
+            "times": [[*key, list(times)] for key, times in self._times.items()],
+            "stopped": [[*key, at] for key, at in self.stopped.items()],
+        }
 
     @classmethod
     def restore(cls, data: dict[str, Any]) -> RepeatedExecutions:
         """Return the state that `snapshot` was taken of."""
         made = cls()
-        made._times = {name: deque(times) for name, times in data["times"].items()}
-        made.stopped = dict(data["stopped"])
+        made._times = {(account, strategy): deque(times) for account, strategy, times in data["times"]}
+        made.stopped = {(account, strategy): at for account, strategy, at in data["stopped"]}
         return made
 
 

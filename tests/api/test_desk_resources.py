@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from api_desk import JSON, ServedDesk, ask, order_body, until
+from api_desk import JSON, Asked, ServedDesk, ask, order_body, until
 
 from cluster.api.routes import ROUTES
+from cluster.cli.up_command import _wait_ready
+
+MICS = ("XLTA", "XINA", "XDKA", "XSDA")
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +108,94 @@ async def test_killed_symbol_takes_no_orders_until_it_is_armed_again(served: Ser
     assert await seen(served, "/v1/kill", lambda found: found["kills"] == [])
     assert (await ask(served.url, "POST", "/v1/orders", order_body("killed-1"))).status == 201
     assert (await ask(served.url, "POST", "/v1/rearm", kill)).status == 404
+
+
+async def ready_in_every_place(served: ServedDesk) -> tuple[bool, tuple[str, ...]]:
+    """Return whether the desk is ready, and what it waits for, where all three places that say so agree."""
+    answer = await ask(served.url, "GET", "/readyz")
+    said, shown = answer.json(), await get(served, "/v1/cluster")
+    metric = metrics_in(await ask(served.url, "GET", "/metrics"))["anabranch_ready"]
+    assert (said["is_ready"], answer.status) in ((True, 200), (False, 503))
+    assert (said["is_ready"], said["waits_for"]) == (shown["is_ready"], shown["waits_for"])
+    assert said["is_ready"] is bool(metric) is not bool(said["waits_for"])
+    return said["is_ready"], tuple(said["waits_for"])
+
+
+def metrics_in(answer: Asked) -> dict[str, float]:
+    lines = answer.body.decode().splitlines()
+    pairs = [line.rsplit(" ", 1) for line in lines if line and not line.startswith("#")]
+    return {name: float(value) for name, value in pairs}
+
+
+@pytest.mark.parametrize(
+    ("stops", "lifts", "waits_for", "code"),
+    [
+        (
+            [("POST", "/v1/kill", {"level": "symbol", "target": "SMOK", "why": "x"})],
+            [("POST", "/v1/rearm", {"level": "symbol", "target": "SMOK", "why": "x"})],
+            "killed symbol SMOK",
+            "KILLED_SYMBOL",
+        ),
+        (
+            [("POST", f"/v1/venues/{mic}/state", {"state": "disable", "why": "x"}) for mic in MICS],
+            [("POST", f"/v1/venues/{mic}/state", {"state": "enable", "why": "x"}) for mic in MICS],
+            "no venue of SMOK is enabled",
+            "VENUE_DISABLED",
+        ),
+        (
+            [("PATCH", "/v1/parameters", {"key": "restricted", "value": '["SMOK"]', "why": "x"})],
+            [("PATCH", "/v1/parameters", {"key": "restricted", "value": "[]", "why": "x"})],
+            "restricted SMOK",
+            "RESTRICTED_SYMBOL",
+        ),
+    ],
+)
+async def test_desk_that_takes_no_order_is_not_ready_and_says_why(
+    served: ServedDesk, stops: list[Any], lifts: list[Any], waits_for: str, code: str
+) -> None:
+    assert await ready_in_every_place(served) == (True, ())
+    for method, path, body in stops:
+        assert (await ask(served.url, method, path, body)).status == 202
+    assert await ready_in_every_place(served) == (False, (waits_for,))
+    denied = await ask(served.url, "POST", "/v1/orders", order_body("not-ready"))
+    assert (denied.status, [error["code"] for error in denied.json()["errors"]]) == (422, [code])
+    for method, path, body in lifts:
+        assert (await ask(served.url, method, path, body)).status == 202
+    assert await ready_in_every_place(served) == (True, ())
+
+
+async def test_desk_that_people_stopped_counts_as_up_and_says_what_they_must_lift(served: ServedDesk) -> None:
+    kill = {"level": "symbol", "target": "SMOK", "why": "x"}
+    assert await asyncio.to_thread(_wait_ready, served.url) == "ready"
+    assert (await ask(served.url, "POST", "/v1/kill", kill)).status == 202
+    assert await asyncio.to_thread(_wait_ready, served.url) == "up, and takes no order (killed symbol SMOK)"
+    assert (await ask(served.url, "POST", "/v1/rearm", kill)).status == 202
+
+
+async def test_metrics_tell_of_the_door_s_lag_of_flushes_decisions_and_venues(served: ServedDesk) -> None:
+    body = order_body("measured-1", routing={"strategy": "sweep"})
+    order_id = (await ask(served.url, "POST", "/v1/orders", body)).json()["order_id"]
+
+    async def is_over() -> bool:
+        return (await get(served, f"/v1/orders/{order_id}"))["status"] in ("filled", "expired", "canceled")
+
+    assert await until(is_over)
+    found = metrics_in(await ask(served.url, "GET", "/metrics"))
+    flushes = {name: value for name, value in found.items() if name.startswith("anabranch_journal_flush_seconds")}
+    ends = [value for name, value in flushes.items() if "_bucket" in name]
+    assert ends == sorted(ends)
+    assert flushes['anabranch_journal_flush_seconds_bucket{le="+Inf"}'] == ends[-1] > 0
+    assert flushes["anabranch_journal_flush_seconds_count"] == ends[-1]
+    assert flushes["anabranch_journal_flush_seconds_sum"] > 0
+    assert found["anabranch_decision_seconds_count"] >= 1
+    assert found["anabranch_decision_seconds_sum"] >= 0
+    trips = [value for name, value in found.items() if name.startswith("anabranch_venue_round_trip_seconds_count{")]
+    assert sum(trips) >= 1
+    assert found["anabranch_children_unknown"] == 0
+    assert (await get(served, "/v1/kill"))["children_unknown"] == 0
+    size = (await get(served, "/v1/cluster"))["journal_size"]
+    assert 0 <= found["anabranch_journal_lag_records"] <= size
+    assert "anabranch_desk_queue_depth" in found
 
 
 async def test_kill_of_all_is_lifted_by_two_people(served: ServedDesk) -> None:

@@ -29,8 +29,10 @@ PEOPLE = (
     ("bea", "trader", '["BEA-1"]'),
     ("rex", "risk", '["*"]'),
     ("olga", "operator", '["BEA-1"]'),
+    ("rita", "risk", '["BEA-1"]'),
     ("rob", "read_only", '["BEA-1"]'),
 )
+ROLE_OF = {name: role for name, role, _ in PEOPLE}
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +74,9 @@ async def test_orders_of_others_are_404_everywhere(served: ServedDesk) -> None:
         body = {"PATCH": {"qty": "600"}, "POST": {"why": "looked at"}}.get(route.method)
         for who in ("bea", "olga", "rob"):
             answer = await by(served, who, route.method, path, body)
-            is_refused = answer.status == 404
-            if route.method != "GET":
-                # Roles that may end orders of every account, and roles that may not at all, are in the table of roles.
-                is_refused = is_refused or answer.status == 403 or (who == "olga" and answer.status in (202, 409))
-            assert is_refused, (who, route.method, path, answer.status)
+            # Roles that may not at all are in the table of roles; of every other one it is asked whose order it is.
+            expected = 404 if ROLE_OF[who] in route.roles else 403
+            assert answer.status == expected, (who, route.method, path, answer.status)
     assert (await by(served, "ada", "GET", f"/v1/orders/{order_id}")).status == 200
 
 
@@ -134,6 +134,39 @@ async def test_desk_wide_resources_are_for_operators(served: ServedDesk) -> None
             assert (await by(served, who, "POST", f"/v1/cluster/{path}", body | {"why": "x"})).status == 403
     assert (await by(served, "olga", "POST", "/v1/cluster/scale", {"hosts": 2, "why": "x"})).status == 202
     assert (await by(served, "olga", "POST", "/v1/accounts/ADA-1/state", {"state": "halted", "why": "x"})).status == 404
+
+
+async def test_kills_and_limits_of_other_accounts_are_for_those_who_may_act_for_them(served: ServedDesk) -> None:
+    await order_of_ada(served, "mine-4", limit_price="38.00")
+    kill = {"level": "account", "target": "ADA-1", "why": "x"}
+    for path in ("/v1/kill", "/v1/rearm"):
+        assert (await by(served, "olga", "POST", path, kill)).status == 404
+    for key, status in (("by_account.ADA-1.collar_bps", 404), ("by_account.BEA-1.collar_bps", 202)):
+        change = {"key": key, "value": "400", "why": "x"}
+        assert (await by(served, "rita", "PATCH", "/v1/parameters", change)).status == status
+
+
+async def test_ended_orders_of_others_tell_nothing_to_any_role(served: ServedDesk) -> None:
+    order_id = await order_of_ada(served, "mine-5", limit_price="38.00")
+    assert (await by(served, "ada", "DELETE", f"/v1/orders/{order_id}")).status == 202
+
+    async def is_over() -> bool:
+        found = (await by(served, "ada", "GET", f"/v1/orders/{order_id}")).json()
+        return bool(found["status"] == "canceled")
+
+    assert await until(is_over)
+    for who in ("bea", "olga", "rita"):
+        assert (await by(served, who, "DELETE", f"/v1/orders/{order_id}")).status == 404
+    assert (await by(served, "rex", "DELETE", f"/v1/orders/{order_id}")).status == 409
+
+
+async def test_how_much_others_were_told_is_not_told(served: ServedDesk) -> None:
+    await order_of_ada(served, "mine-6", limit_price="38.00")
+    for place in ("ADA-1:0", "ADA-1:999", "NOBODY:999", "BEA-1:-1,ADA-1:999"):
+        for path in ("/v1/stream/sse?accounts=BEA-1", "/v1/stream/sse"):
+            answer = await by(served, "bea", "GET", f"{path}{'&' if '?' in path else '?'}after={place}")
+            assert answer.status == 404, (path, place, answer.body)
+            assert b"up to" not in answer.body
 
 
 async def test_limits_and_kills_of_other_accounts_are_not_shown(served: ServedDesk) -> None:

@@ -97,3 +97,28 @@ async def test_kill_never_waits_for_the_views(held: tuple[ServedDesk, HeldDesk])
     served, _ = held
     body = {"level": "all", "target": "", "why": "drill"}
     assert (await ask(served.url, "POST", "/v1/kill", body)).status in (200, 202)
+
+
+async def test_metrics_of_a_door_that_is_behind_tell_how_far_and_that_it_is_not_ready(
+    held: tuple[ServedDesk, HeldDesk],
+) -> None:
+    served, desk = held
+
+    async def metrics() -> dict[str, float]:
+        lines = (await ask(served.url, "GET", "/metrics")).body.decode().splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines) if name[0] != "#"}
+
+    found = await metrics()
+    assert (found["anabranch_ready"], found["anabranch_journal_records_seen_total"]) == (0, 0)
+    assert found["anabranch_journal_lag_records"] == found["anabranch_journal_records"] > 0
+    shown = (await ask(served.url, "GET", "/v1/cluster")).json()
+    assert shown["is_ready"] is False
+    assert shown["journal_lag"] == shown["journal_size"] > 0
+    desk.is_free.set()
+
+    async def is_abreast() -> bool:
+        found = await metrics()
+        # More may have come between the two looks.
+        return found["anabranch_ready"] == 1 and found["anabranch_journal_lag_records"] < 50
+
+    assert await until(is_abreast)

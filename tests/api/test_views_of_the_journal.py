@@ -225,6 +225,34 @@ def test_status_is_what_happened_last(facts_after: tuple[Fact, ...], status: str
     assert status_of(found(views_of([accepted(1), *facts_after]), "P1")) == status
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [
+        ((), (), "new"),
+        ((executed(1, 40, 400_000, 40, "e1"),), (), "partially_filled"),
+        ((), (executed(1, 40, 400_000, 40, "e1"),), "partially_filled"),
+        ((facts.CancelAsked(at=2, account="A", parent_id="P1", who="ada", reason=""),), (), "pending_cancel"),
+    ],
+)
+def test_resumed_order_is_what_it_would_have_been(
+    before: tuple[Fact, ...], after: tuple[Fact, ...], status: str
+) -> None:
+    halt = facts.OrderSuspended(at=3, account="A", parent_id="P1", reason="over-filled")
+    go = facts.OrderResumed(at=4, account="A", parent_id="P1")
+    is_canceling = status == "pending_cancel"
+    said = [accepted(1), halt, *before, go, *after] if is_canceling else [accepted(1), *before, halt, go, *after]
+    view = found(views_of(said), "P1")
+    assert (status_of(view), view.reason, view.version, view.updated_at) == (status, "", len(said), said[-1].at)
+
+
+def test_suspended_order_stays_so_through_fills_and_a_replace() -> None:
+    halt = facts.OrderSuspended(at=3, account="A", parent_id="P1", reason="over-filled")
+    asked = facts.ReplaceAsked(at=2, account="A", parent_id="P1", who="ada", order_qty=70)
+    done = facts.OrderReplaced(at=3, account="A", parent_id="P1", order_qty=70, price=410_000, end_at=10**12)
+    view = found(views_of([accepted(1), halt, executed(1, 40, 400_000, 40, "e1"), asked, done]), "P1")
+    assert status_of(view) == "suspended"
+
+
 def test_replace_gives_the_new_terms_and_a_refused_one_the_old() -> None:
     asked = facts.ReplaceAsked(at=2, account="A", parent_id="P1", who="ada", order_qty=70, urgency=0.9)
     done = facts.OrderReplaced(at=3, account="A", parent_id="P1", order_qty=70, price=410_000, end_at=10**12)
@@ -309,3 +337,12 @@ def test_lifted_kill_is_gone_and_one_that_waits_shows_who_asked() -> None:
     assert (list(views.kills), views.rearms["ALL", ""].who) == ([("ALL", "")], "rex")
     views = views_of([kill, asked, msgspec.structs.replace(asked, who="bea", is_lifted=True)])
     assert (views.kills, views.rearms) == ({}, {})
+
+
+@pytest.mark.parametrize(("account", "left"), [("A", ["B"]), ("B", ["A"]), ("C", [])])
+def test_a_lifted_stop_is_gone_for_its_account_and_in_an_old_journal_for_all(account: str, left: list[str]) -> None:
+    views = Views(10, 10)
+    stops = [facts.StrategyStopped(at=1, account=one, strategy="twap", why="often") for one in ("A", "B")]
+    lifted = facts.StrategyReenabled(at=2, account=account, strategy="twap", who="rex", why="looked")
+    views.apply(records_of([*stops, lifted]))
+    assert [stopped for stopped, _ in views.stopped] == left

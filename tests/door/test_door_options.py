@@ -88,9 +88,20 @@ def test_secrets_come_from_files_and_the_environment(tmp_path: Path) -> None:
     (tmp_path / "k.secret").write_text(SECRET + "\n")
     path = tmp_path / "keys.toml"
     path.write_text(GOOD + 'secret_file = "k.secret"\n' + GOOD.replace('"k"', '"e"') + 'secret_env = "E"\n')
+    (tmp_path / "k.secret").chmod(0o600)
     ring = KeyRing(path, {"E": SECRET})
     found = [ring.find(key) for key in ("k", "e", "none")]
     assert [None if key is None else key.secret.reveal() for key in found] == [SECRET.encode()] * 2 + [None]
+
+
+def test_secret_in_a_file_of_its_own_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "k.secret").write_text(SECRET)
+    (tmp_path / "k.secret").chmod(0o604)
+    path = tmp_path / "keys.toml"
+    path.write_text(GOOD + 'secret_file = "k.secret"\n')
+    with pytest.raises(ConfigError, match=r"that others cannot read, got 100604 - at .*secret_file") as fault:
+        read_keys(path, {})
+    assert SECRET not in str(fault.value)
 
 
 def test_file_of_secrets_that_others_can_read_is_refused(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from router.domain.requests import (
     Kill,
     Noted,
     NotFound,
+    Principal,
     Rearm,
     ReplaceOrder,
     Request,
@@ -150,6 +151,24 @@ def test_nobody_acts_for_an_account_that_is_not_his_or_sees_its_orders() -> None
     desk_.ask(submit(2, desk_.opened))
     assert isinstance(desk_.ask(CancelOrder(principal=OTHER_TRADER, parent_id="P1")), NotFound)
     assert isinstance(desk_.ask(CancelOrder(principal=OPERATOR, parent_id="P1")), Noted)
+
+
+def test_whatever_the_role_orders_of_other_accounts_do_not_exist() -> None:
+    desk_ = Recorded()
+    desk_.ask(submit(1, desk_.opened))
+    for role in ("trader", "operator", "risk"):
+        who = Principal(name="max", role=role, accounts=("C",), session="s9")
+        for asked in (
+            CancelOrder(principal=who, parent_id="P1"),
+            ResumeOrder(principal=who, parent_id="P1", why="looked"),
+            ReplaceOrder(principal=who, parent_id="P1", order_qty=300),
+            JudgeApproval(principal=who, approval_id="A-P1", is_approved=False),
+        ):
+            assert isinstance(desk_.ask(asked), NotFound), (role, asked)
+        assert desk_.ask(CancelAll(principal=who)) == Noted(count=0)
+    desk_.play(ParentDone(parent_id="P1", at=NOW, ord_status=OrdStatus.CANCELED))
+    who = Principal(name="max", role="risk", accounts=("C",))
+    assert desk_.ask(CancelOrder(principal=who, parent_id="P1")) == NotFound(what="order P1")
 
 
 def test_two_orders_cannot_both_take_the_last_unit_of_a_limit() -> None:

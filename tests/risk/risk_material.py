@@ -20,7 +20,6 @@ def new_gate(**limits: Any) -> RiskGate:
     instruments = {
         "ABC": Tradable(symbol="ABC", tick=100, lot=1, venues=MICS),
         "LOT": Tradable(symbol="LOT", tick=100, lot=100, venues=MICS),
-        "OFF": Tradable(symbol="OFF", venues=MICS, is_tradable=False),
     }
     return RiskGate(limits_from_table(table), instruments)
 

@@ -15,22 +15,28 @@ TARGETS = {
     KillLevel.STRATEGY: ("vwap", R.KILLED_STRATEGY),
     KillLevel.SYMBOL: ("ABC", R.KILLED_SYMBOL),
     KillLevel.VENUE: ("XAAA", R.KILLED_VENUE),
-    KillLevel.MODEL: ("m1", R.KILLED_MODEL),
 }
 
 
 def blocks(board: KillBoard) -> DenyReason | None:
-    return board.blocks("A1", "vwap", "ABC", "XAAA", "m1")
+    return board.blocks("A1", "vwap", "ABC", "XAAA")
 
 
-@pytest.mark.parametrize("level", list(KillLevel))
+@pytest.mark.parametrize("level", list(TARGETS))
 def test_each_level_blocks_its_target_and_no_other(level: KillLevel) -> None:
     board = KillBoard()
     target, reason = TARGETS[level]
     assert board.kill(level, target, "olga", "test", 1).act is Act.KILLED
     assert blocks(board) is reason
-    other = board.blocks("A2", "twap", "DEF", "XBBB", "m2")
+    other = board.blocks("A2", "twap", "DEF", "XBBB")
     assert other is (R.KILLED_ALL if level is KillLevel.ALL else None)
+
+
+def test_a_killed_model_blocks_no_order() -> None:
+    board = KillBoard()
+    assert board.kill(KillLevel.MODEL, "learner", "olga", "test", 1).act is Act.KILLED
+    assert blocks(board) is None
+    assert [kill.target for kill in board.kills()] == ["learner"]
 
 
 def test_kill_twice_keeps_the_first() -> None:

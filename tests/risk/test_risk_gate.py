@@ -61,8 +61,8 @@ def after(first: NewParent, second: NewParent, **limits: object) -> Case:
 
 def stopped() -> tuple[Denial, ...]:
     gate = new_gate(repeated_executions_max=1)
-    gate.state.executions.executed("vwap", NOW, 1, SECOND)
-    gate.state.executions.executed("vwap", NOW, 1, SECOND)
+    gate.state.executions.executed("A1", "vwap", NOW, 1, SECOND)
+    gate.state.executions.executed("A1", "vwap", NOW, 1, SECOND)
     return gate.check_new(ask(), market())
 
 
@@ -103,7 +103,6 @@ CASES: dict[DenyReason, Case] = {
     R.KILLED_ACCOUNT: killed(KillLevel.ACCOUNT, "A1"),
     R.KILLED_STRATEGY: killed(KillLevel.STRATEGY, "vwap"),
     R.KILLED_SYMBOL: killed(KillLevel.SYMBOL, "ABC"),
-    R.KILLED_MODEL: killed(KillLevel.MODEL, "m1", model="m1"),
     R.KILLED_VENUE: killed(KillLevel.VENUE, ""),
     R.ACCOUNT_HALTED: paused(account=TradingState.HALTED),
     R.ACCOUNT_REDUCING: paused(account=TradingState.REDUCING),
@@ -116,11 +115,10 @@ CASES: dict[DenyReason, Case] = {
     R.OFF_TICK: new(ask(price=px("40.0001"))),
     R.OFF_LOT: new(ask(symbol="LOT", qty=150)),
     R.UNKNOWN_INSTRUMENT: new(ask(symbol="ZZZ")),
-    R.NOT_TRADABLE: new(ask(symbol="OFF")),
     R.NO_VENUE: new(ask(venues_deny=MICS)),
     R.HALTED: new(ask(), market(is_halted=True)),
     R.SESSION_CLOSED: new(ask(), market(is_open=False)),
-    R.OUTSIDE_BAND: new(ask(), market(band_low_px=px("38"), band_high_px=px("40.01"))),
+    R.OUTSIDE_BAND: new(ask(), price_band_bps=2),
     R.RESTRICTED_SYMBOL: new(ask(), restricted=["ABC"]),
     R.STRATEGY_NOT_PERMITTED: new(ask(strategy="arrival")),
     R.DUPLICATE_ID: after(ask(1), ask(1, qty=5)),
@@ -146,7 +144,7 @@ CASES: dict[DenyReason, Case] = {
     R.SHORT_SALE_FORBIDDEN: new(ask(side=SHORT, price=px("40"), is_located=True), short_sale="FORBIDDEN"),
     R.NOT_MARKED_SHORT: new(ask(side=SELL, price=px("40"))),
     R.NO_LOCATE: new(ask(side=SHORT, price=px("40"))),
-    R.SHORT_SALE_RESTRICTED: new(ask(side=SHORT, price=px("40"), is_located=True), market(is_short_restricted=True)),
+    R.SHORT_SALE_RESTRICTED: new(ask(side=SHORT, price=px("40"), is_located=True), short_restricted=["ABC"]),
     R.SELF_MATCH: after(ask(1), ask(2, side=SHORT, is_located=True, price=px("40.02"))),
     R.UNKNOWN_ORDER: lambda: new_gate().check_replace("A1:C9", ask(2), market()),
     R.NOT_THE_SAME_ORDER: held(ask(2, strategy="twap")),
@@ -345,7 +343,7 @@ def test_fills_by_events_move_the_books_and_stop_a_strategy() -> None:
     assert gate.exposure.book("A1", "ABC").position == 30
     assert gate.exposure.book("A1", "ABC").leaves == [0, 0]
     assert [d.reason for d in gate.check_new(ask(2), market())] == [R.REPEATED_EXECUTIONS]
-    gate.state.executions.enable("vwap", "olga", NOW)
+    gate.state.executions.enable("A1", "vwap", "olga", NOW)
     assert gate.check_new(ask(2), market()) == ()
 
 

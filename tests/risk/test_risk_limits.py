@@ -8,6 +8,7 @@ import pytest
 
 from router.domain.errors import ConfigError
 from router.risk.limits import (
+    LISTS,
     OVERRIDABLE,
     RULES,
     RiskLimits,
@@ -21,7 +22,7 @@ from router.risk.limits import (
 
 def test_defaults_are_possible_and_every_number_has_a_rule() -> None:
     assert check_limits(RiskLimits()) == RiskLimits()
-    numbers = {name for name in RiskLimits.__struct_fields__ if name not in ("restricted", "principals")}
+    numbers = {name for name in RiskLimits.__struct_fields__ if name not in (*LISTS, "principals")}
     assert {name for name in numbers if not name.startswith("by_")} == set(RULES)
 
 

@@ -44,23 +44,32 @@ def test_newcomer_waits_until_somebody_has_nothing_to_remember(monkeypatch: pyte
 
 def test_strategy_stops_above_its_executions_in_the_window_until_a_named_person_lets_it_go_on() -> None:
     executions = RepeatedExecutions()
-    assert [executions.executed("s", at, 2, 10) for at in (1, 5, 11, 15)] == [False, False, False, False]
-    assert executions.executed("s", 16, 2, 10)
-    assert not executions.executed("s", 16, 2, 10)
-    assert executions.stopped == {"s": 16}
+    assert [executions.executed("A", "s", at, 2, 10) for at in (1, 5, 11, 15)] == [False, False, False, False]
+    assert executions.executed("A", "s", 16, 2, 10)
+    assert not executions.executed("A", "s", 16, 2, 10)
+    assert executions.stopped == {("A", "s"): 16}
     with pytest.raises(BadInputError):
-        executions.enable("s", " ", 17)
-    enabled = executions.enable("s", "olga", 17)
+        executions.enable("A", "s", " ", 17)
+    assert executions.enable("B", "s", "olga", 17) is None
+    enabled = executions.enable("A", "s", "olga", 17)
     assert enabled is not None
-    assert (enabled.who, executions.stopped) == ("olga", {})
-    assert executions.enable("s", "olga", 18) is None
-    assert not executions.executed("s", 19, 2, 10)
+    assert (enabled.account, enabled.who, executions.stopped) == ("A", "olga", {})
+    assert executions.enable("A", "s", "olga", 18) is None
+    assert not executions.executed("A", "s", 19, 2, 10)
+
+
+def test_what_one_account_executes_stops_its_strategy_for_no_other() -> None:
+    executions = RepeatedExecutions()
+    stops = [executions.executed(account, "s", 1, 1, 10) for account in ("A", "B", "A", "B")]
+    assert stops == [False, False, True, True]
+    executions.enable("A", "s", "olga", 2)
+    assert executions.stopped == {("B", "s"): 1}
 
 
 def test_strategy_beyond_those_that_can_be_watched_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "KEYS_MAX", 1)
     executions = RepeatedExecutions()
-    assert [executions.executed(name, 1, 5, 10) for name in ("a", "b")] == [False, True]
+    assert [executions.executed("A", name, 1, 5, 10) for name in ("a", "b")] == [False, True]
 
 
 def test_breaker_opens_after_rejects_in_a_row_and_one_order_tries_again() -> None:
@@ -107,7 +116,7 @@ def test_throttles_come_back_as_they_were() -> None:
     buckets, executions, breakers, shapes = TokenBuckets(), RepeatedExecutions(), RejectBreakers(), ShapeWindow()
     for at in range(3):
         buckets.take("S", at, 1, 2)
-        executions.executed("s", at, 1, 10)
+        executions.executed("A", "s", at, 1, 10)
         breakers.rejected("X", at, 2)
         shapes.seen(("A", at), at, 10)
     assert TokenBuckets.restore(buckets.snapshot()).snapshot() == buckets.snapshot()
