@@ -22,7 +22,7 @@ import msgspec
 from benchmarks import flooder
 from benchmarks.flooder import Flood, flood_from, pin
 from benchmarks.http_caller import Measured, call
-from benchmarks.live_load import answered, desk_alone, order_body, ready
+from benchmarks.live_load import MEMORY_MB_MAX, answered, desk_alone, order_body, ready
 from benchmarks.live_server import Running
 from benchmarks.rows import Row, Settings, measured
 
@@ -54,10 +54,11 @@ DESK_CORE, CALLERS_CORE = 0, 1
 
 
 class Phase(NamedTuple):
-    """Reads and cancels of one phase, and the desk's share of a core meanwhile."""
+    """Reads and cancels of one phase, the desk's share of a core meanwhile, and its memory at the end."""
 
     asked: tuple[Measured, Measured]
     cpu: float
+    rss_mb: float
 
 
 class Round(NamedTuple):
@@ -154,7 +155,8 @@ async def _beside(
 async def _both(desk: Running, first: int, n: int) -> Phase:
     before, began = desk.figures()["cpu_s"], time.perf_counter()
     found = await _paced(desk, _reads(n)), await _paced(desk, _cancels(first, n))
-    return Phase(found, (desk.figures()["cpu_s"] - before) / (time.perf_counter() - began))
+    after = desk.figures()
+    return Phase(found, (after["cpu_s"] - before) / (time.perf_counter() - began), after["rss_mb"])
 
 
 def _reads(n: int) -> Iterator[bytes]:
@@ -206,6 +208,16 @@ def _rows(capacity: float, rounds: list[Round]) -> list[Row]:
             },
         ),
     ]
+    rows.append(
+        measured(
+            "load.flood.rss_mb",
+            "memory of the desk at the end of the flood",
+            [one.flooded.rss_mb for one in rounds],
+            "MB",
+            references={"before it": [one.within.rss_mb for one in rounds]},
+            at_most=MEMORY_MB_MAX,
+        )
+    )
     for k, name in enumerate(("reads", "cancels")):
         loud = [one.flooded.asked[k] for one in rounds]
         others = {
