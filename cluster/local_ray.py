@@ -13,6 +13,7 @@ folder around it is closed.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
@@ -33,7 +34,7 @@ PORT_MAX = 65_535
 CONNECT_TIMEOUT_S = 5.0
 
 PREFIX, OWNER_FILE = "anabranch-", "owner"
-"""The folder of a cluster that is started here, and in it the process that started it."""
+"""The folder of a cluster that is started here, and in it a file that is locked while its owner lives."""
 
 TEMPORARY = Path("/tmp")
 """Sockets' paths may be 107 characters long, and Ray's own part of them takes 66: a folder further down is too far."""
@@ -74,7 +75,7 @@ def loopback_cluster(folder: Path | None = None) -> Iterator[Path]:
     temporary = TEMPORARY if TEMPORARY.is_dir() else Path(tempfile.gettempdir())
     _sweep(temporary)
     own = Path(tempfile.mkdtemp(prefix=PREFIX, dir=temporary))
-    (own / OWNER_FILE).write_text(_life_of(os.getpid()), encoding="ascii")
+    held = _hold(own / OWNER_FILE)
     try:
         token = _write_token(folder or own)
         # A token that Ray finds in the environment itself would go before the file.
@@ -84,26 +85,31 @@ def loopback_cluster(folder: Path | None = None) -> Iterator[Path]:
     finally:
         _end_rest(own)
         shutil.rmtree(own, ignore_errors=True)
+        os.close(held)
+
+
+def _hold(path: Path) -> int:
+    """Hold a file for as long as this process lives; return its descriptor."""
+    fresh = path.with_suffix(".fresh")
+    held = os.open(fresh, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    # Nobody finds it before it is held.
+    fresh.replace(path)
+    return held
 
 
 def _sweep(temporary: Path) -> None:
-    """Remove what clusters left whose owner was killed: nobody else knows of it."""
+    """Remove what clusters left whose owner was killed: nobody else knows of it, and nobody holds it any more."""
     for left in temporary.glob(f"{PREFIX}*/{OWNER_FILE}"):
-        # Another user's cannot be looked at, and one that is just being removed is gone.
-        with contextlib.suppress(OSError, ValueError):
-            life = left.read_text(encoding="ascii")
-            if left.stat().st_uid == os.geteuid() and _life_of(int(life.partition(" ")[0])) != life:
+        # Another user's cannot be opened, and one that is just being removed is gone.
+        with contextlib.suppress(OSError):
+            found = os.open(left, os.O_RDWR)
+            try:
+                fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _end_rest(left.parent)
                 shutil.rmtree(left.parent, ignore_errors=True)
-
-
-def _life_of(pid: int) -> str:
-    """Return a process's number and when it began, which tells it from a later one with that number."""
-    try:
-        began = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return f"{pid} -"
-    return f"{pid} {began}"
+            finally:
+                os.close(found)
 
 
 def _end_rest(folder: Path) -> None:

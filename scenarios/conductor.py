@@ -89,8 +89,7 @@ class Conductor:
         self.plan, self.link, self.network, self.impact, self.recorder = plan, link, network, impact, recorder
         self.reactions = reactions or Reactions(())
         self.history = MidHistory()
-        self.windows = 0
-        self.events = 0
+        self.windows = self.events = 0
         self._progress = progress
         self._view = MarketFeatures(plan.specs, plan.symbol, plan.open_at, plan.close_at, price=plan.price)
         self._own = OwnFills(plan.specs)
@@ -122,7 +121,7 @@ class Conductor:
         self._parent_of: dict[str, ParentOrder] = {}
         self._policies: tuple[PolicySnapshot, ...] = ()
         self._tactics: TacticSnapshot | None = None
-        self._hosts = tuple(sorted(set(plan.host_of.values())))
+        self._hosts, self._idle = tuple(sorted(set(plan.host_of.values()))), frozenset[str]()
         # Without orders of its own, a market that is driven live publishes for both sides.
         self._sides = tuple(sorted({book_side(p.side) for p in plan.parents} or {Side.BUY, Side.SELL}))
         self._last_end = max((p.end_at for p in plan.parents), default=plan.close_at)
@@ -257,7 +256,7 @@ class Conductor:
         market = self._snapshot() if accepts or due else None
         told: dict[str, object] = {**accepts, **cancels, **replaces, **resumes, **reports, **mids, **due}
         for host in self._hosts:
-            if self._cleared or host in told:
+            if host in told or (self._cleared and host not in self._idle):
                 self._seq += _BATCH_STEP
                 batch = HostBatch(
                     seq=self._seq - self._seq % 2,

@@ -47,5 +47,6 @@ class Hosts:
     def beyond(self, busy: Iterable[str]) -> tuple[str, ...]:
         """Return those that get nothing new and are not among the `busy` ones."""
         rest = self.names[self.number :]
+        # Who is busy is looked at only where there is somebody beyond.
         known = frozenset(busy) if rest else frozenset()
         return tuple(name for name in rest if name not in known)

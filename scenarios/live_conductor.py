@@ -127,8 +127,8 @@ class LiveConductor(Conductor):
 
     @property
     def idle_hosts(self) -> tuple[str, ...]:
-        """Hosts that get no new orders and have none that is open."""
-        return self.hosts.beyond(self.plan.host_of[parent_id] for parent_id in self._open)
+        """Hosts that get no new orders, have none that is open, and are owed nothing of those that were."""
+        return self.hosts.beyond(self.plan.host_of[p] for one in (self._open, self._marks.parents()) for p in one)
 
     @property
     def frames(self) -> tuple[ContextFrame, ...]:
@@ -333,7 +333,7 @@ class LiveConductor(Conductor):
 
     def _close_venues(self, cleared: str = "") -> None:
         """Keep new children from venues that are not open, and take those of one of them back."""
-        self._blocked = self.switches.blocked
+        self._blocked, self._idle = self.switches.blocked, frozenset(self.idle_hosts)
         if cleared in self.switches.venue_states:
             self._cleared = (*self._cleared, cleared)
 

@@ -6,7 +6,7 @@ its journal says again as it said them; so each mark is owed once, wherever the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
 from router.domain.enums import Tactic
@@ -58,6 +58,10 @@ class Marks:
                     )
                 )
         return due
+
+    def parents(self) -> Iterator[str]:
+        """Yield whose orders are owed a mark, once for each."""
+        return (parent_id for _, parent_id, _, _, _ in self._owed)
 
     def _owe(self, since: Nanos, parent_id: str, cl_ord_id: str, exec_id: str) -> None:
         for horizon in LEARNER_HORIZONS:

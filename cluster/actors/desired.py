@@ -49,9 +49,9 @@ class Desired:
         journal.sync()
         journal.close()
 
-    def read(self) -> Iterator[tuple[str, str, bytes]]:
-        """Yield (kind, name, payload) of every fact."""
-        journal = SqliteJournal(self._path, durability="process")
+    def read(self, *, is_reader: bool = True) -> Iterator[tuple[str, str, bytes]]:
+        """Yield (kind, name, payload) of every fact. Who is no reader takes over: an earlier writer writes no more."""
+        journal = SqliteJournal(self._path, durability="process", is_reader=is_reader)
         for record in journal.read():
             yield record.kind, record.causation_id, record.payload
         journal.close()

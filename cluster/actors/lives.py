@@ -11,7 +11,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from router.domain.errors import LinkError
 from router.domain.units import Nanos
+
+RESTARTS_MAX, RESTARTS_WITHIN_S = 20, 600.0
 
 WHY_MAX = 300
 """Characters of a reason: Ray's own run over many lines."""
@@ -81,6 +84,26 @@ class Lives:
 
     def _change(self, name: str, **changes: object) -> None:
         self._lives[name] = msgspec.structs.replace(self._lives[name], **changes)
+
+
+class Deaths:
+    """How often each actor has died of late: too often means that something in it fails each time."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._at: dict[str, list[float]] = {}
+
+    def count(self, name: str) -> None:
+        """Count one more.
+
+        Raises:
+            LinkError: there have been too many.
+        """
+        now = self._now()
+        at = [one for one in self._at.get(name, ()) if now - one < RESTARTS_WITHIN_S]
+        if len(at) >= RESTARTS_MAX:
+            raise LinkError(f"expected actor {name} to live, got {RESTARTS_MAX} deaths in {RESTARTS_WITHIN_S:.0f} s")
+        self._at[name] = [*at, now]
 
 
 def short(why: str) -> str:

@@ -12,31 +12,28 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import RayError
 
-from cluster.actors.creating import create, own_node
+from cluster.actors.creating import HEALTH_TIMEOUT_S, create, create_again, end, own_node, silence_of
 from cluster.actors.desired import DRAINING, NODE_STATES, OPEN, Desired
-from cluster.actors.lives import Life, Lives, last_line, short
+from cluster.actors.lives import Deaths, Life, Lives, last_line, short
 from cluster.actors.nodes import Nodes
 from cluster.actors.recipe import SHELLS, Recipe
 from cluster.actors.stays import Stays
-from cluster.live.logs import last_error, log_path
 from router.domain.errors import AnabranchError, LinkError
 
 START_TIMEOUT_S = 120.0
 """Starting a process and reading a tape on a loaded machine takes seconds; more than this means that it hangs."""
 
-HEALTH_TIMEOUT_S = 5.0
 WATCH_EVERY_S = 2.0
-KILL_LOOKS, KILL_LOOK_S = 100, 0.05
-RESTARTS_MAX = 20
-RESTARTS_WITHIN_S = 600.0
-"""So many restarts of one actor in such a time mean that something in it fails each time."""
+AWAKE_S = 30.0
+"""Who was woken is left awake for a while: it was asked for, and what it is to do may still be on its way."""
 
 CLOSE_TIMEOUT_S = 60.0
 """A service that moves writes down what it has under way; one that does not come to an end is moved all the same."""
@@ -55,8 +52,10 @@ class Supervisor:
         self._handles: dict[str, Any] = {}
         self._addresses: dict[str, tuple[str, int] | None] = {}
         self._faults: dict[str, AnabranchError] = {}
-        self._deaths: dict[str, list[float]] = {}
+        self._deaths = Deaths()
         self._resting: set[str] = set()
+        self._started: set[str] = set()
+        self._woken: dict[str, float] = {}
         self._lives = Lives()
         self._stays = Stays()
         self._is_stopping = self._is_closing = False
@@ -78,23 +77,29 @@ class Supervisor:
             self._desired.record("ActorDesired", {recipe.name: msgspec.msgpack.encode(recipe) for recipe in fresh})
             for recipe in fresh:
                 self._want(recipe)
-                with self._keeping(recipe.name):
+                with suppress(AnabranchError), self._keeping(recipe.name):
                     self._handles[recipe.name] = self._create(recipe.name)
-            self._open_new([recipe.name for recipe in fresh])
+            woken = [recipe.name for recipe in wanted if recipe.name in self._resting]
+            for name in woken:
+                with suppress(AnabranchError):
+                    self._wake(name)
+            self._open_all([*(recipe.name for recipe in fresh), *woken])
             for recipe in wanted:
                 self._check(recipe.name)
 
     def rest(self, names: list[str]) -> None:
         """End the processes of these actors until somebody asks for them: they come back then as from a death."""
         with self._lock:
-            going = [name for name in names if name in self._addresses and name not in self._resting]
+            since = time.monotonic() - AWAKE_S
+            there = [name for name in names if name in self._addresses and name not in self._resting]
+            going = [name for name in there if self._woken.get(name, since) <= since]
             if self._is_closing or self._is_stopping:
                 return
             self._desired.record("ActorRested", dict.fromkeys(going, b""))
             for name in going:
                 self._resting.add(name)
                 self._lives.rests(name)
-                self._end(name)
+                end(self._handles[name])
 
     def set_node(self, node: str, is_draining: bool) -> None:
         """Let what lives on a node move to others, one after the other, and place nothing there; or open it again.
@@ -143,7 +148,7 @@ class Supervisor:
         """Kill an actor's process as a fault would: nothing is flushed and nobody is told."""
         with self._lock:
             self._check(name)
-            self._end(name)
+            end(self._handles[name])
 
     def status(self) -> list[tuple[str, str, int]]:
         """Return (name, role, incarnation) of every actor.
@@ -173,15 +178,6 @@ class Supervisor:
             for handle in self._handles.values():
                 ray.kill(handle, no_restart=True)
 
-    def _end(self, name: str) -> None:
-        ray.kill(self._handles[name], no_restart=True)
-        pause = threading.Event()
-        # Ray kills without waiting: who asks for its revival next must not find it answering still.
-        for _ in range(KILL_LOOKS):
-            if self._silence(name):
-                return
-            pause.wait(KILL_LOOK_S)
-
     def _want(self, recipe: Recipe) -> None:
         self._recipes[recipe.name] = recipe
         self._incarnation[recipe.name] = 0
@@ -207,8 +203,8 @@ class Supervisor:
     def _check(self, name: str) -> None:
         """See that an actor lives, also one that rests; who is asked for is needed."""
         if name in self._resting:
-            self._resting.discard(name)
-            self._restart(name, "it had nothing to do")
+            self._wake(name)
+            self._open_all([name])
         if name in self._faults:
             raise self._faults[name]
         if name not in self._addresses:
@@ -249,57 +245,54 @@ class Supervisor:
                 raise cause from exc
             raise LinkError(f"expected actor {name} to start, got {last_line(exc)}") from exc
 
-    def _open_new(self, names: list[str]) -> None:
-        """Wait for first lives. Once all are journaled as started, a later life that finds no journal has lost it."""
+    def _open_all(self, names: list[str]) -> None:
+        """Wait for lives that have begun. What keeps one from it is kept, and holds up none of the others."""
         for name in names:
-            with self._keeping(name):
-                self._open(name)
-        self._desired.record("ActorStarted", dict.fromkeys(names, b""))
+            if name not in self._faults:
+                with suppress(AnabranchError), self._keeping(name):
+                    self._open(name)
+        self._note_started(names)
+
+    def _note_started(self, names: list[str]) -> None:
+        """Once an actor is journaled as started, a later life of it that finds no journal has lost it."""
+        first = [name for name in names if name in self._addresses and name not in self._started]
+        self._desired.record("ActorStarted", dict.fromkeys(first, b""))
+        self._started.update(first)
+
+    def _wake(self, name: str) -> None:
+        """Begin the next life of an actor that rests."""
+        if self._is_stopping:
+            return
+        self._resting.discard(name)
+        self._woken[name] = time.monotonic()
+        with self._keeping(name):
+            self._begin_again(name, "it had nothing to do")
 
     def _silence(self, name: str) -> str:
         """Return why an actor does not answer; nothing: it does."""
-        try:
-            ray.get(self._handles[name].health.remote(), timeout=HEALTH_TIMEOUT_S)
-        except GetTimeoutError:
-            return f"it gave no answer for {HEALTH_TIMEOUT_S:.0f} s"
-        except RayError as exc:
-            own = last_error(log_path(Path(self._recipes[name].journal).parent, name))
-            return own or short(str(exc) or type(exc).__name__)
-        return ""
+        return silence_of(self._handles[name], Path(self._recipes[name].journal).parent, name)
 
     def _restart(self, name: str, why: str, *, is_death: bool = False) -> None:
         if self._is_stopping:
             return
         with self._keeping(name):
             if is_death:
-                self._count_death(name)
-            incarnation = self._incarnation[name] + 1
-            at = self._lives.died(name, incarnation, why)
-            self._desired.record("ActorRestarted", {name: msgspec.msgpack.encode((incarnation, at, short(why)))})
-            self._incarnation[name] = incarnation
-            self._addresses.pop(name, None)
-            if name in self._handles:
-                # A process that is cut off and not dead must not go on beside its successor.
-                ray.kill(self._handles[name], no_restart=True)
-            self._handles[name] = self._create_again(name)
+                self._deaths.count(name)
+            self._begin_again(name, why)
             self._open(name)
+            self._note_started([name])
 
-    def _count_death(self, name: str) -> None:
-        now = time.monotonic()
-        deaths = [at for at in self._deaths.get(name, ()) if now - at < RESTARTS_WITHIN_S]
-        if len(deaths) >= RESTARTS_MAX:
-            raise LinkError(f"expected actor {name} to live, got {RESTARTS_MAX} deaths in {RESTARTS_WITHIN_S:.0f} s")
-        self._deaths[name] = [*deaths, now]
-
-    def _create_again(self, name: str) -> Any:
-        """Create under a name that Ray may hold a moment longer for the dead."""
-        pause = threading.Event()
-        for _ in range(100):
-            try:
-                return self._create(name)
-            except ValueError:
-                pause.wait(0.1)
-        raise LinkError(f"expected the name {name} to become free, got it taken")
+    def _begin_again(self, name: str, why: str) -> None:
+        # One that has never started may not have a journal yet: it begins its first life again.
+        incarnation = self._incarnation[name] + (name in self._started)
+        at = self._lives.died(name, incarnation, why)
+        self._desired.record("ActorRestarted", {name: msgspec.msgpack.encode((incarnation, at, short(why)))})
+        self._incarnation[name] = incarnation
+        self._addresses.pop(name, None)
+        if name in self._handles:
+            # A process that is cut off and not dead must not go on beside its successor.
+            ray.kill(self._handles[name], no_restart=True)
+        self._handles[name] = create_again(partial(self._create, name), name)
 
     def _watch(self) -> None:
         """Reconcile: look after who has died at once, and now and then ask everyone."""
@@ -317,25 +310,32 @@ class Supervisor:
 
     def _move_next(self) -> None:
         """Move the next actor that lives on a node that is being drained, and this one itself last."""
-        life = next((one for one in self._lives.all() if one.is_alive and self._nodes.is_draining(one.node_id)), None)
-        # While no node is open nobody has to move.
+        life = self._misplaced()
+        with suppress(AnabranchError, RayError):
+            # While no node is open nobody has to move.
+            self._nodes.place(())
+            if life is not None and life.role not in SHELLS:
+                # Nobody waits for it: what it has under way may need others, and they need us.
+                ray.get(self._handles[life.name].close.remote(), timeout=CLOSE_TIMEOUT_S)
         with suppress(AnabranchError), self._lock:
             self._nodes.place(())
-            if life is not None:
-                with suppress(RayError):
-                    if life.role not in SHELLS:
-                        ray.get(self._handles[life.name].close.remote(), timeout=CLOSE_TIMEOUT_S)
+            if life is not None and not (self._is_closing or self._is_stopping) and life == self._misplaced():
                 self._restart(life.name, "its node is drained")
-            elif self._nodes.is_draining(self._own.node_id):
+            elif life is None and self._nodes.is_draining(self._own.node_id):
                 # Whoever misses it makes it again, on another node, and it finds everything in its journal.
                 os._exit(0)
 
+    def _misplaced(self) -> Life | None:
+        """Return the first actor that lives on a node that is being drained."""
+        lives = (life for life in self._lives.all() if life.is_alive and self._nodes.is_draining(life.node_id))
+        return next(lives, None)
+
     def _look_after(self, name: str) -> None:
         """Restart an actor that does not answer."""
-        if name in self._resting:
-            return
         # Its fault is kept, and told to who asks for the actor; the others are watched on.
         with suppress(AnabranchError), self._lock:
+            if name in self._resting:
+                return
             # What was too slow to start, or died too often for a while, is tried again; other faults stay.
             is_late = isinstance(self._faults.get(name), LinkError)
             is_ready = name in self._addresses and name not in self._faults
@@ -357,13 +357,12 @@ class Supervisor:
         fresh = [name for name in self._recipes if name not in started]
         for name in fresh:
             with suppress(AnabranchError), self._keeping(name):
-                self._handles[name] = self._handles.get(name) or self._create_again(name)
-        with suppress(AnabranchError):
-            self._open_new([name for name in fresh if name in self._handles])
+                self._handles[name] = self._handles.get(name) or create_again(partial(self._create, name), name)
+        self._open_all([name for name in fresh if name in self._handles])
         for name in self._resting:
             self._lives.rests(name)
             if name in self._handles:
-                self._end(name)
+                end(self._handles[name])
         for name in [name for name in started if name not in self._resting]:
             with suppress(AnabranchError), self._keeping(name):
                 why = self._silence(name) if name in self._handles else "it was gone when the supervisor came back"
@@ -375,7 +374,7 @@ class Supervisor:
     def _read(self) -> list[str]:
         """Read what should live and in which incarnation; return the names of those that have lived."""
         started: list[str] = []
-        for kind, name, payload in self._desired.read():
+        for kind, name, payload in self._desired.read(is_reader=False):
             if kind == "ActorDesired":
                 self._want(msgspec.msgpack.decode(payload, type=Recipe))
             elif kind == "ActorStarted":
@@ -391,6 +390,7 @@ class Supervisor:
                 self._incarnation[name] = incarnation
                 self._resting.discard(name)
                 self._lives.died(name, incarnation, why, at)
+        self._started.update(started)
         return started
 
 

@@ -6,7 +6,8 @@ recorded with the person's name and reason before it is carried out.
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,12 +58,18 @@ def drain(node: NodeName, why: Why, is_open: Opened = False, config: Config = No
         time.sleep(POLL_S)
         told = ask_told(desk)
         # While the supervisor moves itself, what was known before says nothing.
-        elsewhere = {life.name for life in told.actors if life.is_alive and life.node_id != known.node}
-        here = left if told.fault else left - elsewhere
+        here = left if told.fault else still_there(told, known.node, left)
         for name in sorted(left - here):
             typer.echo(f"moved {name}")
         left = here
     typer.echo(f"nothing of the desk lives on {known.node} any more")
+
+
+def still_there(told: Told, node: str, left: set[str]) -> set[str]:
+    """Return who has not left a node: whoever is on it now, and who was `left` there and is nowhere yet. Who rests has
+    left."""
+    coming = {life.name for life in told.actors if not (life.is_alive or life.is_resting)}
+    return {*_node(told, node).actors, *(left & coming)}
 
 
 def _node(told: Told, name: str) -> Node:
@@ -89,4 +96,4 @@ def _steer(desk: UpStatus, asked: Steer) -> None:
 
 def _who() -> str:
     """Return who asks: whoever owns the state folder, by the name that this machine has for him."""
-    return f"{getpass.getuser()} (command line)"
+    return pwd.getpwuid(os.geteuid()).pw_name

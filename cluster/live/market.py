@@ -218,10 +218,12 @@ class Market:
 
     def _let_rest(self) -> None:
         """Tell of hosts that have nothing to do, now and then: one that heard of an old order meanwhile is up again."""
-        idle, now = self._conductor.idle_hosts, self._clock.now()
-        if idle and now - self._rested_at >= REST_EVERY_NS * self._clock.speed:
+        now = self._clock.now()
+        if now - self._rested_at >= REST_EVERY_NS * self._clock.speed:
             self._rested_at = now
-            self._rest(idle)
+            idle = self._conductor.idle_hosts
+            if idle:
+                self._rest(idle)
 
     def _show(self, *, is_moved: bool = False) -> None:
         now = self._clock.now()

@@ -61,6 +61,7 @@ class RecordService:
         self._desk = desk
         self._followers: set[_Follower] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closing = False
         desk.group.on_durable(self._ring)
 
     async def answer(self, word: str, body: bytes, push: Push) -> bytes:
@@ -70,6 +71,9 @@ class RecordService:
         except JournalBusyError:
             raise
         except JournalError as exc:
+            if self._is_closing:
+                # Nothing has failed: this life is at its end, and who asks finds the next one.
+                raise LinkError("expected a record that stays, got one that closes") from exc
             _log.error("the record cannot go on: %s", exc)
             asyncio.get_running_loop().call_later(FAULT_LINGER_S, end_process, FAULT_EXIT)
             raise
@@ -99,6 +103,7 @@ class RecordService:
 
     async def close(self) -> None:
         """Push nothing more, write what waits, and let go of the journal."""
+        self._is_closing = True
         for task in tuple(self._tasks):
             task.cancel()
         await self._desk.close()

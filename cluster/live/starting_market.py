@@ -49,7 +49,7 @@ async def start_market(recipe: Recipe) -> Running:
             assembly.setup.adv,
             opened.seed,
             kept.taker,
-            lambda names: _rest(registry, names),
+            _Resting(registry),
         )
 
     service = MarketService(
@@ -59,11 +59,21 @@ async def start_market(recipe: Recipe) -> Running:
     return service
 
 
-def _rest(registry: ClusterRegistry, names: tuple[str, ...]) -> None:
-    """Let hosts end that have nothing to do. The market waits for nobody: where it fails, it is told again later."""
+class _Resting:
+    """Lets hosts end that have nothing to do. The market waits for nobody: where it fails, it is told again later."""
 
-    def ask() -> None:
-        with suppress(AnabranchError):
-            registry.rest(names)
+    def __init__(self, registry: ClusterRegistry) -> None:
+        self._registry = registry
+        self._is_asking = threading.Lock()
 
-    threading.Thread(target=ask, name="rest", daemon=True).start()
+    def __call__(self, names: tuple[str, ...]) -> None:
+        """Ask for it, unless the last time is still under way."""
+        if self._is_asking.acquire(blocking=False):
+            threading.Thread(target=self._ask, args=(names,), name="rest", daemon=True).start()
+
+    def _ask(self, names: tuple[str, ...]) -> None:
+        try:
+            with suppress(AnabranchError):
+                self._registry.rest(names)
+        finally:
+            self._is_asking.release()

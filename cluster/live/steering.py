@@ -12,6 +12,8 @@ from router.domain.enums import NodeState
 from router.domain.errors import BadInputError, bad_value
 from router.domain.requests import HOSTS_MAX, Answer, Noted, Principal, ScaleHosts, SetNodeState
 
+WAY = "(command line)"
+
 
 async def steer(backend: Backend, asked: Steer) -> Answer:
     """Set the number of hosts, or drain or open a node; return what the record answers.
@@ -20,9 +22,11 @@ async def steer(backend: Backend, asked: Steer) -> Answer:
         BadInputError: a number of hosts that cannot be, no reason, no such node, or no other one would be left.
         LinkError: a host cannot be started, or nobody can be reached who moves what lives on the node.
     """
-    if not asked.why.strip():
-        raise BadInputError(bad_value("why", "a reason", asked.why))
-    who = Principal(name=asked.who, role="operator", accounts=("*",))
+    for where, text in (("who", asked.who), ("why", asked.why)):
+        if not text.strip():
+            raise BadInputError(bad_value(where, "a name" if where == "who" else "a reason", text))
+    # No key's name has a space in it: whoever came by the folder is told from whoever came by a key.
+    who = Principal(name=f"{asked.who} {WAY}", role="operator", accounts=("*",))
     if not asked.node:
         if not 1 <= asked.hosts <= HOSTS_MAX:
             raise BadInputError(bad_value("hosts", f"1 to {HOSTS_MAX}", asked.hosts))

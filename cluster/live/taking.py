@@ -154,8 +154,9 @@ class SnapshotTaker:
             # Somebody else has waited for it.
             pid, status, used = copy.pid, 1, None
         if pid == 0:
-            if self._clock() - copy.began > HANGS_S:
-                _failed(self._snapshots.name, f"it took over {HANGS_S:.0f} s")
+            most = HANGS_S * (1 + len(self._parts))
+            if self._clock() - copy.began > most:
+                _failed(self._snapshots.name, f"it took over {most:.0f} s")
                 self.close()
             return self._copy is None
         self._copy = None

@@ -105,6 +105,8 @@ class RepeatedExecutions:
         times = self._times.get(key)
         if times is None:
             if len(self._times) >= KEYS_MAX:
+                self._forget(at - window_ns)
+            if len(self._times) >= KEYS_MAX:
                 # Too many to watch is not watched: it is stopped, and a person says what to do.
                 self.stop(account, strategy, at)
                 return True
@@ -116,6 +118,11 @@ class RepeatedExecutions:
             self.stop(account, strategy, at)
             return True
         return False
+
+    def _forget(self, upto: Nanos) -> None:
+        """Drop whoever has executed nothing since."""
+        for key in [key for key, times in self._times.items() if times[-1] <= upto]:
+            del self._times[key]
 
     def stop(self, account: str, strategy: str, at: Nanos) -> None:
         """Stop a strategy of an account; one that is stopped stays as it was."""

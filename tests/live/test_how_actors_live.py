@@ -8,12 +8,14 @@ import os
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from cluster.actors.lives import Life, Lives
 from cluster.actors.node import Node
+from cluster.cli.cluster_command import still_there
 from cluster.cli.desk_status import desk_lines, desk_report
 from cluster.live import told
 from cluster.live.folder import hold_folder
@@ -141,6 +143,20 @@ def test_lines_tell_of_nodes_where_there_are_several_and_of_hosts_that_rest() ->
     ]
     report = desk_report(status(), {"is_ready": True}, Told(actors=(), at=NOW, nodes=nodes))
     assert [node["is_draining"] for node in report["cluster"]["nodes"]] == [False, True]
+
+
+def test_who_moves_has_left_a_node_when_he_lives_elsewhere_or_rests() -> None:
+    def life(name: str, **said: Any) -> Life:
+        return Life(name=name, role="host", **said)
+
+    actors = (
+        life("moved", is_alive=True, node_id="b2"),
+        life("rests", is_resting=True),
+        life("coming"),
+        life("new", is_alive=True, node_id="a1"),
+    )
+    told = Told(actors=actors, at=NOW, nodes=(Node(node="a1", address="10.0.0.1", actors=("new",)),))
+    assert still_there(told, "a1", {"moved", "rests", "coming"}) == {"coming", "new"}
 
 
 def test_the_report_for_programs_has_everything_but_the_secret() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 import pytest
 from live_material import OPEN_AT, accepted, conductor, order, session
@@ -20,6 +22,7 @@ from router.domain.facts import (
     SessionOpened,
     VenueStateSet,
 )
+from router.domain.messages import Message
 from router.domain.played import Cut, Played
 from router.domain.units import MILLISECOND, SECOND
 from router.orders.memory_journal import MemoryJournal
@@ -119,7 +122,43 @@ def test_a_host_beyond_those_in_use_rests_once_its_last_order_is_over() -> None:
     market.step(market.now + MILLISECOND, 4, ((3, gone),))
     while market.open_orders == 2:
         market.step()
+    # It is owed what its fills were worth up to a minute later.
+    over = market.now
+    while market.idle_hosts == () and market.now < over + 62 * SECOND:
+        market.step()
     assert market.idle_hosts == ("host-1",)
+
+
+class _Counting:
+    """A link that counts what it carries to whom."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self.sent: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._link, name)
+
+    def send(self, to: str, batch: Message) -> None:
+        self.sent[to] += 1
+        self._link.send(to, batch)
+
+
+def test_what_clears_a_venue_wakes_nobody_who_has_nothing_there() -> None:
+    opened = session()
+    assembly = assembly_of(opened, None)
+    counting = _Counting(fresh_link(opened, assembly))
+    market = conductor(opened, assembly, counting)  # type: ignore[arg-type]
+    for _ in range(4):
+        market.step()
+    one = accepted(order(1, opened, market.now + SECOND), market.now)
+    fewer = HostsSet(at=market.now, hosts=1, who="ann", why="quiet")
+    market.step(market.now + MILLISECOND, 2, tuple(enumerate((one, fewer))))
+    before = counting.sent["host-0"]
+    closed = VenueStateSet(at=market.now, mic="XLTA", state="DISABLED", who="ann", why="test")
+    market.step(market.now + MILLISECOND, 3, ((2, closed),))
+    assert counting.sent["host-0"] == before + 1
+    assert counting.sent["host-1"] == 0
 
 
 class _Cut(Exception):

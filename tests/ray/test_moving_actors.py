@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from test_actors_on_ray import LOOKS_MAX, TOKEN, lives, recipe_of, venue_batch
 
@@ -17,7 +18,7 @@ from cluster.actors.registry import ClusterRegistry
 from cluster.config import RayOptions
 from cluster.live.local_nodes import local_nodes
 from cluster.replay import make_link
-from router.domain.errors import ConfigError
+from router.domain.errors import AnabranchError, ConfigError
 
 pytestmark = [
     pytest.mark.ray,
@@ -98,6 +99,28 @@ def test_the_supervisor_leaves_its_own_node_last_and_remembers_what_is_drained(r
 def test_a_node_that_is_not_there_is_refused(registry: ClusterRegistry) -> None:
     with pytest.raises(ConfigError, match=r"expected one of .*, got 'elsewhere' - at node"):
         registry.set_node("elsewhere", is_draining=True)
+
+
+def test_one_actor_that_cannot_start_holds_up_none_of_the_others(registry: ClusterRegistry, tmp_path: Path) -> None:
+    bad, good = recipe_of(tmp_path, "XBAD"), recipe_of(tmp_path, "XSDA")
+    with pytest.raises(AnabranchError):
+        registry.start([msgspec.structs.replace(bad, scenario_text="nonsense"), good])
+    with pytest.raises(AnabranchError):
+        registry.where("XBAD")
+    assert {life.name for life in registry.lives()} >= {"XBAD", "XSDA"}
+    registry.start([recipe_of(tmp_path, name) for name in NAMES])
+    assert registry.where("XSDA").incarnation == 0
+
+
+def test_an_actor_that_was_woken_is_left_awake_for_a_while(registry: ClusterRegistry, tmp_path: Path) -> None:
+    registry.rest(["XDKA", "XINA"])
+    assert life_of(registry, "XDKA").is_resting
+    assert registry.where("XDKA").incarnation == 1
+    registry.rest(["XDKA", "XINA"])
+    assert (life_of(registry, "XDKA").is_alive, life_of(registry, "XINA").is_resting) == (True, True)
+    # Those that rest and are wanted begin their next lives.
+    registry.start([recipe_of(tmp_path, "XINA")])
+    assert (life_of(registry, "XINA").is_alive, registry.where("XINA").incarnation) == (True, 1)
 
 
 def test_an_actor_that_rests_has_no_process_until_somebody_asks_for_it(registry: ClusterRegistry) -> None:
