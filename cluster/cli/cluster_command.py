@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from cluster.live.told import Steer, Told, UpStatus
 
 HOSTS_MAX = 64
+"""As `router.domain.requests` has it, which `--help` does not need to load."""
+
 MOVE_TIMEOUT_S = 300.0
 
 Why = Annotated[str, typer.Option("--why", help="The reason, as it is recorded.")]

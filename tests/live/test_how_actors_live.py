@@ -13,8 +13,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from cluster.actors import placement
 from cluster.actors.lives import Life, Lives
 from cluster.actors.node import Node
+from cluster.cli import cluster_command
 from cluster.cli.cluster_command import still_there
 from cluster.cli.desk_status import desk_lines, desk_report
 from cluster.live import told
@@ -22,6 +24,7 @@ from cluster.live.folder import hold_folder
 from cluster.live.logs import last_error, log_path, setup_logs
 from cluster.live.process import LiveProcess
 from cluster.live.told import Telling, Told, UpStatus, ask_down, ask_told, read_status, write_status
+from router.domain import requests
 from router.domain.errors import LinkError
 from router.domain.units import SECOND
 
@@ -143,6 +146,10 @@ def test_lines_tell_of_nodes_where_there_are_several_and_of_hosts_that_rest() ->
     ]
     report = desk_report(status(), {"is_ready": True}, Told(actors=(), at=NOW, nodes=nodes))
     assert [node["is_draining"] for node in report["cluster"]["nodes"]] == [False, True]
+
+
+def test_the_command_takes_as_many_hosts_as_the_record_does() -> None:
+    assert cluster_command.HOSTS_MAX == requests.HOSTS_MAX == placement.HOSTS_MAX
 
 
 def test_who_moves_has_left_a_node_when_he_lives_elsewhere_or_rests() -> None:
